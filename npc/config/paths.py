@@ -19,7 +19,7 @@ def data_dir(name: str) -> Path:
 
 
 def cache_dir() -> Path:
-    """Folder for fetched libraries and models: `NPC_CACHE`, else `$XDG_CACHE_HOME/npc`, else `~/.cache/npc`. Made on demand."""
+    """Fetched libraries and models: `NPC_CACHE`, else `$XDG_CACHE_HOME/npc`, else `~/.cache/npc`. Made on demand."""
     named = os.environ.get("NPC_CACHE")
     base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "npc"
     base.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def cache_dir() -> Path:
 
 
 def state_dir() -> Path:
-    """Folder for sessions, memory and logs: `NPC_STATE`, else `$XDG_STATE_HOME/npc`, else `~/.local/state/npc`. Made on demand."""
+    """Sessions, memory and logs: `NPC_STATE`, else `$XDG_STATE_HOME/npc`, else `~/.local/state/npc`. Made on demand."""
     named = os.environ.get("NPC_STATE")
     base = Path(named) if named else Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "npc"
     base.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """The seam between a session and whatever carries it (a WebSocket, a test, the bench).
 
-The session takes `npc.protocol` client events and input audio, and emits `Outbound` items in order. The carrier numbers
-them (`npc_seq`), turns audio and blendshapes into base64 events or binary frames as negotiated, and keeps them for resume.
+The session takes `npc.protocol` client events and input audio, and emits `Outbound` items in order. The carrier
+numbers them (`npc_seq`), turns audio and blendshapes into base64 events or binary frames as negotiated, and keeps them
+for resume.
 """
 
 from __future__ import annotations

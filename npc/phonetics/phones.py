@@ -9,7 +9,7 @@ from npc.audio.clock import Span
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """One phone of the sound: IPA symbol, span in samples, lexical stress of a vowel (0 none, 1 primary, 2 secondary).
+    """One phone: IPA symbol, span in samples, lexical stress of a vowel (0 none, 1 primary, 2 secondary).
 
     Silence and breath are phones too, with the symbol "" (empty).
     """

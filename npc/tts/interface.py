@@ -48,7 +48,7 @@ class SpeechRequest:
 
 @dataclass(frozen=True, slots=True)
 class SpeechChunk:
-    """Consecutive audio of the clause; `phones` and `words` are those that begin in it (empty: the engine has no times)."""
+    """Consecutive audio; `phones` and `words` are those that begin in it (empty: the engine has no times)."""
 
     pcm: Pcm16
     phones: tuple[Phone, ...] = ()
