@@ -1,0 +1,140 @@
+"""Files that people write by hand (characters, voices, scenarios): YAML in, a checked pydantic model out.
+
+Every complaint names the file, the line and the field: the author is looking at an editor, not at a stack trace.
+
+    demo/characters/mira.yaml:14: personality.openness: Input should be less than or equal to 1
+
+JSON is read too (YAML contains it). Only the safe tags are known, a key may stand once, and size is bounded before
+parsing, also the size that aliases would unfold to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+#: A 200 kB biography with a thousand facts is about 500 kB; ten times that is surely a mistake.
+MAX_BYTES = 5_000_000
+MAX_NODES = 200_000
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class AuthoredFileError(ValueError):
+    """A hand-written file cannot be used. `problems` holds one "file:line: field: complaint" each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def read_text(path: Path) -> str:
+    """The file as text. Raises AuthoredFileError when it is missing, too large or not UTF-8 (naming the line)."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise AuthoredFileError([f"{path}: {size} bytes is over the limit of {MAX_BYTES}: split the file"])
+        raw = path.read_bytes()
+    except OSError as error:
+        raise AuthoredFileError([f"{path}: cannot be read: {error.strerror or error}"]) from error
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise AuthoredFileError([f"{path}:{line}: not UTF-8 text: save the file as UTF-8"]) from error
+
+
+def parse(text: str, model: type[Model], name: str = "<text>") -> Model:
+    """Check `text` against `model`; messages call it `name`. Raises AuthoredFileError with every problem found."""
+    try:
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+            if root is not None:
+                _check_tree(root, name)
+            data = None if root is None else loader.construct_document(root)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark is not None else 1
+        raise AuthoredFileError([f"{name}:{line}: not valid YAML: {error.problem or error.context}"]) from error
+    except yaml.YAMLError as error:
+        raise AuthoredFileError([f"{name}: not valid YAML: {error}"]) from error
+    if root is None or not isinstance(data, dict):
+        raise AuthoredFileError([f"{name}:1: the file must hold a mapping of fields, found {type(data).__name__}"])
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise AuthoredFileError(
+            [f"{name}:{_line(root, e['loc'])}: {_field(e['loc'])}: {e['msg']}" for e in error.errors()]
+        ) from error
+
+
+def load(path: Path, model: type[Model]) -> Model:
+    """Read and check one file."""
+    return parse(read_text(path), model, str(path))
+
+
+def line_of(text: str, where: Sequence[str | int]) -> int:
+    """Line (from 1) of the value at `where`, e.g. ("facts", 3, "text"); the nearest parent's where it is missing."""
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+    finally:
+        loader.dispose()
+    return 1 if root is None else _line(root, where)
+
+
+def _check_tree(root: yaml.Node, name: str) -> None:
+    """Refuse duplicate keys, and trees that unfold past MAX_NODES (alias bombs) or contain themselves."""
+    problems: list[str] = []
+    count = 0
+    stack: list[tuple[yaml.Node, tuple[int, ...]]] = [(root, ())]
+    while stack:
+        node, above = stack.pop()
+        count += 1
+        if count > MAX_NODES:
+            raise AuthoredFileError([f"{name}: more than {MAX_NODES} values (aliases unfolded): split the file"])
+        if id(node) in above:
+            raise AuthoredFileError([f"{name}:{node.start_mark.line + 1}: an alias contains itself"])
+        inside = (*above, id(node))
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if key.value in seen if isinstance(key, yaml.ScalarNode) else False:
+                    problems.append(f"{name}:{key.start_mark.line + 1}: the key {key.value!r} stands twice")
+                if isinstance(key, yaml.ScalarNode):
+                    seen.add(key.value)
+                stack.append((value, inside))
+        elif isinstance(node, yaml.SequenceNode):
+            stack.extend((value, inside) for value in node.value)
+    if problems:
+        raise AuthoredFileError(problems)
+
+
+def _line(root: yaml.Node, where: Sequence[str | int]) -> int:
+    node = root
+    line: int = root.start_mark.line + 1
+    for step in where:
+        found: tuple[yaml.Node, yaml.Node] | None = None
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if getattr(k, "value", None) == str(step)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            found = (node.value[step], node.value[step])
+        if found is None:
+            # pydantic puts names of union members into the path; they have no node of their own.
+            continue
+        line = found[0].start_mark.line + 1
+        node = found[1]
+    return line
+
+
+def _field(where: Sequence[str | int]) -> str:
+    return ".".join(str(step) for step in where) or "(file)"
