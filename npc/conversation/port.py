@@ -7,7 +7,8 @@ for resume.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,3 +46,87 @@ class Outbox(Protocol):
 
     def send(self, item: Any) -> None:
         """A `npc.protocol` server event, an `AudioOut` or a `BlendshapesOut`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a carrier knows when a connection asks to talk.
+
+    `opted_in` is true when the query said `npc=1`; a later `session.update` with `session.npc` opts in as well, and the
+    session sends nothing of `npc.*` before that. `limits` is merged into the capabilities of `session.created`
+    (maximum frame size, resume window, protocol version: things only the carrier knows).
+    """
+
+    session_id: str
+    character_id: str
+    player_id: str = "player"
+    opted_in: bool = False
+    scopes: frozenset[str] = frozenset()
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+class UnknownCharacter(LookupError):
+    """No character of that id; the message lists those there are."""
+
+
+class Conversation(Protocol):
+    """One live session. All methods are called on the event loop; none but `run` and `close` awaits anything.
+
+    The session emits `session.created` as the first thing `run` does, and answers every client event itself
+    (`session.updated`, `error` for a bad value, …). The carrier parses and refuses malformed input before.
+    """
+
+    session_id: str
+
+    @property
+    def opted_in(self) -> bool:
+        """Whether `npc.*` events, binary frames and `npc_seq` may be sent."""
+
+    def receive(self, event: Any) -> None:
+        """A typed `npc.protocol` client event, in order; `input_audio_buffer.append` comes through `hear` instead."""
+
+    def hear(self, pcm: NDArray[np.int16]) -> None:
+        """Input audio, mono PCM16 at the session's input rate, any length. Bounded inside: oldest audio is dropped."""
+
+    def attach(self, connected: bool) -> None:
+        """The socket was lost (False: playback pauses, nothing is dropped) or is back (True: it goes on at the sample)."""
+
+    async def run(self) -> None:
+        """The session's task tree: returns after `close`, raises nothing but cancellation."""
+
+    async def close(self, reason: str) -> None:
+        """End the talk: what was heard is committed, memory and log are flushed, every task is awaited. Idempotent."""
+
+
+class Service(Protocol):
+    """Everything behind the server, as `npc.server.assembly.build(settings)` makes it. One per process."""
+
+    async def start(self) -> None:
+        """Load engines and characters; `ready` turns true. Raises a RuntimeError that says what to do."""
+
+    async def close(self) -> None:
+        """Close every session, then the engines."""
+
+    def ready(self) -> Mapping[str, Any]:
+        """`{"ready": bool, "components": {name: {"state": ok|degraded|down, "message": str}}}`."""
+
+    def open(self, opening: Opening, outbox: Outbox) -> Conversation:
+        """A new session; raises `UnknownCharacter`. The caller runs it as a task."""
+
+    def characters(self) -> Sequence[Mapping[str, Any]]:
+        """Public summary of each character: id, name, description, language, voice."""
+
+    def character(self, character_id: str) -> Mapping[str, Any]:
+        """One character in full, without its secrets; raises `UnknownCharacter`."""
+
+    def knowledge(self, character_id: str) -> Sequence[Mapping[str, Any]]:
+        """Facts the character may tell: id, text, source; raises `UnknownCharacter`."""
+
+    def voices(self) -> Sequence[Mapping[str, Any]]:
+        """Voice cards that loaded."""
+
+    async def memory(self, player_id: str, character_id: str) -> Mapping[str, Any]:
+        """What the character remembers of the player, for export."""
+
+    async def forget(self, player_id: str, character_id: str) -> int:
+        """Erase it; number of records removed."""
