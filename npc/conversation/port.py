@@ -89,7 +89,7 @@ class Conversation(Protocol):
         """Input audio, mono PCM16 at the session's input rate, any length. Bounded inside: oldest audio is dropped."""
 
     def attach(self, connected: bool) -> None:
-        """The socket was lost (False: playback pauses, nothing is dropped) or is back (True: it goes on at the sample)."""
+        """The socket was lost (False: pacing pauses, nothing is dropped) or is back (True: on from that sample)."""
 
     async def run(self) -> None:
         """The session's task tree: returns after `close`, raises nothing but cancellation."""
