@@ -1,12 +1,13 @@
 """ARPAbet, the phone set of the CMU dictionary, and its place in the IPA.
 
 ARPAbet vowels carry lexical stress as a digit ("AH0" none, "AH1" primary, "AH2" secondary). In the IPA stress is a mark
-on the syllable; here it stays beside the phone, as in `npc.phonetics.phones.Phone`, because animation and timing want it
-on the vowel.
+on the syllable; here it stays beside the phone, as in `npc.phonetics.phones.Phone`, because animation and timing want
+it on the vowel.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 #: General American values. AH and ER differ by stress: unstressed AH is schwa, unstressed ER is r-coloured schwa.
@@ -36,7 +37,9 @@ _FROM_IPA = {symbol: name for name, symbol in IPA.items() if name in PHONES39} |
     "t͡ʃ": "CH", "d͡ʒ": "JH", "ʧ": "CH", "ʤ": "JH", "β": "V", "ɸ": "F", "ɣ": "G", "ʁ": "R", "ʀ": "R",
 }  # fmt: skip
 
-SILENCE = ""
+_SYLLABLE_MARKS = re.compile("[ˈˌ.]")
+#: Length, aspiration, palatalisation, velarisation, and every combining mark (syllabic, nasal, voiceless …).
+_DIACRITICS = re.compile("[ːˑʰʲˠʷ\u0300-\u036f]")
 
 
 class UnknownPhone(ValueError):
@@ -81,8 +84,8 @@ def to_ipa(phone: str | Arpa) -> tuple[str, int]:
 
 def from_ipa(symbol: str, stress: int = 0) -> Arpa:
     """The nearest of the 39 phones; length, stress and syllable marks are ignored. Raises UnknownPhone."""
-    bare = symbol.strip("ˈˌ.")
-    for candidate in (bare, bare.rstrip("ː"), bare.rstrip("ːʰʲˠ̩̃̈̃")):
+    bare = _SYLLABLE_MARKS.sub("", symbol)
+    for candidate in (bare, bare.rstrip("ː"), _DIACRITICS.sub("", bare)):
         if candidate in _FROM_IPA:
             name = _FROM_IPA[candidate]
             return Arpa(name, stress if name in VOWELS else 0)
