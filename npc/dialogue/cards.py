@@ -93,12 +93,12 @@ def to_card(character: Character, version: int = 3) -> dict[str, Any]:
     if isinstance(origin, Mapping):
         base = dict(origin["data"] if origin.get("spec") in _SPECS else origin)
     data = {**_empty(version), **base}
-    imported = _fields_of(base) if base else {}
+    imported = Character.model_validate(_fields_of(base)).model_dump(mode="json") if base else {}
     current = character.model_dump(mode="json")
     standard = _standard_fields(character)
 
     def changed(name: str) -> bool:
-        return any(current.get(source) != _plain(imported.get(source)) for source in _SOURCES[name])
+        return any(current[source] != imported[source] for source in _SOURCES[name])
 
     data |= {name: value for name, value in standard.items() if not base or changed(name)}
     extensions = dict(data.get("extensions") or {})
@@ -309,11 +309,3 @@ def _fill(text: str, name: str, player: str) -> str:
 
 def _identifier(name: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")[:64] or "character"
-
-
-def _plain(value: Any) -> Any:
-    """A field as `model_dump(mode="json")` of a validated Character shows it, for comparison."""
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        probe = {"id": "x", "name": "x", "role": "x", "biography": "x", "facts": value}
-        return Character.model_validate(probe).model_dump(mode="json")["facts"]
-    return value

@@ -162,7 +162,7 @@ def test_200_kb_description_is_imported() -> None:
     assert all(len(fact.text) <= 2_000 for fact in character.facts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["name", "description", "personality", "first_mes", "creator", "scenario"]), st.text()
