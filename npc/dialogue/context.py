@@ -1,0 +1,78 @@
+"""What a Responder is given for one turn: everything the mind decided before words are chosen.
+
+The facade (`mind.py`) fills it; `composed` and `llm` read it. Nothing in it can be changed, and nothing that this
+character may not tell this player now is in `knowledge`: the gate stands before it (see `knowledge/gate.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from npc.animation.interface import Affect
+from npc.dialogue.interface import Action, PlayerTurn
+
+#: What the player's turn is to the character, decided by safety, actions and emotion before a reply is composed.
+Act = Literal["open", "action", "action_refused", "injection", "unsafe"]
+
+
+class EntityView(Protocol):
+    """A thing in the scene, as a reply may name it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+
+
+class SceneView(Protocol):
+    """What the character can see: where, when, the visible things and the one attended to (an entity id)."""
+
+    @property
+    def location(self) -> str: ...
+    @property
+    def time(self) -> str: ...
+    @property
+    def entities(self) -> Sequence[EntityView]: ...
+    @property
+    def attention(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An earlier player turn with the reply as heard, and the facts the reply cited."""
+
+    player: str
+    reply: str = ""
+    fact_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One turn. `history` is oldest first and excludes `turn`; `standing` holds what the game or the stored
+    relationship says (`relationship` -> "trusted"/…, any other game flags): never what the player claims.
+
+    act "action": `action` is about to be done, compose its spoken line. "action_refused": `refusal` is the reason in
+    plain words or "" (cite `refusal_fact` when a fact is the reason). "injection"/"unsafe": deflect in character
+    (`scripted` is the fixed safe line where one must be used). `reaction` is how the turn strikes the character
+    (insult, praise, thanks, threat, sympathy, bad_news, good_news, apology, plea, none).
+    """
+
+    turn: PlayerTurn
+    act: Act = "open"
+    reaction: str = "none"
+    action: Action | None = None
+    refusal: str = ""
+    refusal_fact: str | None = None
+    scripted: str = ""
+    scene: SceneView | None = None
+    history: tuple[Exchange, ...] = ()
+    affect: Affect = Affect()
+    standing: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
