@@ -8,11 +8,13 @@ for resume.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from npc.protocol import ClientEvent, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class AudioOut:
     start: int
     pcm: NDArray[np.int16]
     last: bool = False
+    output_index: int = 0
+    content_index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,8 @@ class Opening:
     """What a carrier knows when a connection asks to talk.
 
     `opted_in` is true when the query said `npc=1`; a later `session.update` with `session.npc` opts in as well, and the
-    session sends nothing of `npc.*` before that. `limits` is merged into the capabilities of `session.created`
-    (maximum frame size, resume window, protocol version: things only the carrier knows).
+    session sends nothing of `npc.*` before that. `limits` belongs into `session.npc.capabilities.limits`; the carrier
+    adds `session.npc.resume` to `session.created` or `session.updated` itself.
     """
 
     session_id: str
@@ -62,7 +66,7 @@ class Opening:
     player_id: str = "player"
     opted_in: bool = False
     scopes: frozenset[str] = frozenset()
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits | None = None
 
 
 class UnknownCharacter(LookupError):
@@ -82,7 +86,7 @@ class Conversation(Protocol):
     def opted_in(self) -> bool:
         """Whether `npc.*` events, binary frames and `npc_seq` may be sent."""
 
-    def receive(self, event: Any) -> None:
+    def receive(self, event: ClientEvent) -> None:
         """A typed `npc.protocol` client event, in order; `input_audio_buffer.append` comes through `hear` instead."""
 
     def hear(self, pcm: NDArray[np.int16]) -> None:
@@ -90,6 +94,9 @@ class Conversation(Protocol):
 
     def attach(self, connected: bool) -> None:
         """The socket was lost (False: pacing pauses, nothing is dropped) or is back (True: on from that sample)."""
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """State for `npc.resync`: turn state, items, the response in progress and its next sample. JSON values only."""
 
     async def run(self) -> None:
         """The session's task tree: returns after `close`, raises nothing but cancellation."""
