@@ -1,0 +1,128 @@
+"""Sound from the player while the character speaks: an interruption, or a cough, a "mhm", our own echo? Pure.
+
+    character  ▇▇▇▇▇▇▇▇▇▇▇▇┃ paused ┃▇▇▇▇▇▇▇ …          (false alarm: the same sample goes on)
+    player             ▂▇▇▇▁
+                       onset │
+                       │←── decided at most 480 ms after the onset ──→│
+
+`judge` is asked at every frame of the overlap and answers INTERRUPT, FALSE_ALARM or WAIT. What it goes by:
+
+- own voice: the echo judge's probability that all of the sound is ours; high means false alarm whatever else holds;
+- length: backchannels and coughs are short; people who want the floor keep talking (LiveKit's default, read in
+  livekit/agents `turn.py`, asks for 500 ms of overlap; we decide at 480 ms at the latest because of `targets.md`);
+- words: a command ("wait", "stop") cuts in at once, a backchannel alone never does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from npc.audio.clock import LISTEN_RATE
+
+#: Samples at 16 kHz, from the onset of the overlap.
+DECIDE_BY = LISTEN_RATE * 480 // 1000
+#: Voice this long is somebody taking the floor: 352 ms and the two frames that the gate takes to see an end.
+TAKES_FLOOR = LISTEN_RATE * 416 // 1000
+#: Silence after which a short sound counts as over.
+OVER = LISTEN_RATE * 96 // 1000
+#: A spoken command shorter than this is not trusted.
+SHORTEST_COMMAND = LISTEN_RATE * 160 // 1000
+#: A short utterance that ended must have been voiced this long, and recognised this surely, to count as words.
+SHORTEST_WORDS = LISTEN_RATE * 288 // 1000
+#: A backchannel may be drawn out ("mhmmm", "yeah right") this long before it counts as taking the floor.
+LONGEST_BACKCHANNEL = LISTEN_RATE * 900 // 1000
+#: Probability of own voice from which the sound is believed to be only that.
+OWN_VOICE = 0.6
+
+_BACKCHANNELS = frozenset(
+    (
+        "mhm", "mm", "mmm", "hm", "hmm", "huh", "uh", "um", "ah", "oh", "aha", "uhuh", "yeah", "yep", "yes", "yup",
+        "okay", "ok", "right", "sure", "really", "wow", "cool", "nice", "great", "good", "true", "exactly", "indeed",
+    )
+)  # fmt: skip
+_BACKCHANNEL_PHRASES = frozenset(
+    ("uh huh", "mm hmm", "mm hm", "i see", "oh really", "of course", "got it", "go on", "all right", "that's right")
+)
+_COMMANDS = frozenset(
+    ("stop", "wait", "no", "hold", "hey", "excuse", "sorry", "shut", "enough", "quiet", "listen", "actually", "but")
+)
+_WORD = re.compile(r"[\w']+")
+
+
+class Wording(StrEnum):
+    """What kind of words an overlap holds."""
+
+    NONE = "none"
+    BACKCHANNEL = "backchannel"
+    CONTENT = "content"
+    COMMAND = "command"
+
+
+class Verdict(StrEnum):
+    WAIT = "wait"
+    INTERRUPT = "interrupt"
+    FALSE_ALARM = "false_alarm"
+
+
+def wording(text: str) -> Wording:
+    """Class of an English partial transcript. Unknown languages have no lists, so their words are content.
+
+    >>> wording("uh huh"), wording("wait a moment"), wording("the blue one")
+    (<Wording.BACKCHANNEL: 'backchannel'>, <Wording.COMMAND: 'command'>, <Wording.CONTENT: 'content'>)
+    """
+    words = _WORD.findall(text.lower())
+    if not words:
+        return Wording.NONE
+    if words[0] in _COMMANDS:
+        return Wording.COMMAND
+    if " ".join(words) in _BACKCHANNEL_PHRASES or all(word in _BACKCHANNELS for word in words):
+        return Wording.BACKCHANNEL
+    return Wording.CONTENT
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """An overlap so far, in samples at 16 kHz of the session's input.
+
+    `voiced` counts voiced samples since `onset`, `voice_end` is the last voiced one, `heard` the newest sample known.
+    `own_voice` is the mean probability over the voiced frames that the sound is only our own.
+    """
+
+    onset: int
+    heard: int
+    voiced: int
+    voice_end: int
+    active: bool
+    own_voice: float = 0.0
+    text: str = ""
+    confidence: float = 1.0
+
+
+def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
+    """Decide an overlap. `min_words` > 0 (a client's wish) lets only that many recognised words interrupt."""
+    if overlap.own_voice >= OWN_VOICE:
+        return Verdict.FALSE_ALARM
+    words = wording(overlap.text)
+    count = len(_WORD.findall(overlap.text)) if words in (Wording.CONTENT, Wording.COMMAND) else 0
+    elapsed = overlap.heard - overlap.onset
+    over = not overlap.active and overlap.heard - overlap.voice_end >= OVER
+    if min_words > 0:
+        if count >= min_words:
+            return Verdict.INTERRUPT
+        return Verdict.FALSE_ALARM if over else Verdict.WAIT
+    if words is Wording.COMMAND and overlap.voiced >= SHORTEST_COMMAND:
+        return Verdict.INTERRUPT
+    if over:
+        said_something = count > 0 and overlap.voiced >= SHORTEST_WORDS and overlap.confidence >= 0.5
+        return Verdict.INTERRUPT if said_something else Verdict.FALSE_ALARM
+    if words is Wording.BACKCHANNEL:
+        if overlap.active and overlap.voiced >= LONGEST_BACKCHANNEL:
+            return Verdict.INTERRUPT
+        return Verdict.FALSE_ALARM if elapsed >= DECIDE_BY else Verdict.WAIT
+    if overlap.active and overlap.voiced >= TAKES_FLOOR:
+        return Verdict.INTERRUPT
+    if elapsed >= DECIDE_BY:
+        return Verdict.INTERRUPT if overlap.active and overlap.voiced * 2 >= elapsed else Verdict.FALSE_ALARM
+    return Verdict.WAIT

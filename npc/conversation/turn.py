@@ -1,0 +1,374 @@
+"""The turn core: who has the floor. Pure: `step(turn, event, now) -> (turn, effects)`.
+
+                          voice, text, commit
+      ┌───────────┐ ─────────────────────────────▶ ┌───────────────┐   turn over    ┌──────────┐
+      │ LISTENING │                                │ USER_SPEAKING │ ─────────────▶ │ THINKING │
+      └───────────┘ ◀──────────── nothing said ─── └───────────────┘ ◀── resumed ── └──────────┘
+        ▲       ▲                                      ▲                                 │ first sound
+        │       │ reply finished                       │ interrupt                       ▼
+        │       │            ┌─────────────────────────┴──┐     voice onset        ┌──────────┐
+        │       └────────────│      MAYBE_INTERRUPTED     │ ◀───────────────────── │ SPEAKING │
+        │                    │ (output paused, not heard) │ ─────────────────────▶ └──────────┘
+        │                    └────────────────────────────┘  false alarm: resume         │
+        └────────────────────────────────────────────────────────────────────────────────┘ reply finished
+
+Two clocks meet here. Positions in the player's sound (`at`, `heard`, `until`) are samples at 16 kHz of the session's
+input, so a late network never cuts a player off. `now` is the session's clock in seconds and serves the watchdogs
+alone: every state but LISTENING has one, so no lost event leaves a session silent for good.
+
+`speech_started` of the base protocol goes out at voice onset while nothing is audible; while a reply is audible only
+once the overlap is decided to be an interruption, with the true onset (stock clients drop their playback on it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from npc.audio.clock import LISTEN_RATE
+from npc.conversation import overlap as overlaps
+from npc.conversation.overlap import Overlap, Verdict
+from npc.conversation.turn_events import (
+    CancelReply,
+    Committed,
+    Draft,
+    DropDraft,
+    DropUtterance,
+    Effect,
+    EndTurn,
+    Entered,
+    Event,
+    Heard,
+    Judged,
+    NothingSaid,
+    OpenUtterance,
+    PauseReply,
+    ReplyAudible,
+    ReplyOver,
+    ReplyProgress,
+    ResumeReply,
+    Rules,
+    SpeechStarted,
+    SpeechStopped,
+    State,
+    Tick,
+    Typed,
+    VoiceStarted,
+    VoiceStopped,
+    Words,
+)
+
+#: Watchdogs, seconds. A paused reply goes on after this even when no sound arrives to decide by (a lost microphone).
+PAUSED_AT_MOST = 1.2
+#: Sound stopped arriving in mid-turn: the turn ends.
+SOUND_LOST = 2.5
+#: A mind that has not made a sound: the session says so and listens again.
+THINK_AT_MOST = 20.0
+#: A reply that is neither finished nor making progress.
+STALLED = 8.0
+#: A voice counts as our own echo from this probability on (`overlap.OWN_VOICE` while deciding).
+OWN_VOICE = overlaps.OWN_VOICE
+#: Drafting a reply starts when the detector believes this much in the end of the turn...
+DRAFT_FROM = 0.25
+#: ...or when this little of the wait is left.
+DRAFT_AHEAD = LISTEN_RATE * 350 // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Everything the core remembers. `since` is the session time of the last sign of life in this state."""
+
+    rules: Rules = Rules()
+    state: State = State.LISTENING
+    since: float = 0.0
+    voice: bool = False
+    voice_start: int | None = None
+    heard: int = 0
+    utterance: int | None = None
+    voice_end: int = 0
+    until: int | None = None
+    drafted: bool = False
+    overlap: Overlap | None = None
+    own_sum: float = 0.0
+    own_frames: int = 0
+
+
+def wake(turn: Turn) -> float | None:
+    """Session time at which a `Tick` is due, or None."""
+    limit = {
+        State.LISTENING: None,
+        State.USER_SPEAKING: SOUND_LOST if turn.rules.hands_free else None,
+        State.THINKING: THINK_AT_MOST,
+        State.SPEAKING: STALLED,
+        State.MAYBE_INTERRUPTED: PAUSED_AT_MOST,
+    }[turn.state]
+    return None if limit is None else turn.since + limit
+
+
+def step(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    """Take one event at session time `now` (seconds)."""
+    turn = _sense(turn, event)
+    match turn.state:
+        case State.LISTENING:
+            return _listening(turn, event, now)
+        case State.USER_SPEAKING:
+            return _user_speaking(turn, event, now)
+        case State.THINKING:
+            return _thinking(turn, event, now)
+        case State.SPEAKING:
+            return _speaking(turn, event, now)
+        case State.MAYBE_INTERRUPTED:
+            return _maybe_interrupted(turn, event, now)
+
+
+def _sense(turn: Turn, event: Event) -> Turn:
+    """Physical facts, the same in every state: is there voice, how far did we hear."""
+    match event:
+        case VoiceStarted(at, heard, own):
+            start = at if own < OWN_VOICE else None
+            end = max(at, turn.voice_end)
+            return replace(turn, voice=True, voice_start=start, voice_end=end, heard=max(heard, turn.heard))
+        case VoiceStopped(at, heard):
+            return replace(turn, voice=False, voice_end=max(at, turn.voice_end), heard=max(heard, turn.heard))
+        case Heard(heard, _) | Committed(heard):
+            return replace(turn, heard=max(heard, turn.heard))
+        case _:
+            return turn
+
+
+def _enter(turn: Turn, state: State, now: float) -> tuple[Turn, Entered]:
+    return replace(turn, state=state, since=now), Entered(state.value, turn.heard)
+
+
+def _begin_turn(turn: Turn, at: int, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    turn, entered = _enter(
+        replace(turn, utterance=at, until=None, drafted=False, overlap=None), State.USER_SPEAKING, now
+    )
+    return turn, (OpenUtterance(at), SpeechStarted(at), entered)
+
+
+def _answer_typed(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    turn, entered = _enter(replace(turn, until=None, drafted=False, overlap=None), State.THINKING, now)
+    return turn, (entered,)
+
+
+def _rest(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    """Back to listening; a voice that is still sounding begins a turn of its own."""
+    turn, entered = _enter(replace(turn, utterance=None, until=None, drafted=False, overlap=None), State.LISTENING, now)
+    return turn, (entered,)
+
+
+def _listening(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    match event:
+        case VoiceStarted(at, _, own) if turn.rules.hands_free and own < OWN_VOICE:
+            return _begin_turn(turn, at, now)
+        case Heard(_, own) if turn.voice and turn.rules.hands_free and own < OWN_VOICE and turn.utterance is None:
+            # The gate opened on our echo, or over a reply that could not be interrupted, and the player talks on.
+            return _begin_turn(turn, turn.heard if turn.voice_start is None else turn.voice_start, now)
+        case Committed(heard):
+            start = turn.utterance or 0
+            turn, entered = _enter(replace(turn, utterance=None), State.THINKING, now)
+            return turn, (SpeechStopped(heard), EndTurn(start, heard, False), entered)
+        case Typed():
+            return _answer_typed(turn, now)
+        case ReplyAudible():
+            turn, entered = _enter(turn, State.SPEAKING, now)
+            return turn, (entered,)
+        case _:
+            return turn, ()
+
+
+def _user_speaking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    match event:
+        case VoiceStarted() | VoiceStopped() | Heard():
+            turn = replace(turn, since=now)
+    match event:
+        case VoiceStarted():
+            dropped: tuple[Effect, ...] = (DropDraft(),) if turn.drafted else ()
+            return replace(turn, until=None, drafted=False), dropped
+        case Judged(until, complete) if not turn.voice and turn.rules.hands_free:
+            turn = replace(turn, until=until)
+            effects: list[Effect] = []
+            near = turn.voice_end + until - turn.heard <= DRAFT_AHEAD
+            if not turn.drafted and (complete >= DRAFT_FROM or near):
+                turn = replace(turn, drafted=True)
+                effects.append(Draft(turn.voice_end))
+            turn, ended = _end_if_due(turn, now)
+            return turn, (*effects, *ended)
+        case VoiceStopped() | Heard():
+            return _end_if_due(turn, now)
+        case Committed(heard):
+            return _end_turn(turn, heard, now)
+        case Typed():
+            return _answer_typed(replace(turn, utterance=None), now)
+        case ReplyAudible():
+            # A reply to a typed turn, or an event, starts while the player talks: it is up for interruption at once.
+            turn, entered = _enter(turn, State.SPEAKING, now)
+            return turn, (entered,)
+        case Tick() if turn.rules.hands_free and now >= turn.since + SOUND_LOST:
+            return _end_turn(replace(turn, voice=False), turn.voice_end, now)
+        case _:
+            return turn, ()
+
+
+def _end_if_due(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    if turn.voice or turn.until is None or turn.heard < turn.voice_end + turn.until:
+        return turn, ()
+    return _end_turn(turn, turn.voice_end, now)
+
+
+def _end_turn(turn: Turn, end: int, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    start = turn.utterance if turn.utterance is not None else end
+    respond = turn.rules.respond and turn.rules.hands_free
+    turn, entered = _enter(replace(turn, utterance=None, until=None, drafted=False), State.THINKING, now)
+    return turn, (SpeechStopped(end), EndTurn(start, max(start, end), respond), entered)
+
+
+def _thinking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    match event:
+        case VoiceStarted(at, _, own) if turn.rules.hands_free and own < OWN_VOICE:
+            turn, effects = _begin_turn(turn, at, now)
+            return turn, (CancelReply("resumed"), *effects)
+        case ReplyAudible():
+            turn, entered = _enter(turn, State.SPEAKING, now)
+            return turn, (entered,)
+        case ReplyProgress():
+            return replace(turn, since=now), ()
+        case Typed():
+            return replace(turn, since=now), (CancelReply("typed"),)
+        case NothingSaid() | ReplyOver():
+            return _rest(turn, now)
+        case Tick() if now >= turn.since + THINK_AT_MOST:
+            turn, effects = _rest(turn, now)
+            return turn, (CancelReply("timeout"), *effects)
+        case _:
+            return turn, ()
+
+
+def _speaking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    match event:
+        case VoiceStarted(at, heard, own) if turn.rules.hands_free and turn.utterance is None:
+            return _notice(turn, at, heard, own, now)
+        case Heard(heard, own) if turn.voice and turn.rules.hands_free and turn.overlap is None:
+            # The sound began as our echo, or as a backchannel that is being drawn out: watch what becomes of it.
+            return _notice(turn, heard, heard, own, now) if own < OWN_VOICE and turn.utterance is None else (turn, ())
+        case VoiceStopped() if turn.utterance is not None:
+            return replace(turn, utterance=None, overlap=None), (DropUtterance(),)
+        case Words(text, confidence) if turn.overlap is not None:
+            return _weigh(replace(turn, overlap=replace(turn.overlap, text=text, confidence=confidence)), now)
+        case Heard(_, own) if turn.overlap is not None:
+            return _weigh(_extend(turn, own), now)
+        case Committed(heard):
+            turn, effects = _interrupt(turn, turn.utterance if turn.utterance is not None else heard, now)
+            turn, ended = _end_turn(turn, heard, now)
+            return turn, (*effects, *ended)
+        case Typed():
+            turn, answered = _answer_typed(replace(turn, utterance=None), now)
+            return turn, (CancelReply("typed"), *answered)
+        case ReplyProgress():
+            return replace(turn, since=now), ()
+        case ReplyOver():
+            return _after_reply(turn, now)
+        case Tick() if now >= turn.since + STALLED:
+            turn, effects = _rest(turn, now)
+            return turn, (CancelReply("timeout"), *effects)
+        case _:
+            return turn, ()
+
+
+def _notice(turn: Turn, at: int, heard: int, own: float, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    """A voice over ours: pause first, decide soon; our own echo is left alone."""
+    if own >= OWN_VOICE or not turn.rules.interruptible:
+        return turn, ()
+    seen = Overlap(at, heard, max(0, heard - at), heard, True, own)
+    turn = replace(turn, utterance=at, overlap=seen, own_sum=own, own_frames=1)
+    turn, entered = _enter(turn, State.MAYBE_INTERRUPTED, now)
+    return turn, (PauseReply(at), OpenUtterance(at), entered)
+
+
+def _maybe_interrupted(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    seen = turn.overlap
+    assert seen is not None, "MAYBE_INTERRUPTED holds an overlap"
+    match event:
+        case Heard(_, own):
+            return _weigh(_extend(turn, own), now)
+        case VoiceStopped(at, _):
+            stopped = replace(seen, active=False, voice_end=max(at, seen.onset), heard=turn.heard)
+            return _weigh(replace(turn, overlap=replace(stopped, voiced=min(seen.voiced, at - seen.onset))), now)
+        case VoiceStarted(at, heard, _):
+            voiced = seen.voiced + max(0, heard - at)
+            return _weigh(replace(turn, overlap=replace(seen, active=True, heard=turn.heard, voiced=voiced)), now)
+        case Words(text, confidence):
+            return _weigh(replace(turn, overlap=replace(seen, text=text, confidence=confidence)), now)
+        case Committed(heard):
+            turn, effects = _interrupt(turn, seen.onset, now)
+            turn, ended = _end_turn(turn, heard, now)
+            return turn, (*effects, *ended)
+        case Typed():
+            turn, answered = _answer_typed(replace(turn, utterance=None), now)
+            return turn, (CancelReply("typed"), *answered)
+        case ReplyOver():
+            return _after_reply(turn, now)
+        case Tick() if now >= turn.since + PAUSED_AT_MOST:
+            return _false_alarm(turn, now)
+        case _:
+            return turn, ()
+
+
+def _extend(turn: Turn, own: float) -> Turn:
+    """One more frame of the overlap."""
+    seen = turn.overlap
+    assert seen is not None
+    if not turn.voice:
+        return replace(turn, overlap=replace(seen, heard=turn.heard, active=False))
+    total, frames = turn.own_sum + own, turn.own_frames + 1
+    seen = replace(
+        seen,
+        voiced=seen.voiced + max(0, turn.heard - seen.heard),
+        heard=turn.heard,
+        voice_end=turn.heard,
+        active=True,
+        own_voice=total / frames,
+    )
+    return replace(turn, overlap=seen, own_sum=total, own_frames=frames)
+
+
+def _weigh(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    seen = turn.overlap
+    assert seen is not None
+    verdict = overlaps.judge(seen, turn.rules.min_words)
+    if verdict is Verdict.INTERRUPT:
+        return _interrupt(turn, seen.onset, now)
+    if verdict is Verdict.FALSE_ALARM and turn.state is State.MAYBE_INTERRUPTED:
+        return _false_alarm(turn, now)
+    return turn, ()
+
+
+def _interrupt(turn: Turn, at: int, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    cancel = CancelReply("interrupted", turn.rules.temperament == "finish")
+    opened: tuple[Effect, ...] = () if turn.utterance is not None else (OpenUtterance(at),)
+    turn = replace(turn, utterance=at, overlap=None, until=None, drafted=False)
+    turn, entered = _enter(turn, State.USER_SPEAKING, now)
+    return turn, (SpeechStarted(at), cancel, Entered("interrupted", turn.heard), *opened, entered)
+
+
+def _false_alarm(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    """Go on from the same sample. A voice still sounding (a long "mhm") is watched on; one that ended is dropped."""
+    seen = turn.overlap
+    assert seen is not None
+    backchannel = overlaps.wording(seen.text) is overlaps.Wording.BACKCHANNEL
+    watching = turn.voice and backchannel
+    turn, entered = _enter(turn, State.SPEAKING, now)
+    if watching:
+        return turn, (ResumeReply(), entered)
+    return replace(turn, overlap=None, utterance=None), (ResumeReply(), DropUtterance(backchannel), entered)
+
+
+def _after_reply(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    """The reply is over. An overlap under way is no interruption any more: it simply is the player's turn."""
+    if turn.overlap is not None and turn.voice and turn.overlap.own_voice < OWN_VOICE:
+        at = turn.overlap.onset
+        turn, entered = _enter(replace(turn, overlap=None, until=None, drafted=False), State.USER_SPEAKING, now)
+        return turn, (SpeechStarted(at), entered)
+    dropped: tuple[Effect, ...] = (DropUtterance(),) if turn.utterance is not None else ()
+    turn, effects = _rest(turn, now)
+    return turn, (*dropped, *effects)
