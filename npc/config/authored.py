@@ -73,7 +73,7 @@ def parse(text: str, model: type[Model], name: str = "<text>") -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         raise AuthoredFileError(
-            [f"{name}:{_line(root, e['loc'])}: {_field(e['loc'])}: {e['msg']}" for e in error.errors()]
+            [f"{name}:{_line(root, e['loc'])}: {_field(e['loc'])}: {_complaint(e)}" for e in error.errors()]
         ) from error
 
 
@@ -134,6 +134,13 @@ def _line(root: yaml.Node, where: Sequence[str | int]) -> int:
         line = found[0].start_mark.line + 1
         node = found[1]
     return line
+
+
+def _complaint(error: Any) -> str:
+    text = str(error["msg"])
+    if error["type"] == "extra_forbidden" and error["input"] is None:
+        return f"{text} (a comma inside {{...}} ends a value: put the text in quotes)"
+    return text
 
 
 def _field(where: Sequence[str | int]) -> str:
