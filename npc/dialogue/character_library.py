@@ -1,7 +1,7 @@
 """The characters at hand: folders of `<name>/character.yaml`, the shipped ones and the user's own.
 
-Order: folders named by the caller, then `characters/` in the state folder, then the shipped `demo/characters`. The first
-character with an id wins, so a user's copy replaces a shipped one.
+Order: folders named by the caller, then `characters/` in the state folder, then the shipped `demo/characters`. The
+first character with an id wins, so a user's copy replaces a shipped one.
 """
 
 from __future__ import annotations
