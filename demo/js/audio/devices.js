@@ -1,0 +1,96 @@
+/** Microphone and speaker: the two worklets, wrapped so that the rest of the page deals in PCM16 and sample counts. */
+
+/** What to tell a person when the microphone cannot be had, by DOMException name. */
+const MICROPHONE_ADVICE = {
+  NotAllowedError: 'The microphone is blocked. Allow it from the icon in the address bar, then press the button again. You can also type.',
+  NotFoundError: 'No microphone was found. Plug one in, or type instead.',
+  NotReadableError: 'Another program is using the microphone. Close it and try again, or type instead.',
+  SecurityError: 'Browsers give the microphone only to pages on https or on 127.0.0.1. Open this page that way, or type instead.',
+};
+
+export class MicrophoneError extends Error {}
+
+/** Plays PCM16 at `rate` and reports every played sample. The context runs at the item's rate, so frames are samples. */
+export class Speaker {
+  constructor(rate, onPlayed) {
+    this.rate = rate;
+    this.onPlayed = onPlayed;
+  }
+
+  /** Call from a click or key press: browsers start sound only then. */
+  async open() {
+    this.context = new AudioContext({ sampleRate: this.rate, latencyHint: 'interactive' });
+    await this.context.audioWorklet.addModule(new URL('playback-worklet.js', import.meta.url));
+    this.node = new AudioWorkletNode(this.context, 'npc-playback', { numberOfInputs: 0, outputChannelCount: [1] });
+    this.node.port.onmessage = ({ data }) => this.onPlayed(data);
+    this.analyser = new AnalyserNode(this.context, { fftSize: 512 });
+    this.node.connect(this.analyser).connect(this.context.destination);
+    await this.context.resume();
+  }
+
+  get running() {
+    return this.context?.state === 'running';
+  }
+
+  /** Context time and the seconds between the worklet and the ear. */
+  clock() {
+    const { currentTime, outputLatency, baseLatency } = this.context;
+    return { now: currentTime, latency: outputLatency || baseLatency || 0 };
+  }
+
+  play(ordinal, start, pcm, last) {
+    const own = pcm.slice();
+    this.node.port.postMessage({ type: 'audio', ordinal, start, pcm: own, last }, [own.buffer]);
+  }
+
+  command(type, options = {}) {
+    this.node?.port.postMessage({ type, ...options });
+  }
+
+  /** Loudness of what sounds now, RMS in [0, 1]. */
+  level() {
+    if (!this.analyser) return 0;
+    const samples = new Float32Array(this.analyser.fftSize);
+    this.analyser.getFloatTimeDomainData(samples);
+    return Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+  }
+}
+
+/** Gives 20 ms frames of PCM16 at `rate`, with the browser's echo cancellation on unless `raw`. */
+export class Microphone {
+  constructor(rate, onFrame) {
+    this.rate = rate;
+    this.onFrame = onFrame;
+  }
+
+  /** Asks for the microphone. Throws MicrophoneError with advice for a person. */
+  async open({ raw = false } = {}) {
+    if (!navigator.mediaDevices?.getUserMedia) throw new MicrophoneError(MICROPHONE_ADVICE.SecurityError);
+    const clean = !raw;
+    try {
+      this.stream = await navigator.mediaDevices.getUserMedia({
+        audio: { channelCount: 1, echoCancellation: clean, noiseSuppression: clean, autoGainControl: clean },
+      });
+    } catch (error) {
+      throw new MicrophoneError(MICROPHONE_ADVICE[error.name] ?? `The microphone did not open: ${error.message}. You can type instead.`);
+    }
+    this.context = new AudioContext({ latencyHint: 'interactive' });
+    await this.context.audioWorklet.addModule(new URL('mic-worklet.js', import.meta.url));
+    this.node = new AudioWorkletNode(this.context, 'npc-microphone', {
+      numberOfOutputs: 0, processorOptions: { rate: this.rate },
+    });
+    this.node.port.onmessage = ({ data }) => this.onFrame(data.pcm, data.level);
+    this.context.createMediaStreamSource(this.stream).connect(this.node);
+    await this.context.resume();
+  }
+
+  mute(muted) {
+    this.node?.port.postMessage({ muted });
+  }
+
+  async close() {
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    await this.context?.close();
+    this.stream = this.context = this.node = null;
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * One face from many tracks: the reply's blendshapes on the played-sample clock, idle life when nothing sounds, and head and gaze
+ * cues. Each channel is written once per frame. Pure but for what it is told: no timers, no DOM.
+ */
+import { BlendshapeTrack, CueQueue } from '../client/cues.js';
+import { IdleMotion } from '../client/idle.js';
+
+const DEGREE = Math.PI / 180;
+/** Head gestures: peak {pitch, yaw, roll} in degrees and how often they swing. */
+const HEAD_MOVES = {
+  nod: { pitch: -7, swings: 1 }, double_nod: { pitch: -7, swings: 2 }, beat: { pitch: -3.5, swings: 1 }, shake: { yaw: 8, swings: 2 },
+  tilt: { roll: 7, swings: 0.5 }, turn_left: { yaw: 12, swings: 0.5 }, turn_right: { yaw: -12, swings: 0.5 },
+};
+/** Where the eyes go, degrees to the character's left and up. */
+const GAZE = {
+  player: [0, 0], listener: [0, 0], camera: [0, 0], away: [14, 7], avert: [14, 7], think: [12, 10], up: [0, 12], down: [0, -12], left: [18, 0], right: [-18, 0],
+};
+/** Shares of a gaze shift that the head takes, and the time constants of eyes and head in seconds. */
+const HEAD_SHARE = 0.35;
+const EYE_TAU = 0.03;
+const HEAD_TAU = 0.16;
+
+export class Performer {
+  constructor(channels, rate) {
+    this.channels = channels;
+    this.index = new Map(channels.map((name, i) => [name, i]));
+    this.rate = rate;
+    this.items = new Map();
+    this.moves = [];
+    this.gaze = [0, 0];
+    this.eyes = [0, 0];
+    this.headGaze = [0, 0];
+    this.weights = new Float32Array(channels.length);
+    this.idle = new IdleMotion(0);
+    this.last = 0;
+    this.calm = false;
+  }
+
+  seed(seed) {
+    this.idle = new IdleMotion(seed);
+  }
+
+  item(ordinal) {
+    if (!this.items.has(ordinal)) {
+      this.items.set(ordinal, { track: new BlendshapeTrack(this.channels.length), cues: new CueQueue() });
+      for (const old of this.items.keys()) if (old < ordinal - 3) this.items.delete(old);
+    }
+    return this.items.get(ordinal);
+  }
+
+  blendshapes(frame) {
+    this.item(frame.ordinal).track.add(frame);
+  }
+
+  /** Cues of the output clock wait for their sample; `at` of input-clock cues has come by the time they arrive. */
+  cues(ordinal, cues) {
+    const queue = this.item(ordinal).cues;
+    for (const cue of cues) queue.add(cue);
+  }
+
+  /** Apply a head or gaze cue at time `now` (seconds). `length` is its duration in seconds. */
+  start(cue, now, length) {
+    if (cue.kind === 'head') {
+      const move = HEAD_MOVES[cue.name] ?? HEAD_MOVES.beat;
+      this.moves.push({ ...move, from: now, length: Math.max(0.25, length || 0.5), weight: cue.weight ?? 1 });
+    }
+    if (cue.kind === 'gaze') this.gaze = GAZE[cue.name] ?? GAZE[cue.target] ?? GAZE.player;
+  }
+
+  /** The reply was cut: nothing of it is applied any more, and the lips go to rest within 150 ms. */
+  flush(ordinal) {
+    const item = this.items.get(ordinal);
+    if (item) item.flushed = { pose: this.weights.slice(), since: this.last };
+  }
+
+  /**
+   * The pose at time `now` in seconds, with sample `played` of item `ordinal` sounding (ordinal null: nothing sounds).
+   * Returns {weights, head, due}: `due` are the cues that begin now.
+   */
+  step(now, ordinal, played) {
+    const dt = Math.min(0.1, Math.max(0, now - this.last));
+    this.last = now;
+    const item = ordinal === null ? null : this.items.get(ordinal);
+    const due = item && !item.flushed ? item.cues.due(played) : [];
+    for (const cue of due) this.start(cue, now, cue.until ? (cue.until - cue.at) / this.rate : 0);
+    this.speech(item, played, now);
+    const life = this.idle.at(now);
+    this.blink(life.blink);
+    this.look(dt, life);
+    return { weights: this.weights, head: this.head(now, life), due };
+  }
+
+  speech(item, played, now) {
+    if (!item) {
+      this.weights.fill(0);
+      return;
+    }
+    if (!item.flushed) {
+      this.weights.set(item.track.sample(played, this.rate));
+      return;
+    }
+    const keep = Math.max(0, 1 - (now - item.flushed.since) / 0.12);
+    for (let c = 0; c < this.weights.length; c += 1) this.weights[c] = item.flushed.pose[c] * keep;
+  }
+
+  blink(amount) {
+    for (const name of ['eyeBlinkLeft', 'eyeBlinkRight']) {
+      const c = this.index.get(name);
+      this.weights[c] = Math.max(this.weights[c], amount);
+    }
+  }
+
+  look(dt, life) {
+    for (const axis of [0, 1]) {
+      const aim = this.gaze[axis] + life.saccade[axis];
+      this.eyes[axis] += (aim - this.eyes[axis]) * (1 - Math.exp(-dt / EYE_TAU));
+      this.headGaze[axis] += (this.gaze[axis] * HEAD_SHARE - this.headGaze[axis]) * (1 - Math.exp(-dt / HEAD_TAU));
+    }
+    const [left, up] = [(this.eyes[0] - this.headGaze[0]) / 30, (this.eyes[1] - this.headGaze[1]) / 25];
+    this.raise({ eyeLookOutLeft: left, eyeLookInRight: left, eyeLookInLeft: -left, eyeLookOutRight: -left, eyeLookUpLeft: up, eyeLookUpRight: up, eyeLookDownLeft: -up, eyeLookDownRight: -up });
+  }
+
+  raise(amounts) {
+    for (const [name, amount] of Object.entries(amounts)) {
+      const c = this.index.get(name);
+      if (amount > 0) this.weights[c] = Math.min(1, Math.max(this.weights[c], amount));
+    }
+  }
+
+  head(now, life) {
+    const quiet = this.calm ? 0.25 : 1;
+    const pose = { yaw: (this.headGaze[0] + life.sway[0]) * DEGREE, pitch: (this.headGaze[1] + life.sway[1]) * DEGREE, roll: life.sway[2] * DEGREE };
+    this.moves = this.moves.filter((move) => now < move.from + move.length);
+    for (const move of this.moves) {
+      const t = (now - move.from) / move.length;
+      const shape = move.swings === 1 ? Math.sin(Math.PI * t) ** 2 : Math.sin(2 * Math.PI * move.swings * t) * Math.sin(Math.PI * t);
+      for (const axis of ['pitch', 'yaw', 'roll']) pose[axis] += (move[axis] ?? 0) * DEGREE * shape * move.weight * quiet;
+    }
+    return pose;
+  }
+}
