@@ -1,4 +1,4 @@
-"""Write THIRD_PARTY.md: what the package depends on (from installed metadata) and what it carries, each with its licence."""
+"""Write THIRD_PARTY.md: what the package depends on and what it carries, each with its licence."""
 
 from __future__ import annotations
 
