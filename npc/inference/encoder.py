@@ -149,6 +149,8 @@ class MiniLM:
         )
         self._norm = _norm_of(weights, embeddings + "LayerNorm")
         self._layers = [_layer_of(weights, index) for index in range(int(config["num_hidden_layers"]))]
+        self.words = frozenset(word for word in self._tokenizer.get_vocab() if word.isalpha())
+        """Whole words of the vocabulary: ordinary English, never to be taken for a misspelling."""
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
 
     def encode(self, texts: Sequence[str]) -> Vectors:

@@ -1,0 +1,78 @@
+"""Facts: what a character knows, one sentence each, with where it comes from and who may hear it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from npc.dialogue.character import Character
+from npc.dialogue.knowledge.grammar import parts
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing known. `confidence` in [0, 1]; `time` says when it holds, in words or ISO 8601.
+
+    A secret is told only when `tell_to` is fulfilled (see `gate.py`); a secret without one is never told.
+    `page` and `line` count from 1 and point into the document named by `source`.
+    """
+
+    id: str
+    text: str
+    source: str
+    page: int | None = None
+    line: int | None = None
+    holder: str | None = None
+    time: str | None = None
+    confidence: float = 1.0
+    secret: bool = False
+    tell_to: str | None = None
+    deflect: str | None = None
+    topics: tuple[str, ...] = ()
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the gate must judge it before each turn."""
+        return self.secret or self.tell_to is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One self-standing sentence of a fact: what retrieval scores and a reply says. `part` counts from 0 of `of`."""
+
+    fact: Fact
+    text: str
+    part: int = 0
+    of: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"{self.fact.id}/{self.part}"
+
+
+def statements(facts: Iterable[Fact]) -> tuple[Statement, ...]:
+    """Every fact cut into its self-standing parts."""
+    found = []
+    for fact in facts:
+        pieces = parts(fact.text)
+        found += [Statement(fact, piece, part, len(pieces)) for part, piece in enumerate(pieces)]
+    return tuple(found)
+
+
+def facts_of(character: Character) -> tuple[Fact, ...]:
+    """The facts written in a character file, in the file's order."""
+    return tuple(
+        Fact(
+            id=fact.id,
+            text=fact.text,
+            source=fact.source,
+            holder=fact.holder or character.id,
+            time=fact.time,
+            confidence=fact.confidence,
+            secret=fact.is_secret,
+            tell_to=fact.tell_to,
+            deflect=fact.deflect,
+            topics=fact.topics,
+        )
+        for fact in character.facts
+    )

@@ -1,0 +1,166 @@
+"""The gate before retrieval: which secrets this player may be told now.
+
+Doubt means locked. A condition (`tell_to`) is one of
+
+    relationship:trusted      true only by game state or stored relationship, never by what the player claims
+    flag:NAME                 true when the game set NAME to a true value
+    a sentence                text in single quotes must have been said by the player (whole words); the rest is judged
+                              by meaning: the player did it in words, for themselves, not as a question about it, not
+                              denied, not imagined and not told of somebody else
+
+    "knows the password 'heron'"          The word is heron.             open
+                                          Is that a heron?               locked (a thing in view, merely mentioned)
+    "says they are from the council"      I'm from the council.          open
+                                          I'm not from the council.      locked
+                                          My cousin is from the council. locked
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from npc.dialogue.knowledge.facts import Fact
+from npc.dialogue.knowledge.words import STOPWORDS, alike, stem, tokens
+from npc.inference.encoder import SentenceEncoder
+
+_LADDER = ("hostile", "stranger", "acquaintance", "friend", "trusted")
+_QUOTED = re.compile(r"(?<!\w)['‘\"“]([^'‘’\"“”]+(?:'[a-z]+)?[^'‘’\"“”]*)['’\"”](?!\w)")
+_ACTS = {
+    "said": "say says claim claims state states mention mentions admit admits declare declares tell tells is are",
+    "asked": "ask asks asked enquires inquires",
+    "shown": """show shows name names give gives offer offers present presents produce produces carry carries bring brings
+        prove proves""",
+    "frame": """knows know password passphrase codeword code word phrase they them their she he him her that who has have
+        had been being about how what kindly politely gently sincerely properly first already player visitor from with
+        for out aloud clearly truthfully honestly something someone""",
+}
+_ASKED = frozenset(_ACTS["asked"].split())
+#: Words of a condition that frame it; the others are what must be talked about.
+_FRAME = frozenset(word for words in _ACTS.values() for word in words.split())
+_DENIED = re.compile(
+    r"\b(not|n't|never|no longer|isn't|wasn't|aren't|dont|cannot|pretend|pretending|lie|lying)\b", re.I
+)
+_IMAGINED = re.compile(
+    r"\b(if (i|you|we|somebody|someone)|suppose|supposing|imagine|pretend|hypothetically|what if|would you|wish i|"
+    r"let's say|say i|as if|act as|wanted to be|used to be|want to be|were i)\b",
+    re.I,
+)
+_OTHERS = re.compile(r"\b(my|his|her|their|a|the|your) (\w+ )?(\w+) (is|was|says|said|told|has|knows|works)\b", re.I)
+_CUE = re.compile(
+    r"\b(pass ?word|passphrase|code ?word|the word|code|phrase|say|said|told|whisper\w*|it's|secret)\b", re.I
+)
+_KIND = re.compile(
+    r"\b(sorry|please|worry|worried|care|dear|love|kind\w*|gentl\w+|if you don't mind|not prying|no rush|"
+    r"take your time|hope|feeling|feel|concerned|understand|may i|could i|would you mind|thank\w*)\b",
+    re.I,
+)
+_RUDE = re.compile(
+    r"\b(stupid|idiot|old (bat|fool|hag)|shut up|hand over|give me|or else|now!|damn|stashed|hiding|hidden)\b", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the game and the stored relationship say: never what the player claims."""
+
+    relationship: str = "stranger"
+    flags: Mapping[str, object] = ()  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What conditions are judged on: the standing, everything the player said in this talk, and names in view."""
+
+    standing: Standing
+    said: Sequence[str]
+    in_view: frozenset[str] = frozenset()
+
+
+def open_facts(facts: Sequence[Fact], ground: Ground, encoder: SentenceEncoder | None = None) -> frozenset[str]:
+    """Ids of the facts that may be retrieved now: all unguarded ones and every secret whose condition is met."""
+    return frozenset(fact.id for fact in facts if not fact.guarded or is_met(fact.tell_to, ground, encoder))
+
+
+def is_met(condition: str | None, ground: Ground, encoder: SentenceEncoder | None = None) -> bool:
+    """Judge one `tell_to` condition; no condition is never met."""
+    if not condition or not condition.strip():
+        return False
+    condition = condition.strip()
+    if match := re.fullmatch(r"relationship:\s*(\w+)", condition):
+        wanted, given = match.group(1).lower(), ground.standing.relationship.lower()
+        if wanted in _LADDER and given in _LADDER:
+            return _LADDER.index(given) >= _LADDER.index(wanted)
+        return wanted == given
+    if match := re.fullmatch(r"flag:\s*([\w.-]+)", condition):
+        return dict(ground.standing.flags).get(match.group(1)) in (True, "true", "1", 1, "yes", "on")
+    if re.match(r"\w+:", condition) and " " not in condition:
+        return False
+    quoted = [text.strip() for text in _QUOTED.findall(condition) if text.strip()]
+    if quoted:
+        return all(any(_says(line, text, ground.in_view) for line in ground.said) for text in quoted)
+    return any(_does(sentence, condition, encoder) for line in ground.said for sentence in _sentences(line))
+
+
+def _sentences(text: str) -> list[str]:
+    return [piece.strip() for piece in re.split(r"(?<=[.!?;])\s+", text) if piece.strip()]
+
+
+def _plain(text: str) -> str:
+    return " ".join(tokens(text))
+
+
+def _says(line: str, phrase: str, in_view: frozenset[str]) -> bool:
+    """Whether the phrase was said, and not only as the name of a thing in view or to ask what the password is."""
+    wanted = _plain(phrase)
+    for sentence in _sentences(line):
+        plain = _plain(sentence)
+        if not re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", plain):
+            continue
+        if re.search(r"\b(what|which)\b.*\b(password|word|phrase|code)\b.*\?", sentence, re.I):
+            continue
+        viewed = any(wanted == name or wanted in name.split() for name in in_view)
+        if not viewed or plain == wanted or _CUE.search(sentence):
+            return True
+    return False
+
+
+def _does(sentence: str, condition: str, encoder: SentenceEncoder | None) -> bool:
+    """Whether the player's sentence does what the condition says in the third person."""
+    words = tokens(condition)
+    wanted = [stem(word) for word in words if word not in _FRAME and (word not in STOPWORDS)]
+    if not wanted:
+        return False
+    said = [stem(word) for word in tokens(sentence)]
+    covered = sum(any(alike(want, have) >= 0.85 for have in said) for want in wanted) / len(wanted)
+    asks = any(word in _ASKED for word in words[:2])
+    if asks:
+        kind = not any(word in words for word in ("kindly", "politely", "gently")) or bool(_KIND.search(sentence))
+        return covered >= 0.75 and kind and "?" in sentence and not _RUDE.search(sentence)
+    if _DENIED.search(sentence) and not _DENIED.search(condition):
+        return False
+    if _IMAGINED.search(sentence) or sentence.rstrip().endswith("?"):
+        return False
+    first = re.search(
+        r"\b(i|i'm|im|i've|ive|i'd|my|me|we|we're|we've|our|here|this is|it's me|name's)\b", sentence, re.I
+    )
+    of_others = _OTHERS.search(sentence) and not re.search(r"\bi('m| am|'ve| have|'d)?\b", sentence, re.I)
+    if not first or of_others:
+        return False
+    if covered >= 0.99:
+        return True
+    if encoder is None or covered < 0.5:
+        return False
+    pair = encoder.encode([_first_person(condition), sentence])
+    return float(pair[0] @ pair[1]) >= 0.62
+
+
+def _first_person(condition: str) -> str:
+    """ "says they are from the works council" -> "I am from the works council", to compare meanings."""
+    text = re.sub(r"^\s*\w+s?\s+(that\s+)?(they|she|he)\s+(are|is)\b", "I am", condition)
+    text = re.sub(r"^\s*\w+s?\s+(that\s+)?(they|she|he)\s+(have|has)\b", "I have", text)
+    text = re.sub(r"^\s*(is|are)\b", "I am", text)
+    text = re.sub(r"^\s*(has|have)\b", "I have", text)
+    text = re.sub(r"\b(their|his|her)\b", "my", text)
+    return re.sub(r"^\s*(\w+?)s\b", r"I \1", text) if not text.startswith("I ") else text

@@ -1,0 +1,230 @@
+"""Just enough English grammar for one-sentence facts: finite verbs, their forms, and the parts of a compound fact.
+
+A fact such as "Live plants must wait in quarantine for three days, live animals for ten." holds two answers. `parts`
+gives each as a sentence of its own, so that a character can say the one it was asked for:
+
+    object      The hold carries forty sacks of flour | and fourteen sacks of beans
+    verb        The punt leaves at six | and costs three copper
+    clause      Hydrogen costs six credits a kilo | and xenon costs twenty-two
+    gapped      Live plants must wait in quarantine for three days |, live animals for ten
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from npc.dialogue.knowledge.words import STOPWORDS, numbers_in, stem
+
+_VERBS = """
+accept add admit advise allow answer appear apply arrive ask attack attend avoid bake bathe bear beat become begin
+believe belong bite bleed block blow boil book borrow break breathe breed bring brew build burn buy call care carry
+carve catch cause change charge chase check choose claim clean clear climb close collect come command complain
+connect consist contain control cook cost count cover craft cross cry cure cut cycle damage dance deal decide
+deliver demand depart deserve die dig dine dislike drag draw dream dress drink drive drop dry earn eat employ end
+enter examine expect explain face fail fall fear feed feel fight file fill find finish fit fix flee float flood flow
+fly follow forbid forge forget forgive free freeze gather get give glow go govern grant greet grind grow grumble
+guard guess guide hang happen hate haul have head heal hear heat help hide hire hit hold hope hunt hurt inspect
+invent join judge jump keep kill knock know land last laugh lay lead leak lean learn leave lend let lick lie lift
+light like limp list listen live load lock log look lose love maintain make manage mark marry mean measure meet melt
+mend mind mine miss move name need nest observe offer open order own pack paint park pass pay perform pick play
+point pour practise pray prefer prepare press pretend print protect provide pull pump punish push put quarrel raise
+reach read receive recommend refuse remain remember remove rent repair replace report require reserve rest return
+ride ring rise roast row rub rule run sail save saw say scare seal search seat see seek sell send serve set sew
+shine ship shoot shout show shut sign sing sink sit sleep smell smoke smuggle snow sound speak spell spend spill
+spin spread stand start state stay steal steer stick stop store strike study suffer swear sweep swim take talk taste
+teach tear tell test thank think throw tie tolerate touch trade train travel treat trust try turn understand use
+visit wait wake walk want warn wash watch wear weave weigh weld win wish work worry wrap write yield
+"""
+_BASES = _VERBS.split()
+_IRREGULAR = """
+bear:bore beat:beat become:became begin:began bite:bit bleed:bled blow:blew break:broke bring:brought build:built
+buy:bought catch:caught choose:chose come:came cost:cost cut:cut deal:dealt dig:dug draw:drew drink:drank
+drive:drove eat:ate fall:fell feed:fed feel:felt fight:fought find:found flee:fled fly:flew forbid:forbade
+forget:forgot forgive:forgave freeze:froze get:got give:gave go:went grind:ground grow:grew hang:hung have:had
+hear:heard hide:hid hit:hit hold:held hurt:hurt keep:kept know:knew lay:laid lead:led leave:left lend:lent let:let
+lie:lay light:lit lose:lost make:made mean:meant meet:met pay:paid put:put read:read ride:rode ring:rang rise:rose
+run:ran say:said see:saw seek:sought sell:sold send:sent set:set shine:shone shoot:shot shut:shut sing:sang
+sink:sank sit:sat sleep:slept speak:spoke spend:spent spin:spun spread:spread stand:stood steal:stole stick:stuck
+strike:struck swear:swore sweep:swept swim:swam take:took teach:taught tear:tore tell:told think:thought throw:threw
+understand:understood wake:woke wear:wore weave:wove win:won write:wrote
+"""
+_PAST = dict(pair.split(":") for pair in _IRREGULAR.split())
+_CLOSED = {
+    "auxiliaries": """am is are was were has have had do does did will would shall should can could may might must
+        cannot isn't aren't wasn't won't can't don't doesn't""",
+    "adverbs": "not never only always usually often also still already just ever now soon almost nearly",
+    "determiners": "a an the this that these those my your his her its our their no every each any some all both",
+    "prepositions": """in on at of for from to by with behind under over near beside between into onto above below
+        across after before during until since through within without about against around past beyond
+        inside outside up down""",
+}
+AUXILIARIES = frozenset(_CLOSED["auxiliaries"].split())
+DETERMINERS = frozenset(_CLOSED["determiners"].split())
+PREPOSITIONS = frozenset(_CLOSED["prepositions"].split())
+_ADVERBS = frozenset(_CLOSED["adverbs"].split())
+
+
+def third(base: str) -> str:
+    """The form for he, she, it."""
+    if base in ("have", "be", "do", "go"):
+        return {"have": "has", "be": "is", "do": "does", "go": "goes"}[base]
+    if base.endswith("y") and base[-2] not in "aeiou":
+        return base[:-1] + "ies"
+    return base + ("es" if base.endswith(("s", "sh", "ch", "x", "z", "o")) else "s")
+
+
+def past(base: str) -> str:
+    """The simple past."""
+    if base in _PAST:
+        return _PAST[base]
+    if base.endswith("e"):
+        return base + "d"
+    if base.endswith("y") and base[-2] not in "aeiou":
+        return base[:-1] + "ied"
+    if re.fullmatch(r"[^aeiou]*[aeiou][bdgmnprt]", base):
+        return base + base[-1] + "ed"
+    return base + "ed"
+
+
+#: Third person -> base, for turning a character's facts into the first person.
+THIRD_TO_BASE = {third(base): base for base in _BASES} | {"does": "do", "goes": "go"}
+PAST_FORMS = frozenset(past(base) for base in _BASES)
+BASES = frozenset(_BASES)
+
+
+def is_finite(words: list[str], index: int) -> bool:
+    """Whether `words[index]` (lower case) looks like a finite verb where it stands."""
+    word = words[index]
+    if word in AUXILIARIES:
+        return True
+    before = words[index - 1] if index else ""
+    if before in DETERMINERS or before in PREPOSITIONS or before.endswith("'s") or before in ("and", "or"):
+        return False
+    if word in PAST_FORMS and before not in AUXILIARIES and index:
+        after = words[index + 1] if index + 1 < len(words) else ""
+        return after not in ("by",) or before in ("who", "that", "which")
+    plural = before.endswith("s") and not before.endswith("ss")
+    return index > 0 and (word in THIRD_TO_BASE or (word in BASES and (plural or before in ("i", "we", "they", "you"))))
+
+
+def verb_at(words: list[str]) -> tuple[int, int] | None:
+    """Span of the first finite verb group, auxiliaries and adverbs included: "must always stand", "is tested"."""
+    for index in range(len(words)):
+        if not is_finite(words, index):
+            continue
+        if index and words[index - 1] in ("who", "which", "that"):
+            continue
+        end = index + 1
+        if words[index] in AUXILIARIES:
+            while end < len(words) and (words[end] in _ADVERBS or words[end] in ("be", "been", "being")):
+                end += 1
+            if end < len(words) and (
+                words[end] in BASES or words[end] in PAST_FORMS or re.search(r"(ed|en|wn)$", words[end])
+            ) and words[end] not in PREPOSITIONS:  # fmt: skip
+                end += 1
+        return index, end
+    return None
+
+
+def _lower(text: str) -> list[str]:
+    return [re.sub(r"[^\w'-]", "", word).lower() for word in text.split()]
+
+
+@lru_cache(maxsize=8192)
+def parts(sentence: str) -> tuple[str, ...]:
+    """The self-standing sentences a compound fact says, in order; the sentence itself when it says one thing."""
+    body = sentence.strip()
+    stop = body[-1] if body and body[-1] in ".!?" else "."
+    body = body.rstrip(".!?").strip()
+    for match in re.finditer(r"(;|, and|, but|, while|,| and| but) ", body):
+        left, right = body[: match.start()].strip(), body[match.end() :].strip()
+        if re.search(r"\b(between|both|because|either)\b[^,;]*$", left) and match.group(1).strip() == "and":
+            continue
+        found = _join(left, right, match.group(1))
+        if found is not None:
+            first, second = found
+            rest = parts(second + stop)
+            return (_sentence(first, stop), *rest)
+    return (_sentence(body, stop),)
+
+
+def _sentence(body: str, stop: str) -> str:
+    body = body.strip()
+    return body[:1].upper() + body[1:] + stop
+
+
+def _join(left: str, right: str, link: str) -> tuple[str, str] | None:
+    """The two full sentences of `left link right`, or None when the link does not part two statements."""
+    words, others = _lower(left), _lower(right)
+    verb = verb_at(words)
+    if verb is None or verb[0] == 0 or not others or len(others) < 2:
+        return None
+    if re.match(r"(when|if|because|although|unless|who|which|where|not|so|then|never|called|born)\b", right):
+        return None
+    if re.match(r"(when|if|because|although|unless|after|before|in|on|at|from)\b", left, re.I) and "," in left + link:
+        return None
+    subject = " ".join(left.split()[: verb[0]])
+    other_verb = verb_at(others)
+    bare_noun = other_verb is not None and other_verb[1] == len(others) and others[other_verb[0]] not in AUXILIARIES
+    if other_verb is not None and 0 < other_verb[0] <= 7 and not bare_noun:
+        if others[0] in ("it", "they", "he", "she", "we", "this", "that", "there", "i", "nobody", "nothing", "anyone"):
+            return None
+        return left, right
+    in_past = words[verb[0]] in PAST_FORMS or words[verb[0]] in ("was", "were", "had")
+    starts_verb = others[0] in AUXILIARIES or others[0] in THIRD_TO_BASE or (others[0] in PAST_FORMS and in_past)
+    if starts_verb and not bare_noun:
+        participle = others[0] not in AUXILIARIES and words[verb[0]] in AUXILIARIES
+        return None if "and" not in link or participle else (left, f"{subject} {right}")
+    if (other_verb is not None and not bare_noun) or "but" in link or ";" in link or others[0] in PREPOSITIONS:
+        return None
+    return _gapped(left, right, words, others, verb)
+
+
+def _gapped(
+    left: str, right: str, words: list[str], others: list[str], verb: tuple[int, int]
+) -> tuple[str, str] | None:
+    """`right` has no verb of its own: a second object, or a second subject with its own ending."""
+    raw, other_raw = left.split(), right.split()
+    subject, group, rest = raw[: verb[0]], raw[verb[0] : verb[1]], words[verb[1] :]
+    head = next((i for i, word in enumerate(words[: verb[0]]) if word in PREPOSITIONS), verb[0]) - 1
+    object_stems = {stem(word) for word in rest if word not in STOPWORDS and word not in PREPOSITIONS}
+    mine = [word for word in others if word not in STOPWORDS and not numbers_in(word)]
+    like_object = any(stem(word) in object_stems for word in mine)
+    like_subject = any(stem(word) == stem(words[head]) for word in mine)
+    if like_object and not like_subject and bool(numbers_in(left)) == bool(numbers_in(right)):
+        return left, " ".join([*subject, *group, right])
+    raw_rest = raw[verb[1] :]
+    parallel = (
+        like_subject
+        or any(stem(word) in {stem(w) for w in words[: verb[0]] if w not in STOPWORDS} for word in mine)
+        or (other_raw[0][:1].isupper() and len(raw[verb[0] - 1]) > 1 and raw[verb[0] - 1][:1].isupper())
+    )
+    for index, word in enumerate(others):
+        if index and word in PREPOSITIONS and word in rest:
+            at = rest.index(word)
+            if at and not parallel:
+                return left, " ".join([*subject, *group, right])
+            ending = _with_unit(other_raw[index:], raw_rest[at:])
+            return left, " ".join([*other_raw[:index], *group, *raw_rest[:at], *ending])
+    at_number, from_number = index_of_number(others), index_of_number(rest)
+    if at_number and from_number is not None:
+        ending = _with_unit(other_raw[at_number:], raw_rest[from_number:])
+        return left, " ".join([*other_raw[:at_number], *group, *raw_rest[:from_number], *ending])
+    return None
+
+
+def index_of_number(words: list[str]) -> int | None:
+    """Index of the first word that is a number, or None."""
+    return next((index for index, word in enumerate(words) if numbers_in(word)), None)
+
+
+def _with_unit(ending: list[str], model: list[str]) -> list[str]:
+    """Give a bare number the unit of the parallel phrase: "for ten" beside "for three days" is "for ten days"."""
+    if not ending or not numbers_in(ending[-1]) or sum(bool(numbers_in(word)) for word in ending) > 1:
+        return ending
+    at = index_of_number([word.lower() for word in model])
+    if at is None:
+        return ending
+    unit = [word for word in model[at + 1 :] if not numbers_in(word)]
+    return ending + [word.rstrip(",;") for word in unit[:3]]
