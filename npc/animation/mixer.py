@@ -1,0 +1,95 @@
+"""The one writer of the face: layers in, each of the 52 channels written once per frame.
+
+    expression ──┐ mouth part gives way to speech, vanishes in a closure
+    brow flashes ┤ added to the brows
+    mouth ───────┼──▶ mix ──▶ invariants ──▶ u8 [frames, 52]
+    eyes ────────┘ a blink wins over wide and squinted lids
+
+Region priority: lips under a due closure or contact > speech > expression; blink > expression at the lids.
+Invariants: every weight in [0, 1] and finite; mouthClose <= jawOpen, also after quantisation.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc.animation.channels import ARKIT52, BROWS_AND_CHEEKS, INDEX, MOUTH, expand
+from npc.animation.coarticulation import Mouth
+
+Floats = NDArray[np.float64]
+
+#: Share of the mouth's expression that stays while speaking in full: a smile is heard and seen through speech.
+SPEAKING_SHARE: Final = 0.62
+#: After a flush or when the track runs dry, a client fades the last pose to rest in this time.
+REST_FADE_S: Final = 0.12
+
+_MOUTH = np.array(MOUTH)
+_UPPER = np.array(BROWS_AND_CHEEKS)
+_BLINK = np.array([INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]])
+_LIDS = np.array([INDEX["eyeWideLeft"], INDEX["eyeWideRight"], INDEX["eyeSquintLeft"], INDEX["eyeSquintRight"]])
+_SMILE = np.array([INDEX[n] for n in ("mouthSmileLeft", "mouthSmileRight", "mouthDimpleLeft", "mouthDimpleRight")])
+_FROWN = np.array([INDEX["mouthFrownLeft"], INDEX["mouthFrownRight"]])
+#: Expression channels that part or hide the lips; they must be gone while the lips have to meet.
+_PARTING = np.array(
+    [*expand(dict.fromkeys(("mouthUpperUp", "mouthLowerDown", "mouthFunnel", "jawOpen", "mouthStretch"), 1.0))]
+)
+_PRESSING = np.array(
+    [
+        *expand(
+            dict.fromkeys(("mouthPress", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"), 1.0)
+        )
+    ]
+)
+_JAW, _CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
+
+
+def mix(mouth: Mouth, expression: Floats, eyes: Floats, brows: Floats, presence: Floats) -> Floats:
+    """Weights [frames, 52] in [0, 1]. `presence` [frames] scales the expression (1, falling to 0 at the item's end)."""
+    layer = expression * presence[:, None]
+    need = np.maximum(mouth.closure, mouth.contact)
+    share = 1.0 - (1.0 - SPEAKING_SHARE) * mouth.activity
+    gain = np.ones_like(layer)
+    gain[:, _MOUTH] = share[:, None]
+    # Rounded lips cannot smile, and a wide grin must not pull a closure apart.
+    gain[:, _SMILE] *= ((1.0 - 0.55 * np.minimum(1.0, mouth.rounding)) * (1.0 - 0.35 * need))[:, None]
+    gain[:, _FROWN] *= (1.0 - 0.35 * need)[:, None]
+    gain[:, _PARTING] *= (1.0 - need)[:, None]
+    # Pressed lips belong to silence: while speaking they would look like closures that nobody hears.
+    gain[:, _PRESSING] *= (1.0 - 0.9 * mouth.activity)[:, None]
+    face = mouth.weights + layer * gain
+    face[:, _UPPER] += brows[:, _UPPER]
+    blink = eyes[:, _BLINK].max(axis=1)
+    face[:, _LIDS] *= (1.0 - blink)[:, None]
+    face[:, _BLINK] = np.maximum(face[:, _BLINK], eyes[:, _BLINK])
+    looking = eyes.copy()
+    looking[:, _BLINK] = 0.0
+    face += looking
+    np.clip(face, 0.0, 1.0, out=face)
+    face[:, _CLOSE] = np.minimum(face[:, _CLOSE], face[:, _JAW])
+    return face
+
+
+def quantise(weights: Floats) -> NDArray[np.uint8]:
+    """u8 weights (value / 255); keeps mouthClose <= jawOpen. Raises ValueError for NaN or weights outside [0, 1]."""
+    if weights.size and not (np.isfinite(weights).all() and weights.min() >= 0.0 and weights.max() <= 1.0):
+        raise ValueError(
+            f"weights must be finite and in [0, 1], got {float(np.nanmin(weights))}..{float(np.nanmax(weights))}"
+        )
+    result: NDArray[np.uint8] = np.rint(weights * 255.0).astype(np.uint8)
+    return result
+
+
+def fade_to_rest(pose: NDArray[np.uint8], elapsed_s: float) -> NDArray[np.uint8]:
+    """What a client shows `elapsed_s` after a flush, or after the last frame it holds: `pose` fading linearly to rest.
+
+    Shape [52] in and out; all zero from `REST_FADE_S` on. A blink in progress closes and opens no further: it fades
+    too.
+    """
+    if pose.shape != (len(ARKIT52),):
+        raise ValueError(f"a pose has {len(ARKIT52)} weights, got shape {pose.shape}")
+    left = min(1.0, max(0.0, 1.0 - elapsed_s / REST_FADE_S))
+    faded: NDArray[np.uint8] = np.rint(pose * left).astype(np.uint8)
+    return faded
