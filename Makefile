@@ -50,6 +50,16 @@ talk: setup ## talk to a character in the terminal
 test-slow: setup-dev ## the tests that take minutes
 	@$(PY) -m pytest -m slow --timeout 1800 $(ARGS)
 
+.PHONY: test-browser
+test-browser: setup-dev ## the demo page in a headless Chromium (installs Debian's where that is allowed)
+	@scripts/need.sh chromium
+	@$(PY) -m pytest -m browser --timeout 300 tests/browser $(ARGS)
+
+.PHONY: test-engines
+test-engines: setup-dev ## the Unity, Unreal and Godot clients (installs mono, g++ with Boost, Godot where that is allowed)
+	@scripts/need.sh mono-devel libboost-dev nlohmann-json3-dev godot3-server
+	@$(PY) -m pytest -m engines --timeout 600 tests/engines $(ARGS)
+
 .PHONY: format
 format: setup-dev ## format the code
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .

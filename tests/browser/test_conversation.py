@@ -1,0 +1,107 @@
+"""The page as a person uses it: a spoken conversation of three turns through a fake microphone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from npc.audio.wav import write_wav
+from npc.tts.flite import FliteSettings, FliteVoice
+from npc.tts.interface import SpeechRequest
+from tests.browser.conftest import FLAGS
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
+
+TURNS = ("What is your name?", "What do you sell here?", "Thank you, and where are you from?")
+#: Seconds of silence after each turn: the character answers in them.
+GAP_S = 9.0
+#: Keeps what the page received, beside playing it.
+RECORD = """
+() => {
+  const page = globalThis.npcPage;
+  page.received = new Map();
+  page.errors = [];
+  page.session.on('audio', ({ ordinal, pcm }) => {
+    page.received.set(ordinal, [...(page.received.get(ordinal) ?? []), ...pcm]);
+  });
+  page.session.on('error', ({ error }) => page.errors.push(error.message));
+}
+"""
+
+
+def spoken_turns(path: Path) -> Path:
+    voice = FliteVoice(FliteSettings("rms"))
+    pieces = [np.zeros(int(2.5 * voice.sample_rate), np.int16)]
+    for text in TURNS:
+        pieces += [chunk.pcm for chunk in voice.synthesize(SpeechRequest(text))]
+        pieces.append(np.zeros(int(GAP_S * voice.sample_rate), np.int16))
+    write_wav(path, np.concatenate(pieces), voice.sample_rate)
+    return path
+
+
+def words_of(text: str) -> list[str]:
+    return ["".join(c for c in word.lower() if c.isalnum()) for word in text.split()]
+
+
+def word_error(reference: list[str], heard: list[str]) -> float:
+    """Levenshtein distance over words, divided by the reference's length."""
+    row = list(range(len(heard) + 1))
+    for i, word in enumerate(reference, 1):
+        previous, row[0] = row[0], i
+        for j, other in enumerate(heard, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (word != other))
+    return row[-1] / max(1, len(reference))
+
+
+def transcribe(pcm: np.ndarray[Any, np.dtype[np.int16]], rate: int) -> str:
+    from npc.asr import load
+    from npc.audio.resample import Resampler
+
+    resampler = Resampler(rate, 16_000)
+    audio = np.concatenate([resampler.push(pcm), resampler.flush()])
+    recogniser = load("pocketsphinx")
+    stream = recogniser.open()
+    stream.accept(audio)
+    first = stream.finish()
+    better = stream.refine()
+    stream.close()
+    recogniser.close()
+    return (better or first).text
+
+
+def test_three_spoken_turns(server: str, chromium: str, tmp_path: Path) -> None:
+    microphone = spoken_turns(tmp_path / "player.wav")
+    out = Path("out/browser")
+    out.mkdir(parents=True, exist_ok=True)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            headless=True,
+            args=[*FLAGS, f"--use-file-for-fake-audio-capture={microphone}%noloop"],
+        )
+        page = browser.new_context(permissions=["microphone"], viewport={"width": 1280, "height": 800}).new_page()
+        console: list[str] = []
+        page.on("console", lambda message: console.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: console.append(str(error)))
+        page.goto(f"{server}/?character=sela-marrow&raw")
+        page.wait_for_selector("body[data-ready=true]", timeout=30_000)
+        page.evaluate(RECORD)
+        page.click("#mic")
+        deadline_ms = 1000 * (2.5 + len(TURNS) * (GAP_S + 2.5))
+        page.wait_for_function("() => document.querySelectorAll('#transcript li.you').length >= 3", timeout=deadline_ms)
+        page.wait_for_function("() => document.body.dataset.state === 'speaking'", timeout=15_000)
+        page.wait_for_timeout(700)
+        page.screenshot(path=str(out / "conversation.png"))
+        page.wait_for_function("() => document.body.dataset.state !== 'speaking'", timeout=30_000)
+        said = page.eval_on_selector_all("#transcript li.them > span", "rows => rows.map((row) => row.textContent)")
+        received = page.evaluate("() => [...globalThis.npcPage.received].map(([ordinal, pcm]) => pcm)")
+        errors = page.evaluate("() => globalThis.npcPage.errors")
+        browser.close()
+    assert not console
+    assert not errors
+    assert len(said) >= 3
+    heard = " ".join(transcribe(np.array(pcm, np.int16), 24_000) for pcm in received)
+    assert word_error(words_of(" ".join(said)), words_of(heard)) < 0.35
