@@ -82,8 +82,12 @@ class FaceStream(Protocol):
         until: int,
         affect: Affect,
         loudness_db: float = -20.0,
+        gesture: str | None = None,
     ) -> FaceUpdate:
-        """Add phones (spans already in item samples); audio is known up to sample `until`."""
+        """Add phones (spans already in item samples); audio is known up to sample `until`.
+
+        `gesture` names one that goes with what is pushed here.
+        """
 
     def finish(self, until: int) -> FaceUpdate:
         """The item ends at sample `until`: everything still held back, then the decay to rest (about 250 ms more)."""

@@ -8,9 +8,9 @@
     action                       ◆ open_door
     final  ────────────────────────▶│      no later push changes what lies before it
 
-Clauses come in with their audio, phones and words in clause time at the output rate; they leave as `Cue`s, blendshape
-blocks and audio in item time. `take(until)` hands out every cue before a sample once, in order, so cues can always be
-sent ahead of, or with, the audio they belong to.
+Clauses come in with their audio and words in clause time at the output rate, and the face in item time. They leave as
+`Cue`s, blendshape blocks and audio in item time. `take(until)` hands out every cue before a sample once, in order, so
+cues can always be sent ahead of, or with, the audio they belong to.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.animation.interface import BlendshapeBlock, FaceStream, FaceUpdate
+from npc.animation.interface import BlendshapeBlock, FaceUpdate
 from npc.audio.clock import Span
 from npc.conversation.ledger import LedgerAction, LedgerWord
 from npc.dialogue.interface import Clause
-from npc.phonetics.phones import Phone, SpokenWord
+from npc.phonetics.phones import SpokenWord
 from npc.protocol import CitationSpan, Cue
 
 Pcm16 = NDArray[np.int16]
+_NO_FACE = FaceUpdate()
+#: Body cues that the wire names; breath is in the blendshapes alone.
+_BODY_KINDS = frozenset(("gesture", "head", "gaze", "blink"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,10 @@ class PlacedAction:
 
 @dataclass
 class Score:
-    """The timeline of one item at `rate` Hz. `face` is None for a reply without a face track."""
+    """The timeline of one item at `rate` Hz. Unless `animated`, no face track is waited for."""
 
     rate: int
-    face: FaceStream | None = None
+    animated: bool = False
     text: str = ""
     words: list[PlacedWord] = field(default_factory=list)
     actions: list[PlacedAction] = field(default_factory=list)
@@ -100,8 +103,8 @@ class Score:
             )
         )
 
-    def push(self, pcm: Pcm16, phones: Sequence[Phone] = (), words: Sequence[SpokenWord] = ()) -> FaceUpdate:
-        """Audio of the open clause with the phones and words that begin in it, in samples of the clause."""
+    def push(self, pcm: Pcm16, words: Sequence[SpokenWord] = ()) -> None:
+        """Audio of the open clause with the words that begin in it, in samples of the clause."""
         clause = self._open()
         if pcm.size:
             self._audio.append(pcm)
@@ -113,10 +116,6 @@ class Score:
             seen = self._heard.get(index)
             # An engine may say one written word as several ("£29"): their spans join.
             self._heard[index] = span if seen is None else Span(seen.start, max(seen.end, span.end))
-        if self.face is None:
-            return FaceUpdate()
-        placed = tuple(Phone(p.ipa, p.span.shifted(self._clause_at), p.stress) for p in phones)
-        return self.animate(self.face.push(placed, self.length, clause.affect, _loudness(pcm)))
 
     def end(self) -> None:
         """The open clause is complete: its words, actions, citations and gesture get their places."""
@@ -149,32 +148,19 @@ class Score:
                     word_end=first + citation.word_end,
                 )
             )
-        if clause.gesture:
-            stroke = max(spans, key=lambda span: span.length).start if spans else self._clause_at
-            self._cues.append(
-                Cue.model_construct(
-                    kind="gesture",
-                    name=clause.gesture,
-                    at=self._clause_at,
-                    until=self.length,
-                    stroke=stroke,
-                    weight=1.0,
-                )
-            )
         self._sort()
         self.clause_ends.append(self.length)
         self._clause = None
-        if self.face is None:
+        if not self.animated:
             self.final = self.length
 
-    def finish(self) -> FaceUpdate:
-        """No clause follows: the face decays to rest and everything is final."""
-        update = self.animate(self.face.finish(self.length)) if self.face is not None else FaceUpdate()
+    def finish(self, face: FaceUpdate = _NO_FACE) -> None:
+        """No clause follows: `face` decays to rest, and everything is final."""
+        self.animate(face)
         self.final, self.finished = max(self.final, self.length), True
-        return update
 
-    def animate(self, update: FaceUpdate) -> FaceUpdate:
-        """Take what the animator has made final."""
+    def animate(self, update: FaceUpdate) -> None:
+        """Take what the animator has made final, in samples of the item."""
         for viseme in update.visemes:
             self._cues.append(
                 Cue.model_construct(
@@ -182,6 +168,8 @@ class Score:
                 )
             )
         for body in update.body:
+            if body.kind not in _BODY_KINDS:
+                continue
             self._cues.append(
                 Cue.model_construct(
                     kind=body.kind,
@@ -198,7 +186,6 @@ class Score:
             self._blocks.append(block)
             self.final = min(self.length, block.start + len(block.frames) * block.samples_per_frame)
         self._sort()
-        return update
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
@@ -292,7 +279,8 @@ def _shares(words: Sequence[str], left: int, right: int) -> Iterable[Span]:
         yield Span(begin, left + (right - left) * at // total)
 
 
-def _loudness(pcm: Pcm16) -> float:
+def loudness_db(pcm: Pcm16) -> float:
+    """Level of a piece of sound in dB of full scale; -100 for none."""
     if not pcm.size:
         return -100.0
     power = float(np.mean(np.square(pcm.astype(np.float64)))) / 32768.0**2

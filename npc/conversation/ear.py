@@ -1,0 +1,199 @@
+"""The ear of a session: the player's sound in, voice onsets, pauses and end-of-turn judgements out. Runs on a worker.
+
+    client rate ─▶ 16 kHz ─▶ 32 ms frames ─▶ own-voice guard ─▶ voice activity ─▶ gate ─▶ VoiceStarted, VoiceStopped
+                                                     │                                     Heard (every frame)
+                                                     ▼                              pause ─▶ end-of-turn ─▶ Judged
+                                              sound for the recogniser
+
+Positions are samples at 16 kHz since the session began. The gate opens on two voiced frames or one very sure one,
+and closes after two unvoiced ones; both are dated back to where the voice really began or ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc.audio import prosody
+from npc.audio.clock import LISTEN_RATE
+from npc.audio.resample import Resampler
+from npc.audio.vad import FRAME, VadFrame, VadStream, VoiceGate
+from npc.conversation.endpointing.interface import EndOfTurnDetector, Pause
+from npc.conversation.turn_events import Heard, Judged, VoiceStarted, VoiceStopped
+
+Pcm16 = NDArray[np.int16]
+EarEvent = VoiceStarted | VoiceStopped | Heard | Judged
+
+#: One frame this sure opens the gate alone: a pause of our output 32 ms earlier is worth a few false ones.
+SURE = 0.85
+#: Unvoiced frames that close the gate.
+CLOSING = 2
+#: Sound kept for the prosody of a pause and for end-of-turn models that want to hear it.
+_KEPT_SECONDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVoice:
+    """What the guard says of a frame: probability that it holds only our own voice, and the frame without it."""
+
+    own_voice: float
+    cleaned: Pcm16
+
+
+class OwnVoiceGuard(Protocol):
+    """Recognises our own sound coming back through the microphone (`npc.audio.echo`)."""
+
+    def sent(self, pcm: Pcm16, at: int) -> None:
+        """Sound that plays at the player's from about input sample `at` on, at 16 kHz."""
+
+    def heard(self, frame: Pcm16) -> OwnVoice:
+        """Judge one frame of 512 samples."""
+
+
+class NoOwnVoice:
+    """For sessions whose client plays through headphones or cancels echo itself."""
+
+    def sent(self, pcm: Pcm16, at: int) -> None:
+        return None
+
+    def heard(self, frame: Pcm16) -> OwnVoice:
+        return OwnVoice(0.0, frame)
+
+
+@dataclass(frozen=True, slots=True)
+class Sensed:
+    """Events of a piece of sound in order, and the 16 kHz sound itself from input sample `start` on."""
+
+    start: int
+    sound: Pcm16
+    events: tuple[EarEvent, ...]
+
+
+@dataclass
+class Partial:
+    """The recogniser's newest text of the turn, as the end-of-turn detector wants it. Replaced whole, never changed."""
+
+    text: str = ""
+    stable_words: int = 0
+    confidence: float = 1.0
+    changed_at: int = 0
+    language: str = "en"
+
+
+@dataclass
+class Ear:
+    """One microphone. `sense` belongs to one lane; `partial` may be replaced from outside at any time."""
+
+    rate: int
+    vad: VadStream
+    detector: EndOfTurnDetector
+    guard: OwnVoiceGuard
+    partial: Partial = field(default_factory=Partial)
+
+    def __post_init__(self) -> None:
+        self._resampler = Resampler(self.rate, LISTEN_RATE)
+        self._gate = VoiceGate()
+        self._at = 0
+        self._frame_sound: Pcm16 = np.zeros(0, np.int16)
+        self._recent: Pcm16 = np.zeros(0, np.int16)
+        self._voice = False
+        self._first: int | None = None
+        self._last_end = 0
+        self._turn_start: int | None = None
+        self._unvoiced = 0
+        self._own = 0.0
+        self._prosody: prosody.PauseProsody | None = None
+        self._judged: tuple[int, float] | None = None
+
+    def set_rate(self, rate: int) -> None:
+        """The client changed its input format; what the old resampler held back (2 ms) is dropped."""
+        if rate != self.rate:
+            self.rate, self._resampler = rate, Resampler(rate, LISTEN_RATE)
+
+    def new_turn(self) -> None:
+        """The turn is over: the next pause is judged on its own."""
+        self._turn_start, self._judged, self.partial = None, None, Partial()
+
+    def sent(self, pcm: Pcm16, at: int) -> None:
+        """Our own voice, for the guard."""
+        self.guard.sent(pcm, at)
+
+    def sense(self, pcm: Pcm16) -> Sensed:
+        """Take sound at the client's rate."""
+        self._frame_sound = np.concatenate([self._frame_sound, self._resampler.push(pcm)])
+        whole = self._frame_sound.size - self._frame_sound.size % FRAME
+        start = self._at
+        events: list[EarEvent] = []
+        cleaned: list[Pcm16] = []
+        for begin in range(0, whole, FRAME):
+            own = self.guard.heard(self._frame_sound[begin : begin + FRAME])
+            self._own = own.own_voice
+            cleaned.append(own.cleaned)
+            self._recent = np.concatenate([self._recent, own.cleaned])[-_KEPT_SECONDS * LISTEN_RATE :]
+            self._at += FRAME
+            for frame in self.vad.push(own.cleaned):
+                events += self._frame(frame)
+        self._frame_sound = self._frame_sound[whole:]
+        sound = np.concatenate(cleaned) if cleaned else np.zeros(0, np.int16)
+        return Sensed(start, sound, tuple(events))
+
+    def _frame(self, frame: VadFrame) -> Sequence[EarEvent]:
+        voiced = self._gate.step(frame.probability)
+        events: list[EarEvent] = [Heard(frame.end, self._own)]
+        if voiced:
+            self._unvoiced = 0
+            second = self._first is not None
+            self._first = frame.start if self._first is None else self._first
+            if self._voice:
+                self._last_end = frame.end
+            elif second or frame.probability >= SURE:
+                self._voice, self._last_end = True, frame.end
+                self._turn_start = self._first if self._turn_start is None else self._turn_start
+                self._judged = None
+                events.append(VoiceStarted(self._first, frame.end, self._own))
+            return events
+        self._first = None
+        if self._voice:
+            self._unvoiced += 1
+            if self._unvoiced >= CLOSING:
+                self._voice = False
+                events.append(VoiceStopped(self._last_end, frame.end))
+                self._prosody = self._measure()
+        if not self._voice and self._turn_start is not None:
+            events += self._judge(frame)
+        return events
+
+    def _measure(self) -> prosody.PauseProsody | None:
+        end = self._recent.size - (self._at - self._last_end)
+        return prosody.measure(self._recent, end) if end > LISTEN_RATE // 10 else None
+
+    def _judge(self, frame: VadFrame) -> Sequence[EarEvent]:
+        assert self._turn_start is not None
+        partial = self.partial
+        sound = None
+        if self.detector.audio_seconds > 0:
+            kept = self._recent[-round(self.detector.audio_seconds * LISTEN_RATE) :]
+            sound = kept.astype(np.float32) / 32768.0
+        judgement = self.detector.judge(
+            Pause(
+                silence=frame.end - self._last_end,
+                speech=max(0, self._last_end - self._turn_start),
+                text=partial.text,
+                stable_words=partial.stable_words,
+                text_age=max(0, frame.end - partial.changed_at),
+                confidence=partial.confidence,
+                speech_probability=frame.probability,
+                prosody=self._prosody,
+                language=partial.language,
+                audio=sound,
+            )
+        )
+        verdict = (judgement.until, round(judgement.complete, 4))
+        if verdict == self._judged:
+            return ()
+        self._judged = verdict
+        return (Judged(*verdict),)

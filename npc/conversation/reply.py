@@ -1,0 +1,248 @@
+"""From the mind's clauses to a performance score: one reply, drafted behind a gate and spoken once it is open.
+
+    mind ──clause──▶ voice (worker) ──PCM, phones, words──▶ face (worker) ──tracks──▶ score ──▶ playout
+      └ after the first clause a draft stops here until `commit()` opens the gate; `cancel()` throws all of it away
+
+A draft makes no more than its first clause, so what a wrong guess wastes is bounded. After the commit production runs
+ahead of playback by at most `AHEAD` seconds, which bounds what an interruption wastes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc.animation.interface import Affect, Animator, FaceStream, FaceUpdate
+from npc.audio.clock import Span, rescale
+from npc.audio.resample import Resampler
+from npc.conversation.score import Score, loudness_db
+from npc.conversation.workers import Lane, iterate
+from npc.dialogue.interface import Clause
+from npc.phonetics.phones import Phone, SpokenWord
+from npc.tts.interface import Prosody, SpeechChunk, SpeechRequest, Synthesizer
+
+Pcm16 = NDArray[np.int16]
+
+#: Seconds of speech that production may be ahead of playback: enough for any pause of a language model, and about what
+#: Pipecat's and LiveKit's sentence pacers allow (conversation.md §2: more text only when less than 5 s remain).
+AHEAD = 5.0
+#: The mind may take this long for its first clause, and between clauses.
+MIND_DEADLINE = 20.0
+#: A synthesiser silent for this long counts as hung.
+VOICE_DEADLINE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A character's voice: the engine, its own pronunciations, and its language."""
+
+    synthesizer: Synthesizer
+    lexicon: tuple[tuple[str, str], ...] = ()
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a reply is performed with. `speaker` None makes it text only; `animator` None leaves the face out."""
+
+    rate: int
+    lane: Lane
+    speaker: Speaker | None = None
+    animator: Animator | None = None
+    fps: int = 60
+    seed: int = 0
+    speed: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A piece of a clause ready for the score, in clause time at the output rate."""
+
+    pcm: Pcm16
+    phones: tuple[Phone, ...]
+    words: tuple[SpokenWord, ...]
+    face: FaceUpdate
+
+
+@dataclass
+class Marks:
+    """When each stage of the reply was reached, session time in seconds."""
+
+    at: dict[str, float] = field(default_factory=dict)
+
+    def first(self, name: str, now: float) -> None:
+        self.at.setdefault(name, now)
+
+
+class Reply:
+    """One reply. `run` is its task; `changed` is set whenever the score grew or the reply ended."""
+
+    def __init__(self, clauses: Callable[[], AsyncIterator[Clause]], stage: Stage, clock: Callable[[], float]) -> None:
+        self._clauses, self._stage, self._clock = clauses, stage, clock
+        self._gate = asyncio.Event()
+        self._face: FaceStream | None = None
+        if stage.animator is not None and stage.speaker is not None:
+            self._face = stage.animator.open(stage.rate, stage.fps, stage.seed)
+        self.score = Score(stage.rate, animated=self._face is not None)
+        self.made: list[Clause] = []
+        self.marks = Marks()
+        self.changed = asyncio.Event()
+        self.played = 0
+        """Samples played so far, told by the playout, for the bound on running ahead."""
+        self.failure: Exception | None = None
+        self.voice_failure: Exception | None = None
+        self._room = asyncio.Event()
+
+    @property
+    def text_only(self) -> bool:
+        return self._stage.speaker is None or self.voice_failure is not None
+
+    @property
+    def committed(self) -> bool:
+        return self._gate.is_set()
+
+    def commit(self) -> None:
+        """The turn is over and this is the answer: go on past the first clause."""
+        self._gate.set()
+
+    def playback(self, played: int) -> None:
+        """The playout got this far."""
+        self.played = played
+        self._room.set()
+
+    async def run(self) -> None:
+        """Make the whole reply. Ends early, with `failure` set, when the mind fails; never raises but cancellation."""
+        self.marks.first("mind_started", self._clock())
+        clauses = self._clauses()
+        try:
+            while (clause := await self._next(clauses)) is not None:
+                self.marks.first("first_clause", self._clock())
+                await self._perform(clause)
+                if not self._gate.is_set():
+                    await self._gate.wait()
+                await self._keep_within_reach()
+        except Exception as error:
+            self.failure = error
+        finally:
+            close = getattr(clauses, "aclose", None)
+            if close is not None:
+                with contextlib.suppress(Exception):
+                    await close()
+        await self._finish()
+
+    async def _next(self, clauses: AsyncIterator[Clause]) -> Clause | None:
+        try:
+            return await asyncio.wait_for(anext(clauses), MIND_DEADLINE)
+        except StopAsyncIteration:
+            return None
+        except TimeoutError:
+            raise TimeoutError(f"the mind made no clause within {MIND_DEADLINE:.0f} s") from None
+
+    async def _perform(self, clause: Clause) -> None:
+        self.made.append(clause)
+        self.score.begin(clause)
+        if not self.text_only and clause.text.strip():
+            try:
+                await self._speak(clause)
+            except Exception as error:
+                self.voice_failure = error
+        self.score.end()
+        self.marks.first("first_audio", self._clock())
+        self.changed.set()
+
+    async def _speak(self, clause: Clause) -> None:
+        speaker, at = self._stage.speaker, self.score.length
+        assert speaker is not None
+        request = SpeechRequest(
+            clause.text, prosody_of(clause.affect, self._stage.speed), speaker.language, speaker.lexicon
+        )
+
+        def make() -> Iterator[Spoken]:
+            return perform(speaker.synthesizer, request, clause, self._stage.rate, at, self._face)
+
+        pieces = iterate(self._stage.lane, make)
+        try:
+            while True:
+                piece = await asyncio.wait_for(anext(pieces), VOICE_DEADLINE)
+                self.score.push(piece.pcm, piece.words)
+                self.score.animate(piece.face)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise TimeoutError(f"the voice made no sound within {VOICE_DEADLINE:.0f} s") from None
+        finally:
+            await pieces.aclose()  # type: ignore[attr-defined]
+
+    async def _keep_within_reach(self) -> None:
+        while self.score.length - self.played > AHEAD * self._stage.rate:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _finish(self) -> None:
+        update = FaceUpdate()
+        if self._face is not None:
+            try:
+                update = await asyncio.wait_for(
+                    self._stage.lane.run(self._face.finish, self.score.length), VOICE_DEADLINE
+                )
+            except Exception as error:
+                self.voice_failure = error
+        self.score.finish(update)
+        self.marks.first("finished", self._clock())
+        self.changed.set()
+
+
+def perform(
+    synthesizer: Synthesizer, request: SpeechRequest, clause: Clause, rate: int, at: int, face: FaceStream | None
+) -> Iterator[Spoken]:
+    """Blocking: a clause as sound at `rate`, with its face. `at` is the item's sample at which the clause begins."""
+    resampler, length, gesture = Resampler(synthesizer.sample_rate, rate), 0, clause.gesture
+    for chunk in _with_end(synthesizer.synthesize(request)):
+        pcm = resampler.flush() if chunk is None else resampler.push(chunk.pcm)
+        said = chunk if chunk is not None else SpeechChunk(pcm)
+        phones = tuple(Phone(p.ipa, _rescaled(p.span, synthesizer.sample_rate, rate), p.stress) for p in said.phones)
+        words = tuple(
+            SpokenWord(w.text_start, w.text_end, _rescaled(w.span, synthesizer.sample_rate, rate)) for w in said.words
+        )
+        length += int(pcm.size)
+        update = FaceUpdate()
+        if face is not None and (pcm.size or phones):
+            placed = tuple(Phone(p.ipa, p.span.shifted(at), p.stress) for p in phones)
+            update = face.push(placed, at + length, clause.affect, loudness_db(pcm), gesture)
+            gesture = None
+        yield Spoken(pcm, phones, words, update)
+
+
+def _with_end(chunks: Iterator[SpeechChunk]) -> Iterator[SpeechChunk | None]:
+    try:
+        yield from chunks
+        yield None
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+
+
+def _rescaled(span: Span, from_rate: int, to_rate: int) -> Span:
+    return Span(rescale(span.start, from_rate, to_rate), rescale(span.end, from_rate, to_rate))
+
+
+def prosody_of(affect: Affect, speed: float = 1.0) -> Prosody:
+    """How a feeling sounds: arousal speeds up, raises and widens the pitch and adds force; valence brightens a little.
+
+    Directions after Banse and Scherer (1996, doi:10.1037/0022-3514.70.3.614); sizes are about half of what their
+    actors did, because a listener hears a synthetic voice exaggerate before it hears it feel.
+    """
+    weight = min(1.0, max(0.0, affect.intensity))
+    arousal, valence, dominance = weight * affect.arousal, weight * affect.valence, weight * affect.dominance
+    return Prosody(
+        rate=min(2.0, max(0.5, speed * (1.0 + 0.12 * arousal))),
+        pitch_semitones=max(-6.0, min(6.0, 2.0 * arousal + 0.8 * valence - 0.6 * dominance)),
+        energy=min(2.0, max(0.5, 1.0 + 0.3 * arousal + 0.1 * dominance)),
+        pitch_range=min(2.0, max(0.5, 1.0 + 0.3 * arousal + 0.15 * valence)),
+    )
