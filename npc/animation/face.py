@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from npc.animation.articulation import Manner
 from npc.animation.body import BodyDirector, Flash, Stress, brow_track
+from npc.animation.channels import ARKIT52
 from npc.animation.coarticulation import (
     LOOKAHEAD_S,
     Segment,
@@ -29,7 +30,7 @@ from npc.animation.coarticulation import (
 from npc.animation.expression import Easing, asymmetry, expression
 from npc.animation.eyes import BLINK_S, Blink, EyeDirector, GazeShift, eye_track
 from npc.animation.interface import Affect, BlendshapeBlock, BodyCue, FaceUpdate, VisemeCue
-from npc.animation.mixer import mix, quantise
+from npc.animation.mixer import limit_steps, mix, quantise
 from npc.animation.prng import unit_at
 from npc.phonetics.phones import Phone
 
@@ -63,11 +64,12 @@ class FaceStream:
             raise ValueError(f"fps must be 30 or 60, got {fps}")
         if not 8_000 <= rate <= 192_000:
             raise ValueError(f"rate must lie in 8000-192000 Hz, got {rate}")
-        self._rate, self._style, self._attention = rate, style, attention
+        self._rate, self._fps, self._style, self._attention = rate, fps, style, attention
         self._samples_per_frame = round(rate / fps)
         self._segments = [rest_segment(-1.0, 0.0)]
         self._until = 0
         self._frame = 0
+        self._last_pose = np.zeros(len(ARKIT52), np.uint8)
         self._easing = Easing(self._samples_per_frame / rate)
         self._lean = asymmetry(unit_at(seed, 31, 0))
         self._eyes, self._body = EyeDirector(seed), BodyDirector(rate, seed)
@@ -226,7 +228,9 @@ class FaceStream:
         if end is not None:
             face *= np.where(t <= end, 1.0, presence)[:, None]
             face[-1] = 0.0
-        return quantise(face)
+        frames = limit_steps(quantise(face), self._last_pose, self._fps)
+        self._last_pose = frames[-1].copy()
+        return frames
 
     def _forget(self, now: float) -> None:
         """Drop what can no longer touch a frame; bounded memory however long the item."""

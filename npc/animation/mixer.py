@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.animation.channels import ARKIT52, BROWS_AND_CHEEKS, INDEX, MOUTH, expand
+from npc.animation.channels import ARKIT52, BROWS_AND_CHEEKS, FAST, INDEX, MAX_FAST_STEP, MAX_STEP, MOUTH, expand
 from npc.animation.coarticulation import Mouth
 
 Floats = NDArray[np.float64]
@@ -80,6 +80,27 @@ def quantise(weights: Floats) -> NDArray[np.uint8]:
         )
     result: NDArray[np.uint8] = np.rint(weights * 255.0).astype(np.uint8)
     return result
+
+
+def limit_steps(frames: NDArray[np.uint8], before: NDArray[np.uint8], fps: int) -> NDArray[np.uint8]:
+    """Hold every channel to the stated bound (`channels.MAX_STEP`, `MAX_FAST_STEP`) from frame to frame.
+
+    `before` [52] is the frame ahead of the first. Natural speech stays inside by construction, so that the
+    sequential pass runs only for pathological input (a rounded vowel of 20 ms at the very end); then mouthClose
+    follows its jaw.
+    """
+    if len(frames) == 0:
+        return frames
+    bound = np.where(np.isin(np.arange(len(ARKIT52)), FAST), MAX_FAST_STEP[fps], MAX_STEP[fps])
+    most = np.floor(bound * 255.0).astype(np.int16)
+    poses = np.concatenate([before[None], frames]).astype(np.int16)
+    if not (np.abs(np.diff(poses, axis=0)) > most).any():
+        return frames
+    for k in range(1, len(poses)):
+        poses[k] = np.clip(poses[k], poses[k - 1] - most, poses[k - 1] + most)
+        poses[k, _CLOSE] = min(poses[k, _CLOSE], poses[k, _JAW])
+    limited: NDArray[np.uint8] = poses[1:].astype(np.uint8)
+    return limited
 
 
 def fade_to_rest(pose: NDArray[np.uint8], elapsed_s: float) -> NDArray[np.uint8]:
