@@ -47,12 +47,12 @@ class Cue(Wire):
     | viseme | Oculus-15 name | weight |
     | gesture, head | gesture name | stroke, weight |
     | gaze | target kind | target (entity id) |
-    | blink | "blink" | weight |
+    | blink, breath | the same | weight |
     | emotion | emotion name | weight (intensity), valence, arousal, dominance |
     | action | tool name | call_id |
     """
 
-    kind: Literal["word", "viseme", "gesture", "head", "gaze", "blink", "emotion", "action"]
+    kind: Literal["word", "viseme", "gesture", "head", "gaze", "blink", "breath", "emotion", "action"]
     name: str
     at: Sample
     until: Opt[Sample] = None
