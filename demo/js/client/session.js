@@ -13,8 +13,10 @@ import { decodeFrame, encodeInputAudio, KIND } from './frames.js';
 
 /** Milliseconds between two playback reports to the server. */
 const PLAYBACK_REPORT_MS = 100;
-/** Close codes after which trying again cannot help: bad credentials, wrong protocol version, abuse. */
-const FINAL_CODES = new Set([1008, 4401, 4403, 4406, 4429]);
+/** Close codes after which trying again cannot help: ended, bad ticket, wrong version, replaced by another connection, abuse. */
+const FINAL_CODES = new Set([1000, 4000, 4401, 4406, 4409, 4429]);
+/** The server no longer has the session: the next connection starts a new one. */
+const SESSION_GONE = 4404;
 
 export class RealtimeSession {
   constructor({ url, ticket = null, session = {}, openSocket, now, random = Math.random, schedule = setTimeout }) {
@@ -78,6 +80,7 @@ export class RealtimeSession {
       this.emit('connection', { state: 'closed', code, reason });
       return;
     }
+    if (code === SESSION_GONE) Object.assign(this, { resume: null, seq: 0, inputSamples: 0 });
     const delay = retryDelayMs(this.attempt, this.random());
     this.attempt += 1;
     this.emit('connection', { state: 'lost', code, reason, retryInMs: delay });

@@ -1,0 +1,308 @@
+using System;
+using System.Collections.Generic;
+using Newtonsoft.Json;
+using Newtonsoft.Json.Linq;
+
+namespace Npc.Core
+{
+    /// <summary>What the engine side is told. All calls come from the thread that calls Receive or Step.</summary>
+    public interface ICharacterEvents
+    {
+        /// <summary>Any event of the server, as JSON; type is its "type".</summary>
+        void OnEvent(string type, JObject message);
+        /// <summary>A game action the character takes: call <see cref="CharacterClient.ActionResult"/> when it is done.</summary>
+        void OnAction(string callId, string name, JObject arguments);
+        /// <summary>An announced action will not happen (or must be undone).</summary>
+        void OnActionCancelled(string callId, string name, bool undo);
+        /// <summary>Something for the log: a bad frame, an error event.</summary>
+        void OnProblem(string message);
+    }
+
+    /// <summary>What a socket must do next: connect here, with these sub-protocols.</summary>
+    public struct ConnectPlan
+    {
+        public string Url;
+        public List<string> Protocols;
+    }
+
+    /// <summary>
+    /// One conversation without socket, engine, clock or thread: bytes and events in, samples, cues, poses and messages out.
+    /// The owner moves <see cref="Outgoing"/> to its socket, calls Pull from the audio thread and Step once per rendered frame.
+    /// </summary>
+    public sealed class CharacterClient
+    {
+        sealed class Spoken
+        {
+            public string ResponseId;
+            public string ItemId;
+            public uint Ordinal;
+            public CueQueue Cues = new CueQueue();
+            public BlendshapeTrack Track;
+        }
+
+        /// <summary>Milliseconds between two playback reports.</summary>
+        public const int ReportEveryMs = 100;
+        /// <summary>An interrupted face is at rest after this long.</summary>
+        public const float RestSeconds = 0.12f;
+        static readonly HashSet<int> FinalCodes = new HashSet<int> { 1000, 4000, 4401, 4406, 4409, 4429 }; // ended, bad ticket, wrong version, replaced by another connection, abuse;
+
+        /// <summary>The server no longer has the session: the next connection starts a new one.</summary>
+        const int SessionGone = 4404;
+
+        readonly string url;
+        readonly string key;
+        readonly JObject session;
+        readonly ICharacterEvents listener;
+        readonly int rate;
+        readonly List<Spoken> spoken = new List<Spoken>();
+        readonly HashSet<uint> stale = new HashSet<uint>();
+        string resumeToken;
+        long inputSamples;
+        int attempt;
+        double lastReportMs = double.NegativeInfinity;
+        string lastReport = "";
+        double flushedMs = double.NegativeInfinity;
+        double lastStepMs;
+        float[] flushedPose = new float[0];
+
+        public CharacterClient(string url, JObject session, ICharacterEvents listener, string key = null, int rate = 24000)
+        {
+            this.url = url;
+            this.key = key;
+            this.session = session ?? new JObject();
+            this.listener = listener;
+            this.rate = rate;
+            Audio = new JitterBuffer(rate);
+            Channels = new string[0];
+            Pose = new float[0];
+        }
+
+        public readonly Queue<object> Outgoing = new Queue<object>();
+        public readonly JitterBuffer Audio;
+        public readonly List<Cue> Due = new List<Cue>();
+        /// <summary>Names of the blendshape channels, in the order of <see cref="Pose"/>; empty until the session is created.</summary>
+        public string[] Channels { get; private set; }
+        public float[] Pose { get; private set; }
+        public uint IdleSeed { get; private set; }
+        public long Seq { get; private set; }
+        /// <summary>Sample of the item that sounds at the ear, after the last Step.</summary>
+        public double HeardSample { get; private set; }
+
+        public ConnectPlan Connect()
+        {
+            string separator = url.IndexOf('?') < 0 ? "?" : "&";
+            ConnectPlan plan = new ConnectPlan { Url = url + separator + "npc=1", Protocols = new List<string> { "realtime" } };
+            if (resumeToken != null)
+            {
+                plan.Url += "&after=" + Seq;
+                plan.Protocols.Add("npc-resume." + resumeToken);
+            }
+            if (key != null) plan.Protocols.Add("openai-insecure-api-key." + key);
+            return plan;
+        }
+
+        public void Opened()
+        {
+            attempt = 0;
+            if (resumeToken != null) return;
+            JObject wanted = (JObject)session.DeepClone();
+            wanted["type"] = "realtime";
+            if (wanted["npc"] == null) wanted["npc"] = new JObject();
+            Send(new JObject { { "type", "session.update" }, { "session", wanted } });
+        }
+
+        /// <summary>Milliseconds to wait before connecting again, or -1 when trying again cannot help. random is in [0, 1).</summary>
+        public double Closed(int code, double random)
+        {
+            if (FinalCodes.Contains(code)) return -1;
+            if (code == SessionGone) { resumeToken = null; Seq = 0; inputSamples = 0; }
+            double delay = Math.Min(5000, 200 * Math.Pow(2, Math.Min(attempt, 20))) * (1 - 0.25 * random);
+            attempt++;
+            return delay;
+        }
+
+        public void ReceiveText(string text)
+        {
+            JObject message;
+            try { message = JObject.Parse(text); }
+            catch (JsonException error) { listener.OnProblem("not JSON: " + error.Message); return; }
+            JToken number = message["npc_seq"];
+            if (number != null)
+            {
+                if ((long)number <= Seq) return;
+                Seq = (long)number;
+            }
+            string type = (string)message["type"] ?? "";
+            switch (type)
+            {
+                case "session.created": case "session.updated": TakeSession(message["session"] as JObject); break;
+                case "npc.resumed": resumeToken = (string)message["token"]; inputSamples = (long)message["input_samples"]; break;
+                case "response.created": TakeResponse(message["response"] as JObject); break;
+                case "response.output_item.added": TakeItem(message); break;
+                case "npc.cues": TakeCues(message); break;
+                case "npc.output": TakeOutput(message); break;
+                case "npc.action.cancelled": listener.OnActionCancelled((string)message["call_id"], (string)message["name"], (bool?)message["undo"] ?? false); break;
+                case "response.function_call_arguments.done": TakeCall(message); break;
+                case "error": listener.OnProblem((string)message.SelectToken("error.message") ?? "error"); break;
+            }
+            listener.OnEvent(type, message);
+        }
+
+        public void ReceiveBinary(byte[] bytes)
+        {
+            Seq++; // a binary frame takes the next number without carrying it
+            Frame frame;
+            try { frame = Frame.Decode(bytes); }
+            catch (FrameException error) { listener.OnProblem(error.Message); return; }
+            if (stale.Contains(frame.Ordinal)) return;
+            if (frame.Kind == FrameKind.OutputAudio) { Audio.Push(frame); return; }
+            Spoken item = spoken.Find(one => one.Ordinal == frame.Ordinal);
+            if (item == null || Channels.Length == 0) return;
+            if (item.Track == null) item.Track = new BlendshapeTrack(Channels.Length);
+            try { item.Track.Add(frame); }
+            catch (FrameException error) { listener.OnProblem(error.Message); }
+        }
+
+        /// <summary>Once per rendered frame: fills <see cref="Due"/> and <see cref="Pose"/>, and reports playback.</summary>
+        public void Step(double nowMs, double latencySeconds)
+        {
+            Due.Clear();
+            Spoken item = spoken.Find(one => one.Ordinal == Audio.Ordinal);
+            HeardSample = Audio.Played - latencySeconds * rate;
+            if (item != null && !stale.Contains(item.Ordinal))
+            {
+                item.Cues.Due((long)HeardSample, Due);
+                if (item.Track != null) item.Track.Sample(HeardSample, rate, Pose);
+                Report(item, nowMs);
+                return;
+            }
+            float keep = (float)Math.Max(0, 1 - (nowMs - flushedMs) / (1000 * RestSeconds));
+            for (int c = 0; c < Pose.Length; c++) Pose[c] = c < flushedPose.Length ? flushedPose[c] * keep : 0f;
+        }
+
+        public void SendAudio(short[] pcm, int count)
+        {
+            Outgoing.Enqueue(Frame.EncodeInput(pcm, count, inputSamples));
+            inputSamples += count;
+        }
+
+        public void Say(string text)
+        {
+            JArray content = new JArray { new JObject { { "type", "input_text" }, { "text", text } } };
+            Send(Item(new JObject { { "type", "message" }, { "role", "user" }, { "content", content } }));
+            Send(new JObject { { "type", "response.create" } });
+        }
+
+        public void ActionResult(string callId, JToken output)
+        {
+            Send(Item(new JObject { { "type", "function_call_output" }, { "call_id", callId }, { "output", output.ToString(Formatting.None) } }));
+        }
+
+        public void SceneUpdate(JObject scene)
+        {
+            JObject message = (JObject)scene.DeepClone();
+            message["type"] = "npc.scene.update";
+            Send(message);
+        }
+
+        public void Send(JObject message) { Outgoing.Enqueue(message.ToString(Formatting.None)); }
+
+        static JObject Item(JObject item) { return new JObject { { "type", "conversation.item.create" }, { "item", item } }; }
+
+        void TakeSession(JObject made)
+        {
+            JToken npc = made == null ? null : made["npc"];
+            if (npc == null || npc.Type != JTokenType.Object) return;
+            JToken token = npc.SelectToken("resume.token");
+            if (token != null) resumeToken = (string)token;
+            JArray names = npc.SelectToken("capabilities.blendshapes") as JArray;
+            if (names == null) return;
+            Channels = names.ToObject<string[]>();
+            Pose = new float[Channels.Length];
+            IdleSeed = (uint?)npc.SelectToken("capabilities.idle_seed") ?? 0;
+        }
+
+        void TakeResponse(JObject response)
+        {
+            JToken ordinal = response == null ? null : response.SelectToken("npc.ordinal");
+            if (ordinal == null) return;
+            spoken.Add(new Spoken { ResponseId = (string)response["id"], Ordinal = (uint)ordinal });
+            if (spoken.Count > 8) spoken.RemoveAt(0);
+        }
+
+        void TakeItem(JObject message)
+        {
+            Spoken item = spoken.Find(one => one.ResponseId == (string)message["response_id"]);
+            if (item != null && item.ItemId == null && (string)message.SelectToken("item.type") == "message") item.ItemId = (string)message.SelectToken("item.id");
+        }
+
+        void TakeCues(JObject message)
+        {
+            bool ofInput = (string)message["clock"] == "input";
+            Spoken item = spoken.Find(one => one.ResponseId == (string)message["response_id"]);
+            if (!ofInput && (item == null || stale.Contains(item.Ordinal))) return;
+            foreach (JToken entry in (JArray)message["cues"])
+            {
+                Cue cue = new Cue
+                {
+                    Kind = (string)entry["kind"] ?? "", Name = (string)entry["name"] ?? "", At = (long)entry["at"],
+                    Until = (long?)entry["until"] ?? (long)entry["at"], Weight = (float?)entry["weight"] ?? 1f,
+                    Target = (string)entry["target"] ?? "", CallId = (string)entry["call_id"] ?? "",
+                };
+                if (ofInput) Due.Add(cue); else item.Cues.Add(cue);
+            }
+        }
+
+        void TakeOutput(JObject message)
+        {
+            Spoken item = spoken.Find(one => one.ResponseId == (string)message["response_id"]);
+            switch ((string)message["action"])
+            {
+                case "pause": Audio.Pause(); break;
+                case "duck": Audio.Duck((float?)message["gain"] ?? 0.2f); break;
+                case "resume": Audio.Resume(); break;
+                case "flush": if (item != null) Flush(item); break;
+            }
+        }
+
+        void Flush(Spoken item)
+        {
+            bool sounding = Audio.Ordinal == item.Ordinal;
+            long heard = sounding ? Audio.Played : 0;
+            stale.Add(item.Ordinal);
+            Audio.Flush(item.Ordinal);
+            flushedPose = (float[])Pose.Clone();
+            flushedMs = lastStepMs;
+            if (item.ItemId != null) SendPlayback(item, heard, "stopped");
+        }
+
+        void Report(Spoken item, double nowMs)
+        {
+            lastStepMs = nowMs;
+            if (item.ItemId == null || Audio.Played == 0) return;
+            string state = Audio.State == PlayState.Idle || Audio.Ordinal != item.Ordinal ? "finished" : "playing";
+            string mark = item.Ordinal + state;
+            bool changed = mark != lastReport;
+            if (!changed && (state == "finished" || nowMs - lastReportMs < ReportEveryMs)) return;
+            lastReport = mark;
+            lastReportMs = nowMs;
+            SendPlayback(item, Audio.Played, state);
+        }
+
+        void SendPlayback(Spoken item, long played, string state)
+        {
+            Send(new JObject
+            {
+                { "type", "npc.playback" }, { "response_id", item.ResponseId }, { "item_id", item.ItemId }, { "played_samples", played }, { "state", state },
+            });
+        }
+
+        void TakeCall(JObject message)
+        {
+            JObject arguments;
+            try { arguments = JObject.Parse((string)message["arguments"] ?? "{}"); }
+            catch (JsonException) { arguments = new JObject(); }
+            listener.OnAction((string)message["call_id"], (string)message["name"], arguments);
+        }
+    }
+}

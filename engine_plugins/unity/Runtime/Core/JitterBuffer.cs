@@ -1,0 +1,165 @@
+using System.Collections.Generic;
+
+namespace Npc.Core
+{
+    public enum PlayState { Idle, Priming, Playing, Starved, Paused }
+
+    /// <summary>
+    /// Audio between the socket and the speaker: plays items in order and counts every sample that left.
+    /// <code>
+    /// Idle --audio--> Priming --60 ms queued, or the item whole--> Playing --queue empty--> Starved --audio--> Priming
+    ///   ^                                                        |  \--pause--> Paused --resume--> Playing
+    ///   +----------------- last sample pulled, or flushed -------+
+    /// </code>
+    /// Pull runs on the audio thread, the rest on the main thread; one lock is held for microseconds.
+    /// </summary>
+    public sealed class JitterBuffer
+    {
+        sealed class Item
+        {
+            public uint Ordinal;
+            public readonly Queue<short[]> Chunks = new Queue<short[]>();
+            public int Head;
+            public long Played;
+            public long End;
+            public bool Whole;
+            public bool Primed;
+        }
+
+        readonly object gate = new object();
+        readonly List<Item> items = new List<Item>();
+        readonly HashSet<uint> flushed = new HashSet<uint>();
+        readonly int primeSamples;
+        readonly int fadeSamples;
+        bool paused;
+        float gain = 1f;
+        float target = 1f;
+        float slope;
+
+        public JitterBuffer(int rate, int primeMs = 60, int fadeMs = 8)
+        {
+            primeSamples = rate * primeMs / 1000;
+            fadeSamples = System.Math.Max(1, rate * fadeMs / 1000);
+        }
+
+        public PlayState State { get; private set; }
+        public uint Ordinal { get; private set; }
+        /// <summary>Samples of item <see cref="Ordinal"/> that have left.</summary>
+        public long Played { get; private set; }
+        public int Underruns { get; private set; }
+
+        public void Push(Frame frame)
+        {
+            lock (gate)
+            {
+                if (flushed.Contains(frame.Ordinal)) return;
+                Item item = items.Find(one => one.Ordinal == frame.Ordinal);
+                if (item == null)
+                {
+                    item = new Item { Ordinal = frame.Ordinal, Played = frame.Start, End = frame.Start };
+                    items.Add(item);
+                    if (State == PlayState.Idle) State = PlayState.Priming;
+                }
+                // A resumed socket may repeat what is queued already: keep only samples past the end.
+                long known = System.Math.Max(0, item.End - frame.Start);
+                if (known < frame.Pcm.Length)
+                {
+                    short[] fresh = new short[frame.Pcm.Length - known];
+                    System.Array.Copy(frame.Pcm, known, fresh, 0, fresh.Length);
+                    item.Chunks.Enqueue(fresh);
+                    item.End = frame.Start + frame.Pcm.Length;
+                }
+                if (frame.Last) item.Whole = true;
+            }
+        }
+
+        /// <summary>Fill <paramref name="output"/> with the next samples, silence where there are none. Returns samples of voice.</summary>
+        public int Pull(short[] output, int count)
+        {
+            lock (gate)
+            {
+                System.Array.Clear(output, 0, count);
+                if (items.Count == 0) { State = PlayState.Idle; return 0; }
+                Item item = items[0];
+                if (paused && gain <= 0f) { State = PlayState.Paused; return 0; }
+                if (!item.Primed)
+                {
+                    if (!item.Whole && item.End - item.Played < primeSamples) return 0;
+                    item.Primed = true;
+                }
+                State = PlayState.Playing;
+                int filled = Drain(item, output, count);
+                item.Played += filled;
+                Ordinal = item.Ordinal;
+                Played = item.Played;
+                Shape(output, filled);
+                if (filled < count) RanOut(item);
+                return filled;
+            }
+        }
+
+        /// <summary>Nothing more of this response sounds, now or later.</summary>
+        public void Flush(uint ordinal)
+        {
+            lock (gate)
+            {
+                flushed.Add(ordinal);
+                items.RemoveAll(one => one.Ordinal == ordinal);
+                paused = false;
+                gain = target = 1f;
+                slope = 0f;
+                if (items.Count == 0) State = PlayState.Idle;
+            }
+        }
+
+        public void Pause() { lock (gate) { paused = true; FadeTo(0f); } }
+        public void Duck(float to) { lock (gate) FadeTo(to); }
+        public void Resume() { lock (gate) { paused = false; FadeTo(1f); } }
+
+        static int Drain(Item item, short[] output, int count)
+        {
+            int filled = 0;
+            while (filled < count && item.Chunks.Count > 0)
+            {
+                short[] chunk = item.Chunks.Peek();
+                int take = System.Math.Min(count - filled, chunk.Length - item.Head);
+                System.Array.Copy(chunk, item.Head, output, filled, take);
+                filled += take;
+                item.Head += take;
+                if (item.Head == chunk.Length) { item.Chunks.Dequeue(); item.Head = 0; }
+            }
+            return filled;
+        }
+
+        void RanOut(Item item)
+        {
+            if (item.Whole)
+            {
+                items.RemoveAt(0);
+                State = items.Count == 0 ? PlayState.Idle : PlayState.Priming;
+                return;
+            }
+            Underruns++;
+            item.Primed = false;
+            State = PlayState.Starved;
+        }
+
+        void FadeTo(float to)
+        {
+            target = to;
+            slope = (target - gain) / fadeSamples;
+        }
+
+        void Shape(short[] output, int filled)
+        {
+            if (gain == 1f && slope == 0f) return;
+            for (int i = 0; i < filled; i++)
+            {
+                output[i] = (short)(output[i] * gain);
+                if (slope == 0f) continue;
+                gain += slope;
+                if ((slope > 0f && gain >= target) || (slope < 0f && gain <= target)) { gain = target; slope = 0f; }
+            }
+        }
+    }
+}
