@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from npc.config.paths import cache_dir
+from npc.tts.interface import EngineUnavailable
 
 Progress = Callable[[str], None]
 
@@ -31,7 +32,7 @@ _ALSA, _ALSA_PACKAGES = "libasound.so.2", ("libasound2t64", "libasound2")
 _APT_SECONDS = 180.0
 
 
-class FliteMissing(RuntimeError):
+class FliteMissing(EngineUnavailable):
     """No Flite library: the message says what was tried and the one line to type."""
 
 

@@ -20,7 +20,7 @@ import ctypes as c
 import math
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,7 +30,8 @@ from npc.audio.clock import Span
 from npc.phonetics import arpabet
 from npc.phonetics.phones import Phone, SpokenWord
 from npc.tts import _flite_library as lib
-from npc.tts.interface import Pcm16, Prosody, SpeechChunk, SpeechRequest
+from npc.tts.cards import InstalledVoice
+from npc.tts.interface import Pcm16, Prosody, SpeechChunk, SpeechRequest, Synthesizer
 from npc.tts.tokens import Token, lexicon_key, tokenise
 
 RATE: Final = 16_000
@@ -85,6 +86,11 @@ class FliteSettings:
                 raise ValueError(f"Flite setting {name} must lie in [{low}, {high}], got {getattr(self, name)}")
 
 
+def from_card(voice: InstalledVoice) -> Synthesizer:
+    """The voice a card describes."""
+    return FliteVoice(voice.settings_as(FliteSettings), voice.card.id)
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What is known before the first sample: the timed phones and words and the whole length."""
@@ -97,8 +103,8 @@ class _Plan:
 class FliteVoice:
     """A `Synthesizer`. Any number of threads may call it; they take turns inside the library, a clause at a time."""
 
-    sample_rate = RATE
-    languages = ("en",)
+    sample_rate: int = RATE
+    languages: Sequence[str] = ("en",)
 
     def __init__(self, settings: FliteSettings = FliteSettings(), name: str = "") -> None:
         self.name = name or f"flite-{settings.voice}"

@@ -18,6 +18,10 @@ from npc.phonetics.phones import Phone, SpokenWord
 Pcm16 = NDArray[np.int16]
 
 
+class EngineUnavailable(RuntimeError):
+    """An engine cannot run here: a library or a model is missing. The message says how to get it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prosody:
     """How to say it, relative to the voice's own habit: factors in [0.5, 2.0], pitch in semitones [-6, +6]."""

@@ -54,7 +54,7 @@ def test_a_lexicon_word_is_found_in_any_case_and_with_a_possessive() -> None:
 
 
 def test_fold_spells_out_ligatures_and_curly_quotes() -> None:
-    assert fold("Œuvre of Þór’s “naïve” Straße") == 'Oeuvre of thor\'s "naive" Strasse' or fold("Þ") == "Th"
+    assert fold("Œuvre of Þór’s “naïve” Straße") == 'Oeuvre of Thor\'s "naive" Strasse'
 
 
 @given(st.text(max_size=300))
