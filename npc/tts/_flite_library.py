@@ -158,7 +158,7 @@ class Library:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.lock = threading.Lock()
-        alsa = fetch_flite.alsa(folder)
+        alsa = fetch_flite.alsa()
         try:
             if alsa is not None:
                 c.CDLL(str(alsa), mode=c.RTLD_GLOBAL)

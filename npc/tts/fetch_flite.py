@@ -50,13 +50,11 @@ def locate() -> Path | None:
     return next((folder for folder in _system_folders() if (folder / ENGINE).exists()), None)
 
 
-def alsa(folder: Path) -> Path | None:
+def alsa() -> Path | None:
     """The fetched ALSA library that must be loaded before Flite, or None when the system has its own."""
-    try:
-        ctypes.CDLL(_ALSA)
-    except OSError:
-        return next(_root().rglob(_ALSA), None) if _root().is_dir() else None
-    return None
+    if _loads(_ALSA) or not _root().is_dir():
+        return None
+    return next(_root().rglob(_ALSA), None)
 
 
 def fetch(progress: Progress = lambda line: None) -> Path:

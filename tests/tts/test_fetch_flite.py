@@ -89,7 +89,7 @@ def test_alsa_s_library_comes_along_where_the_machine_has_none(machine: Path, mo
     monkeypatch.setattr(fetch_flite, "_loads", lambda soname: False)
     found = fetch()
     assert (found / "libasound.so.2").exists()
-    assert fetch_flite.alsa(found) == found / "libasound.so.2"
+    assert fetch_flite.alsa() == found / "libasound.so.2"
 
 
 def test_another_system_is_told_what_to_type(machine: Path) -> None:
