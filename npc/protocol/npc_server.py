@@ -185,14 +185,16 @@ class NpcResync(NpcDown):
 class NpcResumed(ServerEventBase):
     """First message on a resumed socket, without a number of its own: the next token, and what the server has.
 
-    `input_samples` counts the input audio received so far: a client may send what it recorded since again from there.
-    The old token stays good until the client has sent something on this socket.
+    `received` counts the messages of this session that reached the server, of all its sockets: the client sends those
+    after it again, and nothing said is lost. `input_samples` is the input audio in them. The old token stays good until
+    the client has sent something on this socket.
     """
 
     type: Literal["npc.resumed"] = "npc.resumed"
     token: str
     window_s: float
     complete: bool
+    received: Sample
     input_samples: Sample
 
 

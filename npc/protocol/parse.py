@@ -129,6 +129,5 @@ def _param(loc: tuple[int | str, ...], message: Mapping[str, Any], *, missing: b
 def dump(event: Wire) -> str:
     """An event as compact JSON. Of a client event only what was set (and its type), of a server event all values."""
     if isinstance(event, ClientEventBase):
-        event.__pydantic_fields_set__.add("type")
         return event.model_dump_json(exclude_unset=True)
     return event.model_dump_json()

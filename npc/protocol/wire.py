@@ -35,6 +35,11 @@ class Wire(BaseModel):
     #: Fields for which null is a value of its own (`turn_detection: null` is push-to-talk).
     nullable: ClassVar[frozenset[str]] = frozenset()
 
+    def model_post_init(self, context: Any, /) -> None:
+        """A constant `type` counts as given: a client event leaves out what was not, and must still say what it is."""
+        if isinstance(getattr(self, "type", None), str):
+            self.__pydantic_fields_set__.add("type")
+
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, data: Any) -> Any:

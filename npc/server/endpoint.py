@@ -137,9 +137,11 @@ class Socket:
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
                 return
-            if self._closing is not None:
+            if self._closing is not None or self._live.link is not self:
+                # Not counted as received: a client that resumes sends it again.
                 continue
             handled += 1
+            self._live.received += 1
             if handled % _FAIR == 0:
                 await asyncio.sleep(0)
             self._budget -= 1

@@ -80,6 +80,8 @@ class Live:
         self.identity = identity
         self.link: Link | None = None
         self.input_samples = 0
+        self.received = 0
+        """Messages that reached this session, malformed ones too."""
         self.carrier = Carrier(session_id, hub.bounds, opted_in=opted_in, wake=self._wake)
         self.conversation: Conversation
         self.task: asyncio.Task[None]
@@ -149,7 +151,11 @@ class Live:
             self.conversation.attach(True)
         self.hub.metrics.resumed(complete)
         return NpcResumed(
-            token=resume.token, window_s=resume.window_s, complete=complete, input_samples=self.input_samples
+            token=resume.token,
+            window_s=resume.window_s,
+            complete=complete,
+            received=self.received,
+            input_samples=self.input_samples,
         )
 
     def dropped(self, link: Link) -> None:
