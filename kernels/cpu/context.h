@@ -1,0 +1,71 @@
+// What npc_create allocates once: buffers shared by the team, and scratch of each thread.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "api.h"
+#include "formats.h"
+#include "team.h"
+
+enum { PAGE = 32 };     // tokens of a cache page
+enum { AMX_ROWS = 16 }; // from here on the tile unit is the faster way to the same numbers
+
+struct Block { // adjacent rows of one sequence that share an attention unit
+  int first, rows;
+};
+
+struct Level { // one instruction level's entry points
+  void (*forward)(NpcContext *, int blocks);
+  int (*linear)(const NpcMatrix &, const Rows &, int m, float *y, int8_t *panel);
+  size_t (*head_bytes)(const NpcModel &);
+  size_t attention_bytes; // of one thread's attention scratch
+  double (*read)(const uint8_t *, int64_t);
+  int (*pack)(int format, int rows, int cols, const float *weights, const float *importance, uint8_t *packed);
+};
+
+extern const Level level_plain;
+#if defined(__x86_64__)
+extern const Level level_avx2, level_avx512, level_amx;
+#endif
+
+// Zeroed, 64-byte aligned storage that lives as long as the context.
+class Arena {
+public:
+  template <class T> T *take(size_t count) {
+    const size_t bytes = count * sizeof(T) + 64;
+    held_.emplace_back(new unsigned char[bytes]());
+    return reinterpret_cast<T *>((reinterpret_cast<uintptr_t>(held_.back().get()) + 63) & ~uintptr_t(63));
+  }
+  Rows rows(int count, int cols) {
+    const int stride = padded(cols, 64);
+    const size_t n = (size_t)padded(count, 32);
+    return Rows{take<float>(n * stride), take<int8_t>(n * stride), take<float>(n * (stride / GROUP)),
+                take<int32_t>(n * (stride / GROUP)), stride};
+  }
+
+private:
+  std::vector<std::unique_ptr<unsigned char[]>> held_;
+};
+
+struct Scratch { // per thread; the attention part depends on the level's source and is opaque here
+  Rows rows;       // up to 8 rows of the widest input
+  float *out;      // results of a unit before they are finished
+  float *u;        // low-rank inner products, two per row
+  int8_t *panel;   // two unpacked tiles
+  void *attention;
+  float *row_values;
+};
+
+struct NpcContext {
+  NpcModel model;
+  std::vector<NpcLayer> layers;
+  int level, capacity, hidden; // capacity in rows; hidden padded
+  const Level *run;
+  std::unique_ptr<Team> team;
+  Arena arena;
+  std::vector<Scratch> scratch;
+  float *x, *q;
+  Rows shared, attended, inner;
+  std::vector<Block> blocks;
+  NpcBatch batch;
+};

@@ -1,0 +1,60 @@
+// How weights lie in memory. One tile = 16 rows over all columns, contiguous; a tile is a run of blocks of 128 columns
+// (the last one 32, 64 or 96). Everything a step reads is read once, in order.
+//
+//   INT4     64 B header: 16 half scales S, 32 B of 4-bit multipliers M (one per row and group of 32 columns)
+//            then per group 256 B of nibbles                                        4.25 bits a weight
+//            w = S * M * q, q in -8..7, M in 1..15: M * q fits a signed byte, so a whole block accumulates in integers
+//   INT8     64 B header: 16 float scales S; then 2048 B of bytes q + 128           8.25 bits
+//   TERNARY  64 B header: 16 half scales S; then 512 B of 2-bit q + 1, q in -1..1   2.25 bits
+//   F32/BF16 no header: column after column, 16 rows each
+//
+// Byte order inside a group: quad j holds columns 4j..4j+3 of 16 rows, row-major (64 bytes): one operand of VPDPBUSD and
+// one row of an AMX tile. INT4 keeps quad 2i in the low and quad 2i+1 in the high nibbles of line i; TERNARY keeps quads
+// 4i..4i+3 in bit pairs 0..3 of line i (a group is two lines).
+//
+// The numeric definition, shared by every path and by npc/inference/reference.py:
+//   activations of a row: per block of 128 columns, scale a = max|x| / 127, bytes r = nearest(x * (127 / max|x|))
+//   y = sum over blocks in order of (float(sum of M q r, exact integer) * S) * a, each operation rounded once.
+// A block whose x holds NaN or infinity has a = NaN, so the damage reaches that row's outputs and no other row.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api.h"
+
+enum { TILE = 16, BLOCK = 128, GROUP = 32 };
+
+static inline int block_width(int cols, int at) { return cols - at < BLOCK ? cols - at : BLOCK; }
+static inline int blocks_of(int cols) { return (cols + BLOCK - 1) / BLOCK; }
+
+static inline size_t block_bytes(int format, int width) {
+  switch (format) {
+  case NPC_INT8: return 64 + (size_t)TILE * width;
+  case NPC_INT4: return 64 + (size_t)TILE * width / 2;
+  case NPC_TERNARY: return 64 + (size_t)TILE * width / 4;
+  case NPC_BF16: return (size_t)TILE * width * 2;
+  default: return (size_t)TILE * width * 4;
+  }
+}
+
+static inline size_t tile_bytes(int format, int cols) {
+  size_t whole = (size_t)(cols / BLOCK) * block_bytes(format, BLOCK);
+  return cols % BLOCK ? whole + block_bytes(format, cols % BLOCK) : whole;
+}
+
+static inline bool quantised(int format) { return format >= NPC_INT8; }
+
+// Activations of up to `capacity` rows, as the kernels want them.
+struct Rows {
+  float *values;  // row x cols (zero-padded)
+  int8_t *bytes;  // row x stride
+  float *scale;   // row x blocks
+  int32_t *sums;  // row x groups: sum of the group's bytes
+  int stride;     // columns padded to 64, in bytes and in values alike
+  float *values_of(int row) const { return values + (size_t)row * stride; }
+  int8_t *bytes_of(int row) const { return bytes + (size_t)row * stride; }
+  float *scale_of(int row) const { return scale + (size_t)row * (stride / GROUP); }
+  int32_t *sums_of(int row) const { return sums + (size_t)row * (stride / GROUP); }
+};
+
+static inline int padded(int n, int to) { return (n + to - 1) / to * to; }

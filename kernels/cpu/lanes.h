@@ -1,0 +1,215 @@
+// Sixteen lanes: one small vector layer under every kernel, so that one source gives the AVX-512, AVX2 and plain paths.
+//
+// The vectors are GCC's own (vector_size): element-wise arithmetic lowers to whatever the target has (NEON included),
+// with the same IEEE result on each. Only four things need instructions by name: fused multiply-add, half-precision
+// conversion, the byte dot product and the 16-bit multiply-add. Sums across lanes have one fixed tree.
+// Included once per instruction level inside its own namespace; compiled with -ffp-contract=off, so nothing fuses unasked.
+#include <math.h>
+#include <string.h>
+
+typedef float f32x16 __attribute__((vector_size(64)));
+typedef int32_t i32x16 __attribute__((vector_size(64)));
+typedef uint8_t u8x64 __attribute__((vector_size(64)));
+typedef int8_t s8x16 __attribute__((vector_size(16)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE f32x16 load(const float *p) { f32x16 v; memcpy(&v, p, 64); return v; }
+INLINE u8x64 load_bytes(const void *p) { u8x64 v; memcpy(&v, p, 64); return v; }
+INLINE void store(float *p, f32x16 v) { memcpy(p, &v, 64); }
+INLINE f32x16 splat(float x) { return f32x16{} + x; }
+INLINE i32x16 splat_int(int32_t x) { return i32x16{} + x; }
+INLINE f32x16 to_float(i32x16 v) { return __builtin_convertvector(v, f32x16); }
+INLINE f32x16 select(i32x16 mask, f32x16 a, f32x16 b) { return mask ? a : b; }
+INLINE f32x16 maximum(f32x16 a, f32x16 b) { return select(a > b, a, b); }
+INLINE f32x16 magnitude(f32x16 v) { return (f32x16)((i32x16)v & 0x7fffffff); }
+// Round to nearest even for |v| < 2^22.
+INLINE f32x16 nearest(f32x16 v) { return (v + 12582912.0f) - 12582912.0f; }
+
+// Sums and maxima across lanes: always the tree 8-4-2-1, so that every path rounds alike.
+#if defined(__AVX512F__)
+#define LANE_TREE(name, op256, op128)                                                                                  \
+  INLINE float name(f32x16 v) {                                                                                        \
+    __m256 a = op256(_mm512_castps512_ps256((__m512)v),                                                                \
+                     _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd((__m512)v), 1)));                        \
+    __m128 b = op128(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));                                          \
+    b = op128(b, _mm_movehl_ps(b, b));                                                                                 \
+    return _mm_cvtss_f32(op128(b, _mm_movehdup_ps(b)));                                                                \
+  }
+LANE_TREE(sum_lanes, _mm256_add_ps, _mm_add_ps)
+LANE_TREE(max_lanes, _mm256_max_ps, _mm_max_ps)
+#else
+INLINE float sum_lanes(f32x16 v) {
+  float a[16];
+  store(a, v);
+  for (int half = 8; half; half /= 2)
+    for (int i = 0; i < half; i++) a[i] = a[i] + a[i + half];
+  return a[0];
+}
+
+INLINE float max_lanes(f32x16 v) {
+  float a[16];
+  store(a, v);
+  for (int half = 8; half; half /= 2)
+    for (int i = 0; i < half; i++) a[i] = a[i] > a[i + half] ? a[i] : a[i + half];
+  return a[0];
+}
+#endif
+
+INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) {
+#if defined(__AVX512F__)
+  return (f32x16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  f32x16 out;
+  for (int h = 0; h < 2; h++) {
+    __m256 x, y, z;
+    memcpy(&x, (char *)&a + 32 * h, 32), memcpy(&y, (char *)&b + 32 * h, 32), memcpy(&z, (char *)&c + 32 * h, 32);
+    z = _mm256_fmadd_ps(x, y, z);
+    memcpy((char *)&out + 32 * h, &z, 32);
+  }
+  return out;
+#else
+  for (int i = 0; i < 16; i++) c[i] = fmaf(a[i], b[i], c[i]);
+  return c;
+#endif
+}
+
+// e^x for x <= 88.7, relative error below 2e-7; 0 below -87.3; NaN stays NaN.
+INLINE f32x16 exp16(f32x16 x) {
+  const f32x16 low = splat(-87.33654f), high = splat(88.72283f);
+  i32x16 underflow = x < low;
+  x = select(x < low, low, x);
+  x = select(x > high, high, x);
+  f32x16 n = nearest(x * 1.44269504f);
+  n = select(n > splat(127.0f), splat(127.0f), n);
+  f32x16 r = fma16(n, splat(-0.693359375f), x);
+  r = fma16(n, splat(2.12194440e-4f), r);
+  f32x16 p = splat(1.9875691500e-4f); // Cephes expf
+  p = fma16(p, r, splat(1.3981999507e-3f));
+  p = fma16(p, r, splat(8.3334519073e-3f));
+  p = fma16(p, r, splat(4.1665795894e-2f));
+  p = fma16(p, r, splat(1.6666665459e-1f));
+  p = fma16(p, r, splat(5.0000001201e-1f));
+  p = fma16(p, r * r, r + 1.0f);
+  i32x16 whole = __builtin_convertvector(select(n == n, n, splat(0.0f)), i32x16);
+  f32x16 power = (f32x16)((whole + 127) << 23);
+  return select(underflow, splat(0.0f), p * power);
+}
+
+INLINE f32x16 silu16(f32x16 x) { return x / (exp16(-x) + 1.0f); }
+
+INLINE f32x16 load_bf16(const uint16_t *p) {
+  typedef uint16_t u16x16 __attribute__((vector_size(32)));
+  u16x16 h;
+  memcpy(&h, p, 32);
+  return (f32x16)(__builtin_convertvector(h, i32x16) << 16);
+}
+
+INLINE float half_to_float(uint16_t h) {
+  uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, mantissa = h & 1023, bits;
+  if (exponent == 31) bits = sign | 0x7f800000 | (mantissa ? mantissa << 13 | 0x400000 : 0);
+  else if (exponent) bits = sign | (exponent + 112) << 23 | mantissa << 13;
+  else {
+    float tiny = (float)mantissa * 5.9604644775390625e-8f; // 2^-24, exact
+    memcpy(&bits, &tiny, 4);
+    bits |= sign;
+  }
+  float out;
+  memcpy(&out, &bits, 4);
+  return out;
+}
+
+INLINE uint16_t float_to_half(float value) { // to nearest, ties to even, as VCVTPS2PH
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  uint32_t sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
+  if (rest > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (rest >> 13 & 0x3ff));
+  if (rest >= 0x477ff000) return (uint16_t)(sign | 0x7c00);
+  if (rest >= 0x38800000) {
+    uint32_t rounded = rest + 0xfff + (rest >> 13 & 1);
+    return (uint16_t)(sign | (rounded - 0x38000000) >> 13);
+  }
+  float scaled; // subnormal half: let the adder round, in units of 2^-24
+  memcpy(&scaled, &rest, 4);
+  scaled = scaled * 16777216.0f;
+  float whole = (scaled + 8388608.0f) - 8388608.0f;
+  return (uint16_t)(sign | (uint32_t)whole);
+}
+
+INLINE f32x16 load_half(const uint16_t *p) {
+#if defined(__AVX512F__)
+  return (f32x16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+#elif defined(__F16C__)
+  f32x16 out;
+  for (int h = 0; h < 2; h++) {
+    __m256 v = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8 * h)));
+    memcpy((char *)&out + 32 * h, &v, 32);
+  }
+  return out;
+#else
+  f32x16 out;
+  for (int i = 0; i < 16; i++) out[i] = half_to_float(p[i]);
+  return out;
+#endif
+}
+
+INLINE f32x16 load_int8(const int8_t *p) {
+  s8x16 v;
+  memcpy(&v, p, 16);
+  return to_float(__builtin_convertvector(v, i32x16));
+}
+
+// acc[lane] += sum of the lane's four unsigned bytes of w times the four signed bytes of `four`. `SMALL`: every byte of
+// w is below 16, so that a pair of products cannot saturate 16 bits on AVX2.
+template <bool SMALL> INLINE i32x16 dot4(i32x16 acc, u8x64 w, int32_t four) {
+#if defined(__AVX512VNNI__)
+  return (i32x16)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, _mm512_set1_epi32(four));
+#elif defined(__AVX2__)
+  __m256i a = _mm256_set1_epi32(four), ones = _mm256_set1_epi16(1);
+  for (int h = 0; h < 2; h++) {
+    __m256i x, s;
+    memcpy(&x, (char *)&w + 32 * h, 32), memcpy(&s, (char *)&acc + 32 * h, 32);
+    if (SMALL) {
+      s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(x, a), ones));
+    } else {
+      __m256i even = _mm256_and_si256(x, _mm256_set1_epi16(255)), odd = _mm256_srli_epi16(x, 8);
+      __m256i a_even = _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8), a_odd = _mm256_srai_epi16(a, 8);
+      s = _mm256_add_epi32(s, _mm256_madd_epi16(even, a_even));
+      s = _mm256_add_epi32(s, _mm256_madd_epi16(odd, a_odd));
+    }
+    memcpy((char *)&acc + 32 * h, &s, 32);
+  }
+  return acc;
+#else
+  int8_t a[4];
+  memcpy(a, &four, 4);
+  for (int lane = 0; lane < 16; lane++)
+    for (int i = 0; i < 4; i++) acc[lane] += (int32_t)w[4 * lane + i] * a[i];
+  return acc;
+#endif
+}
+
+// sum + part * factor, for part in the range of 16 bits and factor in 0..15.
+INLINE i32x16 multiply_add(i32x16 sum, i32x16 part, i32x16 factor) {
+#if defined(__AVX512VNNI__)
+  return (i32x16)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)part, (__m512i)factor);
+#elif defined(__AVX2__)
+  for (int h = 0; h < 2; h++) {
+    __m256i p, f, s;
+    memcpy(&p, (char *)&part + 32 * h, 32), memcpy(&f, (char *)&factor + 32 * h, 32);
+    memcpy(&s, (char *)&sum + 32 * h, 32);
+    s = _mm256_add_epi32(s, _mm256_madd_epi16(p, f));
+    memcpy((char *)&sum + 32 * h, &s, 32);
+  }
+  return sum;
+#else
+  return sum + part * factor;
+#endif
+}
+
+INLINE i32x16 widen(const uint8_t *p) { // 16 bytes to lanes
+  typedef uint8_t u8x16 __attribute__((vector_size(16)));
+  u8x16 v;
+  memcpy(&v, p, 16);
+  return __builtin_convertvector(v, i32x16);
+}
