@@ -52,11 +52,11 @@ class Application(FastAPI):
         elif scope["path"] == _PATH:
             await self.realtime(scope, receive, send)
         else:
-            await refuse(send, Refused(404, "not_found", f"the only WebSocket here is {_PATH}"))
+            await refuse(scope, send, Refused(404, "not_found", f"the only WebSocket here is {_PATH}"))
 
     async def _turn_away(self, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await refuse(send, refused)
+            await refuse(scope, send, refused)
         else:
             response = http.error_body(refused.status, refused.code, refused.message)
             await response(scope, receive, send)

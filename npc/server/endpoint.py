@@ -26,7 +26,7 @@ from npc.protocol.frames import decode as decode_frame
 from npc.protocol.names import PROTOCOL_VERSION
 from npc.server.auth import Gate, Refused, bearer
 from npc.server.hub import CloseCode, Hub, Live
-from npc.server.websocket import ABORT
+from npc.server.websocket import ABORT, REFUSED
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -270,7 +270,7 @@ class RealtimeEndpoint:
             if refused.status == 401 and _offered(offered, _KEY) is not None:
                 await turn_away(CloseCode.UNAUTHORIZED, refused.message)
             else:
-                await refuse(send, refused)
+                await refuse(scope, send, refused)
             return
         socket = Socket(live, self._hub, scope, receive, send)
         live.linked(socket)
@@ -325,7 +325,7 @@ class RealtimeEndpoint:
         await socket.run()
 
 
-async def refuse(send: Send, refused: Refused) -> None:
+async def refuse(scope: Scope, send: Send, refused: Refused) -> None:
     """Answer a WebSocket request with an HTTP error before the upgrade."""
     body = json.dumps({"error": {"type": "invalid_request_error", "code": refused.code, "message": refused.message}})
     await send(
@@ -336,6 +336,9 @@ async def refuse(send: Send, refused: Refused) -> None:
         }
     )
     await send({"type": "websocket.http.response.body", "body": body.encode()})
+    finished = scope["extensions"].get(REFUSED)
+    if finished is not None:
+        finished()
 
 
 def header_map(scope: Scope) -> dict[str, str]:

@@ -1,6 +1,7 @@
-"""REST beside the socket: health, metrics, characters, voices, a player's memory, tickets."""
+"""REST beside the socket: health, metrics, characters, voices, a player's memory, tickets.
 
-from __future__ import annotations
+No postponed annotations here: FastAPI must see the dependencies that live inside `routes`.
+"""
 
 import secrets
 import time

@@ -1,7 +1,8 @@
-"""uvicorn's sans-I/O WebSocket protocol with two additions: a short write buffer and a way to abort.
+"""uvicorn's sans-I/O WebSocket protocol with a short write buffer, a way to abort, and quiet refusals.
 
 A slow socket must push back early, because a flush cannot recall what already lies in the socket's buffer; and a peer
-that stopped reading never completes a closing handshake, so its connection has to be cut off.
+that stopped reading never completes a closing handshake, so its connection has to be cut off. A refusal before the
+upgrade is complete when it is sent; uvicorn would log it as an unfinished handshake.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from websockets.http11 import Request
 
 #: 0.5 s of base64 audio at 24 kHz; beyond it the writer waits.
 WRITE_HIGH_WATER = 32 * 1024
-#: Key in the scope's extensions.
+#: Keys in the scope's extensions: call the first to cut the connection off, the second once a refusal was sent.
 ABORT = "npc.abort"
+REFUSED = "npc.refused"
 
 
 class RealtimeWebSocketProtocol(WebSocketsSansIOProtocol):
@@ -31,3 +33,7 @@ class RealtimeWebSocketProtocol(WebSocketsSansIOProtocol):
         if scope is not None:
             # The application's task starts on the next turn of the loop, so it sees this.
             scope["extensions"][ABORT] = self.transport.abort
+            scope["extensions"][REFUSED] = self._refused
+
+    def _refused(self) -> None:
+        self.handshake_complete = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -49,3 +49,10 @@ async def running(service: Any, settings: ServerSettings | None = None) -> Async
         server.should_exit = True
         await asyncio.wait_for(task, 20)
         assert len(app.hub) == 0, "sessions outlived their server"
+
+
+async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+    """Wait until `true()` is; TimeoutError when it does not become so."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
