@@ -23,6 +23,7 @@ class Playback extends AudioWorkletProcessor {
     this.gain = 1;
     this.target = 1;
     this.slope = 0;
+    this.fadeLeft = 0;
     this.afterFade = null;
     this.state = 'idle';
     this.underruns = 0;
@@ -56,7 +57,7 @@ class Playback extends AudioWorkletProcessor {
       this.fadeTo(1, 0);
       this.report(item, 'stopped');
     };
-    if (index > 0 || this.state !== 'playing') finish();
+    if (index > 0 || this.state !== 'playing' || fadeMs <= 0) finish();
     else this.fadeTo(0, fadeMs, finish);
   }
 
@@ -73,18 +74,17 @@ class Playback extends AudioWorkletProcessor {
 
   resume() {
     this.paused = false;
-    this.fadeTo(1, 15);
+    this.nextReport = 0;
+    this.fadeTo(1, 8);
   }
 
   fadeTo(target, milliseconds, then = null) {
     this.target = target;
     this.afterFade = then;
-    const frames = Math.max(1, (milliseconds / 1000) * sampleRate);
-    this.slope = (target - this.gain) / frames;
-    if (milliseconds <= 0) {
-      this.gain = target;
-      this.slope = 0;
-    }
+    const frames = Math.round((milliseconds / 1000) * sampleRate);
+    this.fadeLeft = frames;
+    this.slope = frames ? (target - this.gain) / frames : 0;
+    if (!frames) this.gain = target;
   }
 
   report(item, state) {
@@ -118,7 +118,7 @@ class Playback extends AudioWorkletProcessor {
       }
     }
     item.played += filled;
-    if (this.gain !== 1 || this.slope !== 0) this.applyGain(out);
+    if (this.gain !== 1 || this.fadeLeft > 0) this.applyGain(out);
     if (filled < out.length) this.ranOut(item);
     else if (currentTime >= this.nextReport) {
       this.report(item, 'playing');
@@ -142,14 +142,11 @@ class Playback extends AudioWorkletProcessor {
   applyGain(out) {
     for (let i = 0; i < out.length; i += 1) {
       out[i] *= this.gain;
-      if (this.slope === 0) continue;
-      this.gain += this.slope;
-      if ((this.slope > 0 && this.gain >= this.target) || (this.slope < 0 && this.gain <= this.target)) {
-        this.gain = this.target;
-        this.slope = 0;
-      }
+      if (this.fadeLeft === 0) continue;
+      this.fadeLeft -= 1;
+      this.gain = this.fadeLeft === 0 ? this.target : this.gain + this.slope;
     }
-    if (this.slope === 0 && this.afterFade) {
+    if (this.fadeLeft === 0 && this.afterFade) {
       const then = this.afterFade;
       this.afterFade = null;
       then();

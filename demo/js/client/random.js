@@ -6,7 +6,7 @@ export function mix(seed, stream) {
   h ^= h >>> 13;
   h = Math.imul(h, 0xc2b2ae35) >>> 0;
   h = (h ^ (h >>> 16)) >>> 0;
-  return h || 0x9e3779b1;
+  return h || 0x9e3779b9;
 }
 
 export class Xorshift32 {

@@ -5,6 +5,7 @@
  *   const session = new RealtimeSession({ url, openSocket: (url, protocols) => new WebSocket(url, protocols), now: () => performance.now() });
  *   session.on('npc.cues', (event) => …);      // any server event by its type, or '*' for all of them
  *   session.on('audio', (frame) => …);         // decoded frames: audio and blendshapes
+ *   session.on('problem', (text) => …);        // a message that could not be read; it was dropped
  *   session.on('connection', ({ state }) => …) // connecting, open, lost, closed
  *   session.connect();
  */
@@ -61,7 +62,7 @@ export class RealtimeSession {
     const socket = this.openSocket(url.href, protocols);
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => this.opened();
-    socket.onmessage = ({ data }) => (typeof data === 'string' ? this.receive(JSON.parse(data)) : this.receiveFrame(data));
+    socket.onmessage = ({ data }) => (typeof data === 'string' ? this.receiveText(data) : this.receiveFrame(data));
     socket.onclose = ({ code, reason }) => this.lost(socket, code, reason);
     this.socket = socket;
   }
@@ -118,6 +119,15 @@ export class RealtimeSession {
     return this.send({ type: 'conversation.item.create', item }) && this.send({ type: 'response.create' });
   }
 
+  receiveText(text) {
+    try {
+      this.receive(JSON.parse(text));
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      this.emit('problem', `not JSON: ${text.slice(0, 60)}`);
+    }
+  }
+
   receive(event) {
     if (event.npc_seq !== undefined) {
       if (event.npc_seq <= this.seq) return;
@@ -142,9 +152,13 @@ export class RealtimeSession {
   receiveFrame(buffer) {
     // A binary frame takes the next sequence number without carrying it.
     this.seq += 1;
-    const frame = decodeFrame(buffer);
-    if (this.stale.has(frame.ordinal)) return;
-    this.emit(frame.kind === KIND.AUDIO_OUT ? 'audio' : 'blendshapes', frame);
+    try {
+      const frame = decodeFrame(buffer);
+      if (!this.stale.has(frame.ordinal)) this.emit(frame.kind === KIND.AUDIO_OUT ? 'audio' : 'blendshapes', frame);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.emit('problem', error.message);
+    }
   }
 
   remember(response) {

@@ -35,6 +35,7 @@ namespace Npc.Core
         float gain = 1f;
         float target = 1f;
         float slope;
+        int fadeLeft;
 
         public JitterBuffer(int rate, int primeMs = 60, int fadeMs = 8)
         {
@@ -107,7 +108,7 @@ namespace Npc.Core
                 items.RemoveAll(one => one.Ordinal == ordinal);
                 paused = false;
                 gain = target = 1f;
-                slope = 0f;
+                fadeLeft = 0;
                 if (items.Count == 0) State = PlayState.Idle;
             }
         }
@@ -148,17 +149,18 @@ namespace Npc.Core
         {
             target = to;
             slope = (target - gain) / fadeSamples;
+            fadeLeft = fadeSamples;
         }
 
         void Shape(short[] output, int filled)
         {
-            if (gain == 1f && slope == 0f) return;
+            if (gain == 1f && fadeLeft == 0) return;
             for (int i = 0; i < filled; i++)
             {
                 output[i] = (short)(output[i] * gain);
-                if (slope == 0f) continue;
-                gain += slope;
-                if ((slope > 0f && gain >= target) || (slope < 0f && gain <= target)) { gain = target; slope = 0f; }
+                if (fadeLeft == 0) continue;
+                fadeLeft--;
+                gain = fadeLeft == 0 ? target : gain + slope;
             }
         }
     }

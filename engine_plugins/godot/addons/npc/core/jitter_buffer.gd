@@ -17,11 +17,12 @@ var _paused = false
 var _gain = 1.0
 var _target = 1.0
 var _slope = 0.0
+var _fade_left = 0
 
 
 func _init(rate, prime_ms = 60, fade_ms = 8):
 	_prime = rate * prime_ms / 1000
-	_fade = max(1, rate * fade_ms / 1000)
+	_fade = int(max(1, rate * fade_ms / 1000))
 
 
 func push(frame):
@@ -63,7 +64,7 @@ func pull(count):
 	item.played += filled
 	ordinal = item.ordinal
 	played = item.played
-	if _gain != 1.0 or _slope != 0.0:
+	if _gain != 1.0 or _fade_left > 0:
 		_shape(output, filled)
 	if filled < count:
 		_ran_out(item)
@@ -79,7 +80,7 @@ func flush(gone):
 	_paused = false
 	_gain = 1.0
 	_target = 1.0
-	_slope = 0.0
+	_fade_left = 0
 	if _items.empty():
 		state = "idle"
 
@@ -133,14 +134,13 @@ func _ran_out(item):
 func _fade_to(to):
 	_target = to
 	_slope = (_target - _gain) / _fade
+	_fade_left = _fade
 
 
 func _shape(output, filled):
 	for i in range(filled):
 		output[i] = int(output[i] * _gain)
-		if _slope == 0.0:
+		if _fade_left == 0:
 			continue
-		_gain += _slope
-		if (_slope > 0 and _gain >= _target) or (_slope < 0 and _gain <= _target):
-			_gain = _target
-			_slope = 0.0
+		_fade_left -= 1
+		_gain = _target if _fade_left == 0 else _gain + _slope

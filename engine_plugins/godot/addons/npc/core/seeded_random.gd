@@ -21,7 +21,7 @@ static func mix(from_seed, stream):
 	h ^= h >> 13
 	h = _times(h, 0xC2B2AE35)
 	h ^= h >> 16
-	return h if h != 0 else 0x9E3779B1
+	return h if h != 0 else 0x9E3779B9
 
 
 func next():

@@ -88,7 +88,7 @@ public:
         items_.remove_if([&](const Item& one) { return one.ordinal == ordinal; });
         paused_ = false;
         gain_ = target_ = 1.0f;
-        slope_ = 0.0f;
+        fadeLeft_ = 0;
         if (items_.empty()) status_.state = PlayState::Idle;
     }
 
@@ -139,18 +139,16 @@ private:
         paused_ = paused;
         target_ = to;
         slope_ = (target_ - gain_) / static_cast<float>(fadeSamples_);
+        fadeLeft_ = fadeSamples_;
     }
 
     void Shape(std::int16_t* output, int filled) {
-        if (gain_ == 1.0f && slope_ == 0.0f) return;
+        if (gain_ == 1.0f && fadeLeft_ == 0) return;
         for (int i = 0; i < filled; ++i) {
             output[i] = static_cast<std::int16_t>(static_cast<float>(output[i]) * gain_);
-            if (slope_ == 0.0f) continue;
-            gain_ += slope_;
-            if ((slope_ > 0.0f && gain_ >= target_) || (slope_ < 0.0f && gain_ <= target_)) {
-                gain_ = target_;
-                slope_ = 0.0f;
-            }
+            if (fadeLeft_ == 0) continue;
+            --fadeLeft_;
+            gain_ = fadeLeft_ == 0 ? target_ : gain_ + slope_;
         }
     }
 
@@ -164,6 +162,7 @@ private:
     float gain_ = 1.0f;
     float target_ = 1.0f;
     float slope_ = 0.0f;
+    int fadeLeft_ = 0;
 };
 
 }  // namespace npc

@@ -97,7 +97,7 @@ public:
         h ^= h >> 13;
         h *= 0xC2B2AE35u;
         h ^= h >> 16;
-        return h != 0 ? h : 0x9E3779B1u;
+        return h != 0 ? h : 0x9E3779B9u;
     }
 
     std::uint32_t Next() {

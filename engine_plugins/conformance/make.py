@@ -1,0 +1,323 @@
+"""Write `vectors/*.json`: what a client core is told, and what must hold after each step. `python engine_plugins/conformance/make.py`
+
+The expected values are worked out here from the rules of docs/protocol.md, not recorded from any of the cores.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from npc.animation.prng import Xorshift32
+from npc.protocol.frames import Kind, encode_audio, encode_blendshapes
+
+HERE = Path(__file__).parent
+RATE = 24_000
+#: 60 ms: what an item queues before it starts to sound, unless it is whole.
+PRIME = RATE * 60 // 1000
+NAMES = ["jawOpen", "mouthClose", "mouthFunnel", "eyeBlinkLeft"]
+FRAME = RATE // 60
+Step = dict[str, Any]
+
+
+def text(event: Step, **checks: Any) -> Step:
+    return {"do": "text", "event": event, **checks}
+
+
+def binary(data: bytes, **checks: Any) -> Step:
+    return {"do": "binary", "hex": data.hex(), **checks}
+
+
+def audio(ordinal: int, start: int, count: int, *, last: bool = False, value: int = 0, **checks: Any) -> Step:
+    """`count` samples whose value is their own index (plus `value`), so that a check sees which ones came out."""
+    pcm = (np.arange(start, start + count) % 30_000 + value).astype(np.int16)
+    return binary(encode_audio(Kind.OUTPUT_AUDIO, pcm, start, ordinal=ordinal, last=last), **checks)
+
+
+def shapes(ordinal: int, start: int, rows: list[list[int]], **checks: Any) -> Step:
+    return binary(encode_blendshapes(np.array(rows, np.uint8), start, FRAME, ordinal=ordinal), **checks)
+
+
+def pull(samples: int, **checks: Any) -> Step:
+    return {"do": "pull", "samples": samples, **checks}
+
+
+def step(ms: float, latency: float = 0.0, **checks: Any) -> Step:
+    return {"do": "step", "ms": ms, "latency": latency, **checks}
+
+
+def created(seq: int = 1, token: str = "t1") -> Step:
+    npc = {"capabilities": {"blendshapes": NAMES, "idle_seed": 7}, "resume": {"token": token, "window_s": 30}}
+    return text({"type": "session.created", "npc_seq": seq, "session": {"id": "s", "npc": npc}})
+
+
+def response(ordinal: int) -> list[Step]:
+    name = f"r{ordinal}"
+    added = {
+        "type": "response.output_item.added",
+        "response_id": name,
+        "item": {"type": "message", "id": f"i{ordinal}"},
+    }
+    return [text({"type": "response.created", "response": {"id": name, "npc": {"ordinal": ordinal}}}), text(added)]
+
+
+def output(ordinal: int, action: str, **checks: Any) -> Step:
+    event = {
+        "type": "npc.output",
+        "response_id": f"r{ordinal}",
+        "item_id": f"i{ordinal}",
+        "action": action,
+        "at_sample": 0,
+    }
+    return text(event, **checks)
+
+
+def cues(ordinal: int, *entries: tuple[str, str, int]) -> Step:
+    listed = [{"kind": kind, "name": name, "at": at} for kind, name, at in entries]
+    return text(
+        {"type": "npc.cues", "clock": "output", "response_id": f"r{ordinal}", "item_id": f"i{ordinal}", "cues": listed}
+    )
+
+
+def playback(ordinal: int, played: int, state: str) -> Step:
+    return {
+        "type": "npc.playback",
+        "response_id": f"r{ordinal}",
+        "item_id": f"i{ordinal}",
+        "played_samples": played,
+        "state": state,
+    }
+
+
+def frames() -> list[Step]:
+    good = encode_audio(Kind.OUTPUT_AUDIO, np.arange(4, dtype=np.int16), 0, ordinal=1)
+    block = encode_blendshapes(np.zeros((2, 4), np.uint8), 0, FRAME, ordinal=1)
+    return [
+        binary(good[:10], error=True),
+        binary(good[:-1], error=True),
+        binary(b"\x09" + good[1:], error=True),
+        binary(block[:20], error=True),
+        binary(block[:-1], error=True),
+        binary(b"", error=True),
+        binary(good, error=False),
+    ]
+
+
+def playout() -> list[Step]:
+    return [
+        created(),
+        *response(1),
+        audio(1, 0, PRIME - 480),
+        pull(480, silent=True, state="priming", played=0),
+        audio(1, PRIME - 480, 480),
+        pull(480, first=0, last=479, played=480, state="playing"),
+        audio(1, 960, 960, value=0),
+        pull(1440, first=480, last=1919, played=1920, state="playing"),
+        pull(480, silent=True, played=1920, state="starved"),
+        audio(1, 1920, 480),
+        pull(480, silent=True, played=1920),
+        audio(1, 2400, 480, last=True),
+        pull(480, first=1920, last=2399, played=2400, state="playing"),
+        pull(480, first=2400, last=2879, played=2880, state="playing"),
+        pull(480, silent=True, played=2880, state="idle"),
+        *response(2),
+        audio(2, 0, 240, last=True),
+        pull(240, first=0, last=239, played=240, state="playing"),
+        pull(240, silent=True, state="idle"),
+    ]
+
+
+def queued_items() -> list[Step]:
+    return [
+        created(),
+        *response(1),
+        *response(2),
+        audio(1, 0, 480, last=True),
+        audio(2, 0, 480, last=True, value=1000),
+        pull(480, first=0, last=479),
+        pull(480, silent=True),
+        pull(480, first=1000, last=1479, played=480),
+    ]
+
+
+def interruption() -> list[Step]:
+    steps = [created()]
+    for n in range(1, 21):
+        steps += [
+            *response(n),
+            audio(n, 0, 4800),
+            shapes(n, 0, [[200, 0, 0, 0]] * 12),
+            pull(480, first=0, last=479, played=480),
+            step(1000.0 * n, sample=480, ordinal=n, weights={"jawOpen": 200 / 255}, sent=[playback(n, 480, "playing")]),
+            output(n, "flush", sent=[playback(n, 480, "stopped")]),
+            pull(480, silent=True, state="idle"),
+            audio(n, 4800, 480),
+            pull(480, silent=True, state="idle"),
+            step(1000.0 * n + 60, weights={"jawOpen": 0.5 * 200 / 255}, cues=[]),
+            step(1000.0 * n + 150, weights={"jawOpen": 0.0}, cues=[]),
+        ]
+    return steps
+
+
+def pausing() -> list[Step]:
+    fade = RATE * 8 // 1000
+    return [
+        created(),
+        *response(1),
+        audio(1, 0, 9600),
+        pull(480, first=0, last=479),
+        output(1, "pause"),
+        pull(fade, played=480 + fade),
+        pull(480, silent=True, played=480 + fade, state="paused"),
+        pull(480, silent=True, played=480 + fade, state="paused"),
+        output(1, "resume"),
+        pull(fade, played=480 + 2 * fade, state="playing"),
+        pull(480, first=480 + 2 * fade, last=959 + 2 * fade, state="playing"),
+    ]
+
+
+def cue_times() -> list[Step]:
+    return [
+        created(),
+        *response(1),
+        cues(1, ("word", "hello", 100), ("viseme", "PP", 480), ("word", "there", 700)),
+        cues(1, ("gesture", "nod", 480)),
+        audio(1, 0, 4800),
+        pull(480),
+        step(0, cues=["hello", "PP", "nod"], sample=480),
+        step(16, cues=[], sample=480),
+        pull(480),
+        step(32, latency=0.02, cues=[], sample=480),
+        step(48, latency=0.01, cues=["there"], sample=720),
+        output(1, "flush"),
+        cues(1, ("word", "late", 100)),
+        pull(480),
+        step(64, cues=[]),
+    ]
+
+
+def track() -> list[Step]:
+    return [
+        created(),
+        *response(1),
+        shapes(1, 2 * FRAME, [[100, 0, 0, 0], [100, 0, 0, 255]]),
+        shapes(1, 0, [[0, 0, 0, 0], [200, 0, 255, 0]]),
+        shapes(1, 0, [[255, 255, 255, 255], [255, 255, 255, 255]]),
+        binary(encode_blendshapes(np.zeros((1, 3), np.uint8), 8 * FRAME, FRAME, ordinal=1), error=True),
+        audio(1, 0, 9600),
+        pull(FRAME // 2),
+        step(0, weights={"jawOpen": 100 / 255, "mouthFunnel": 0.5}),
+        pull(FRAME),
+        step(16, weights={"jawOpen": 150 / 255, "mouthFunnel": 0.5, "eyeBlinkLeft": 0.0}),
+        pull(FRAME * 5 // 2),
+        step(32, weights={"jawOpen": 100 / 255, "eyeBlinkLeft": 1.0}),
+        pull(RATE * 75 // 1000),
+        step(48, weights={"jawOpen": 50 / 255, "eyeBlinkLeft": 0.5}),
+        pull(RATE * 100 // 1000),
+        step(64, weights={"jawOpen": 0.0, "eyeBlinkLeft": 0.0}),
+    ]
+
+
+def resuming() -> list[Step]:
+    return [
+        {"do": "connect", "url_has": ["npc=1"], "url_lacks": ["after="], "protocols": ["realtime"]},
+        {"do": "opened", "sent": [{"type": "session.update"}]},
+        created(seq=1, token="t1"),
+        *response(1),
+        audio(1, 0, 480),
+        text(
+            {
+                "type": "npc.cues",
+                "npc_seq": 3,
+                "clock": "output",
+                "response_id": "r1",
+                "cues": [{"kind": "word", "name": "once", "at": 0}],
+            }
+        ),
+        text(
+            {
+                "type": "npc.cues",
+                "npc_seq": 3,
+                "clock": "output",
+                "response_id": "r1",
+                "cues": [{"kind": "word", "name": "twice", "at": 0}],
+            }
+        ),
+        {"do": "closed", "code": 1006, "retry_ms": 200},
+        {"do": "closed", "code": 1006, "retry_ms": 400},
+        {"do": "connect", "url_has": ["npc=1", "after=3"], "protocols": ["realtime", "npc-resume.t1"]},
+        {"do": "opened", "sent": []},
+        text({"type": "npc.resumed", "token": "t2", "window_s": 30, "complete": True, "input_samples": 960}),
+        audio(1, 0, 480),
+        audio(1, 480, 1440),
+        pull(1440, first=0, last=1439),
+        step(0, cues=["once"]),
+        {"do": "closed", "code": 1012, "retry_ms": 200},
+        {"do": "connect", "url_has": ["after=5"], "protocols": ["realtime", "npc-resume.t2"]},
+        {"do": "closed", "code": 4404, "retry_ms": 400},
+        {"do": "connect", "url_has": ["npc=1"], "url_lacks": ["after="], "protocols": ["realtime"]},
+        {"do": "closed", "code": 4401, "final": True},
+    ]
+
+
+def reports() -> list[Step]:
+    return [
+        created(),
+        *response(1),
+        audio(1, 0, 4800, last=True),
+        step(0, sent=[]),
+        pull(480),
+        step(10, sent=[playback(1, 480, "playing")]),
+        pull(480),
+        step(60, sent=[]),
+        pull(480),
+        step(111, sent=[playback(1, 1440, "playing")]),
+        pull(3360),
+        pull(480),
+        step(120, sent=[playback(1, 4800, "finished")]),
+        step(140, sent=[]),
+    ]
+
+
+def randomness() -> list[Step]:
+    steps = []
+    for seed, stream in ((1, 0), (42, 1), (0, 0), (4_294_967_295, 3), (123_456_789, 7)):
+        source = Xorshift32(seed, stream)
+        steps.append(
+            {"do": "random", "seed": seed, "stream": stream, "count": 6, "integers": [source.next() for _ in range(6)]}
+        )
+    return steps
+
+
+VECTORS = {
+    "frames": ("binary messages that are cut, odd or unknown are refused, each with one message", frames),
+    "playout": ("60 ms before an item sounds; starvation primes again; a whole short item sounds at once", playout),
+    "queued_items": ("items sound one after the other", queued_items),
+    "interruption": (
+        "twenty interruptions: silence at once, stale audio dropped, lips at rest, and they move again",
+        interruption,
+    ),
+    "pausing": ("pause fades in 8 ms, resume goes on at the very next sample", pausing),
+    "cue_times": ("cues on the played-sample clock less the output latency; none of a flushed response", cue_times),
+    "track": ("blendshapes between frames, out of order, doubled; decay to rest in 150 ms when starved", track),
+    "resuming": ("sequence numbers, doubled events, resume tokens, close codes", resuming),
+    "reports": ("what was heard, every 100 ms and at each change", reports),
+    "randomness": ("the seeded integers that idle motion is made of", randomness),
+}
+
+
+def render() -> dict[str, str]:
+    """File name -> content."""
+    files = {}
+    for name, (about, make) in VECTORS.items():
+        vector = {"name": name, "about": about, "rate": RATE, "steps": make()}
+        files[f"{name}.json"] = json.dumps(vector, indent=1) + "\n"
+    return files
+
+
+if __name__ == "__main__":
+    for file, content in render().items():
+        (HERE / "vectors" / file).write_text(content)

@@ -1,0 +1,34 @@
+"""Every client core passes the same vectors."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+from tests.engines.conftest import PLUGINS, VECTORS, need, run
+
+COUNT = len(list(VECTORS.glob("*.json")))
+
+
+def test_the_committed_vectors_are_current() -> None:
+    made = runpy.run_path(str(PLUGINS / "conformance/make.py"), run_name="vectors")["render"]()
+    assert made == {path.name: path.read_text() for path in VECTORS.glob("*.json")}
+
+
+def test_csharp(csharp_runner: Path) -> None:
+    assert f"{COUNT} passed, 0 failed" in run(need("mono", "mono-devel"), csharp_runner, VECTORS)
+
+
+def test_cpp(cpp_runner: Path) -> None:
+    assert f"{COUNT} passed, 0 failed" in run(cpp_runner, VECTORS)
+
+
+def test_gdscript() -> None:
+    godot = need("godot3-server", "godot3-server")
+    script = PLUGINS / "godot/tests/runner.gd"
+    assert f"{COUNT} passed, 0 failed" in run(godot, "--path", PLUGINS / "godot", "-s", script, VECTORS)
+
+
+def test_javascript() -> None:
+    node = need("node", "nodejs")
+    assert f"{COUNT} passed, 0 failed" in run(node, PLUGINS / "conformance/runner.mjs", VECTORS)
