@@ -1,4 +1,4 @@
-"""Write `vectors/*.json`: what a client core is told, and what must hold after each step. `python engine_plugins/conformance/make.py`
+"""Write `vectors/*.json`: what a client core is told, and what must hold after each step. Run it as a script.
 
 The expected values are worked out here from the rules of docs/protocol.md, not recorded from any of the cores.
 """
