@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.audio import prosody
+from npc.audio import prosody as voices
 from npc.audio.clock import LISTEN_RATE
 from npc.audio.resample import Resampler
 from npc.audio.vad import FRAME, VadFrame, VadStream, VoiceGate
@@ -106,13 +106,17 @@ class Ear:
         self._turn_start: int | None = None
         self._unvoiced = 0
         self._own = 0.0
-        self._prosody: prosody.PauseProsody | None = None
+        self.prosody: voices.PauseProsody | None = None
         self._judged: tuple[int, float] | None = None
 
     def set_rate(self, rate: int) -> None:
         """The client changed its input format; what the old resampler held back (2 ms) is dropped."""
         if rate != self.rate:
             self.rate, self._resampler = rate, Resampler(rate, LISTEN_RATE)
+
+    def configure(self, detector: EndOfTurnDetector, gate: tuple[float, float]) -> None:
+        """Another detector and other (on, off) thresholds of the gate."""
+        self.detector, self._gate = detector, VoiceGate(*gate)
 
     def new_turn(self) -> None:
         """The turn is over: the next pause is judged on its own."""
@@ -162,14 +166,14 @@ class Ear:
             if self._unvoiced >= CLOSING:
                 self._voice = False
                 events.append(VoiceStopped(self._last_end, frame.end))
-                self._prosody = self._measure()
+                self.prosody = self._measure()
         if not self._voice and self._turn_start is not None:
             events += self._judge(frame)
         return events
 
-    def _measure(self) -> prosody.PauseProsody | None:
+    def _measure(self) -> voices.PauseProsody | None:
         end = self._recent.size - (self._at - self._last_end)
-        return prosody.measure(self._recent, end) if end > LISTEN_RATE // 10 else None
+        return voices.measure(self._recent, end) if end > LISTEN_RATE // 10 else None
 
     def _judge(self, frame: VadFrame) -> Sequence[EarEvent]:
         assert self._turn_start is not None
@@ -187,7 +191,7 @@ class Ear:
                 text_age=max(0, frame.end - partial.changed_at),
                 confidence=partial.confidence,
                 speech_probability=frame.probability,
-                prosody=self._prosody,
+                prosody=self.prosody,
                 language=partial.language,
                 audio=sound,
             )

@@ -35,7 +35,8 @@ class Pacer:
         """Time at which the next piece is to leave: None before the first audio (at once) and while paused (never)."""
         if self.origin is None or self.paused is not None:
             return None
-        return self.origin + (self.sent - self.lead) / self.rate
+        # To the microsecond, like the session clock: a finer deadline would never quite be reached.
+        return round(self.origin + (self.sent - self.lead) / self.rate, 6)
 
     def send(self, samples: int, now: float) -> None:
         """`samples` more leave now."""
@@ -60,7 +61,7 @@ class Pacer:
 
     def ends(self) -> float:
         """Time at which what was sent has sounded."""
-        return (self.origin or 0.0) + self.sent / self.rate
+        return round((self.origin or 0.0) + self.sent / self.rate, 6)
 
     def pause(self, now: float) -> int:
         """The client's playback stands still from now; the estimated sample. Idempotent."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from npc.audio.clock import samples_in
@@ -43,8 +43,8 @@ class Delivery:
 
     reports: bool
     lead_ms: int
-    cues: Cues
     character: str
+    cues: Cues = field(default_factory=Cues)
     track: int = 0
 
 
@@ -142,6 +142,15 @@ class Playout:
     def truncate(self, audio_end_ms: int) -> None:
         """`conversation.item.truncate` of this item; ValueError beyond what was sent."""
         self.ledger.truncate(audio_end_ms)
+
+    @property
+    def clauses_told(self) -> int:
+        """Clauses whose text was sent."""
+        return self._clauses_told
+
+    def announced_calls(self) -> list[str]:
+        """Ids of the actions whose function call was sent."""
+        return [action.call_id for action in self._score.actions[: self._actions_begun]]
 
     # -- its task ------------------------------------------------------------------------------------------------------
 
@@ -341,7 +350,7 @@ def _wanted(cue: Cue, wish: Cues) -> bool:
             return wish.visemes != "none"
         case "word":
             return wish.words
-        case "gesture" | "head":
+        case "gesture" | "head" | "breath":
             return wish.gestures
         case "gaze" | "blink":
             return wish.gaze

@@ -24,6 +24,7 @@ from npc.conversation.score import Score, loudness_db
 from npc.conversation.workers import Lane, iterate
 from npc.dialogue.interface import Clause
 from npc.phonetics.phones import Phone, SpokenWord
+from npc.tts import prosody_of
 from npc.tts.interface import Prosody, SpeechChunk, SpeechRequest, Synthesizer
 
 Pcm16 = NDArray[np.int16]
@@ -159,7 +160,7 @@ class Reply:
         speaker, at = self._stage.speaker, self.score.length
         assert speaker is not None
         request = SpeechRequest(
-            clause.text, prosody_of(clause.affect, self._stage.speed), speaker.language, speaker.lexicon
+            clause.text, _prosody(clause.affect, self._stage.speed), speaker.language, speaker.lexicon
         )
 
         def make() -> Iterator[Spoken]:
@@ -232,17 +233,6 @@ def _rescaled(span: Span, from_rate: int, to_rate: int) -> Span:
     return Span(rescale(span.start, from_rate, to_rate), rescale(span.end, from_rate, to_rate))
 
 
-def prosody_of(affect: Affect, speed: float = 1.0) -> Prosody:
-    """How a feeling sounds: arousal speeds up, raises and widens the pitch and adds force; valence brightens a little.
-
-    Directions after Banse and Scherer (1996, doi:10.1037/0022-3514.70.3.614); sizes are about half of what their
-    actors did, because a listener hears a synthetic voice exaggerate before it hears it feel.
-    """
-    weight = min(1.0, max(0.0, affect.intensity))
-    arousal, valence, dominance = weight * affect.arousal, weight * affect.valence, weight * affect.dominance
-    return Prosody(
-        rate=min(2.0, max(0.5, speed * (1.0 + 0.12 * arousal))),
-        pitch_semitones=max(-6.0, min(6.0, 2.0 * arousal + 0.8 * valence - 0.6 * dominance)),
-        energy=min(2.0, max(0.5, 1.0 + 0.3 * arousal + 0.1 * dominance)),
-        pitch_range=min(2.0, max(0.5, 1.0 + 0.3 * arousal + 0.15 * valence)),
-    )
+def _prosody(affect: Affect, speed: float) -> Prosody:
+    base = Prosody(rate=speed)
+    return prosody_of(affect.valence, affect.arousal, affect.dominance, intensity=affect.intensity, base=base)

@@ -33,8 +33,6 @@ from npc.protocol import CitationSpan, Cue
 
 Pcm16 = NDArray[np.int16]
 _NO_FACE = FaceUpdate()
-#: Body cues that the wire names; breath is in the blendshapes alone.
-_BODY_KINDS = frozenset(("gesture", "head", "gaze", "blink"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +166,6 @@ class Score:
                 )
             )
         for body in update.body:
-            if body.kind not in _BODY_KINDS:
-                continue
             self._cues.append(
                 Cue.model_construct(
                     kind=body.kind,

@@ -56,7 +56,10 @@ class Utterance:
         second: Lane,
         on_partial: Callable[[Utterance, Hypothesis], None],
         language: str = "en",
+        carry: object | None = None,
     ) -> None:
+        self.carry = carry
+        """What earlier utterances taught the recogniser; replaced when this one is over."""
         self._recognizer, self._bias, self._language = recognizer, bias, language
         self._lane, self._second, self._on_partial = lane, second, on_partial
         self._stream: RecognizerStream | None = None
@@ -122,6 +125,11 @@ class Utterance:
     def refined(self) -> bool:
         return self._refined() is not None
 
+    @property
+    def refining(self) -> asyncio.Task[Hypothesis | None] | None:
+        """The second pass under way or done, if any."""
+        return self._refining
+
     async def finish(self, budget: float) -> Transcript:
         """The turn is over. Waits until the first pass has all sound, and up to `budget` seconds for the second."""
         loop = asyncio.get_running_loop()
@@ -141,9 +149,14 @@ class Utterance:
         stream, self._stream = self._stream, None
         if stream is not None:
             try:
-                await asyncio.wait_for(self._lane.run(stream.close), HUNG)
+                await asyncio.wait_for(self._lane.run(self._let_go, stream), HUNG)
             except (Exception, asyncio.CancelledError) as error:
                 self.broken = self.broken or RuntimeError(f"the recogniser did not close: {error}")
+
+    def _let_go(self, stream: RecognizerStream) -> None:
+        if self.broken is None:
+            self.carry = stream.carry() or self.carry
+        stream.close()
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -154,7 +167,7 @@ class Utterance:
 
     async def _open(self) -> None:
         try:
-            self._stream = await self._lane.run(self._recognizer.open, self._bias, self._language)
+            self._stream = await self._lane.run(self._recognizer.open, self._bias, self._language, self.carry)
         except Exception as error:
             self.broken = error
 
@@ -178,8 +191,9 @@ class Utterance:
         def turn_over() -> Hypothesis:
             assert self._stream is not None
             final = self._stream.finish()
+            self.carry = self._stream.carry() or self.carry
             self._stream.close()
-            self._stream = self._recognizer.open(self._bias, self._language)
+            self._stream = self._recognizer.open(self._bias, self._language, self.carry)
             return final
 
         try:
@@ -199,7 +213,11 @@ class Utterance:
 
     async def _finish_first(self) -> None:
         def finish() -> Hypothesis | None:
-            return None if self._stream is None else self._stream.finish()
+            if self._stream is None:
+                return None
+            final = self._stream.finish()
+            self.carry = self._stream.carry() or self.carry
+            return final
 
         try:
             final = await asyncio.wait_for(self._lane.run(finish), HUNG)

@@ -1,0 +1,85 @@
+"""What a session is made of: the engines and the character, put together by `npc.server.assembly`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from npc.animation.interface import Animator
+from npc.asr.interface import StreamingRecognizer
+from npc.audio.vad import VoiceActivityDetector
+from npc.conversation.ear import NoOwnVoice, OwnVoiceGuard
+from npc.conversation.endpointing.interface import EndOfTurnDetector
+from npc.conversation.reply import Speaker
+from npc.conversation.saving import SaveSlots, SlotsInMemory
+from npc.conversation.workers import Workers
+from npc.dialogue.interface import Mind
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerRef:
+    """Who talks to the character, and whether text of this session may leave the machine."""
+
+    player_id: str
+    name: str | None = None
+    locale: str | None = None
+    remote_llm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Shared by the sessions of one character; only `open_mind`, `guard` and lanes make state of a session.
+
+    `recognizer` None means nothing is understood but typing, `speaker` None that replies are text. `lines` are what the
+    character says when a part fails: "not_heard" (sound without words) and "lost_thread" (the mind failed).
+    """
+
+    character_id: str
+    open_mind: Callable[[PlayerRef], Mind]
+    workers: Workers
+    vad: VoiceActivityDetector
+    detector: EndOfTurnDetector
+    recognizer: StreamingRecognizer | None = None
+    speaker: Speaker | None = None
+    animator: Animator | None = None
+    guard: Callable[[], OwnVoiceGuard] = NoOwnVoice
+    slots: SaveSlots = field(default_factory=SlotsInMemory)
+    voice_id: str = ""
+    voices: frozenset[str] = frozenset()
+    """Voice ids that `session.update` may name; another leaves the character's own."""
+    instructions: str = ""
+    language: str = "en"
+    temperament: Literal["yield", "finish", "protest"] = "yield"
+    seed: int = 0
+    greets: bool = True
+    refine_budget: float = 0.15
+    pronunciations: tuple[tuple[str, str], ...] = ()
+    lines: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "not_heard": "Sorry, I did not catch that.",
+            "lost_thread": "Forgive me, I lost my thread. Could you say that again?",
+        }
+    )
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Of models, character and voice, for the session's log."""
+
+
+class Recorder(Protocol):
+    """The session's event log. `record` never blocks."""
+
+    def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
+        """One event at session time `at` (seconds); `data` holds JSON values only."""
+
+    async def flush(self) -> None:
+        """Everything recorded so far is on disk."""
+
+
+class NoRecorder:
+    """Keeps nothing."""
+
+    def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
+        return None
+
+    async def flush(self) -> None:
+        return None

@@ -1,0 +1,248 @@
+"""The hearing half of a session: sound in, turn events and transcripts out. Moves sound between the ear and recogniser.
+
+hear(pcm) ─▶ pending ─▶ [lane "hearing": Ear.sense] ─▶ events ─▶ session (turn core)
+            (≤ 2 s)            └ 16 kHz sound ─▶ ring (10 s) ─▶ [lanes "asr", "second_pass": Utterance]
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc.asr.interface import Bias, Hypothesis, StreamingRecognizer
+from npc.audio.clock import LISTEN_RATE
+from npc.audio.resample import Resampler
+from npc.conversation.ear import Ear, EarEvent, Partial, Sensed
+from npc.conversation.endpointing.interface import EndOfTurnDetector
+from npc.conversation.engines import Engines
+from npc.conversation.utterance import Transcript, Utterance
+
+Pcm16 = NDArray[np.int16]
+
+#: Sound that may wait for the ear; beyond it the oldest is dropped.
+MAX_PENDING_S = 2.0
+#: Sound before the onset that the recogniser gets too: a word's first consonant is often below the gate.
+LEAD_IN = LISTEN_RATE * 300 // 1000
+_RING = 10 * LISTEN_RATE
+
+
+class _Ring:
+    """The last ten seconds of 16 kHz sound by input sample."""
+
+    def __init__(self) -> None:
+        self._parts: deque[tuple[int, Pcm16]] = deque()
+        self.end = 0
+
+    def push(self, start: int, sound: Pcm16) -> None:
+        if not sound.size:
+            return
+        self._parts.append((start, sound))
+        self.end = start + int(sound.size)
+        while self._parts and self._parts[0][0] + self._parts[0][1].size < self.end - _RING:
+            self._parts.popleft()
+
+    def read(self, start: int) -> Pcm16:
+        """From `start` (or the oldest kept) to the end."""
+        pieces = [part[max(0, start - at) :] for at, part in self._parts if at + part.size > start]
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+
+
+class Hearing:
+    """Owned by the session's task. `on_events` gets the ear's events in order, `on_words` the recogniser's partials."""
+
+    def __init__(
+        self,
+        engines: Engines,
+        rate: int,
+        on_events: Callable[[Sequence[EarEvent]], None],
+        on_words: Callable[[Hypothesis], None],
+        on_trouble: Callable[[str], None],
+        spawn: Callable[[object], None],
+    ) -> None:
+        self._engines, self._rate = engines, rate
+        self._on_events, self._on_words, self._on_trouble, self._spawn = on_events, on_words, on_trouble, spawn
+        self._lane = engines.workers.lane("hearing")
+        self._asr, self._second = engines.workers.lane("asr"), engines.workers.lane("second_pass")
+        self.ear = Ear(rate, engines.vad.open(), engines.detector, engines.guard())
+        self._pending: deque[Pcm16] = deque()
+        self._pending_size = 0
+        self._busy = False
+        self._ring = _Ring()
+        self._utterance: Utterance | None = None
+        self._fed = 0
+        self._reference: Resampler | None = None
+        self._reference_rate = 0
+        self._bias = Bias()
+        self._carry: object | None = None
+        self.opened = 0
+        """Input sample from which the newest utterance counts."""
+        self.received = 0
+        """Samples received at the client's rate."""
+
+    # -- sound in ------------------------------------------------------------------------------------------------------
+
+    def set_rate(self, rate: int) -> None:
+        self._rate = rate
+        self._lane.run(self.ear.set_rate, rate)
+
+    def expect(self, bias: Bias) -> None:
+        """Words this character is likely to hear, from the next utterance on."""
+        self._bias = bias
+        recognizer = self._engines.recognizer
+        if recognizer is not None:
+            self._spawn(self._prepare(recognizer, bias))
+
+    async def _prepare(self, recognizer: StreamingRecognizer, bias: Bias) -> None:
+        try:
+            await self._asr.run(recognizer.prepare, bias, self._engines.language)
+        except Exception as error:
+            self._on_trouble(f"the recogniser could not prepare: {error}")
+
+    def configure(self, detector: EndOfTurnDetector, gate: tuple[float, float]) -> None:
+        """How turns are detected from now on."""
+        self._lane.run(self.ear.configure, detector, gate)
+
+    async def drained(self) -> None:
+        """All sound received so far has been heard."""
+        while self._busy:
+            await self._lane.run(_nothing)
+
+    def hear(self, pcm: Pcm16) -> None:
+        """Sound at the client's rate."""
+        self.received += int(pcm.size)
+        self._pending.append(pcm)
+        self._pending_size += int(pcm.size)
+        if self._pending_size > MAX_PENDING_S * self._rate:
+            while self._pending_size > MAX_PENDING_S * self._rate:
+                self._pending_size -= int(self._pending.popleft().size)
+            self._on_trouble("sound came faster than it could be heard; the oldest was dropped")
+        if not self._busy:
+            self._busy = True
+            self._spawn(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            while self._pending:
+                pcm = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
+                self._pending.clear()
+                self._pending_size = 0
+                sensed = await self._lane.run(self.ear.sense, pcm)
+                self._take(sensed)
+        except Exception as error:
+            self._on_trouble(f"hearing failed on a piece of sound: {error}")
+        finally:
+            self._busy = False
+
+    def _take(self, sensed: Sensed) -> None:
+        self._ring.push(sensed.start, sensed.sound)
+        self._on_events(sensed.events)
+        self._feed()
+
+    @property
+    def heard(self) -> int:
+        """16 kHz samples heard so far."""
+        return self._ring.end
+
+    def sent(self, pcm: Pcm16, rate: int, delay: float) -> None:
+        """Our own sound that will play in `delay` seconds: what the own-voice guard listens for."""
+        if self._reference is None or self._reference_rate != rate:
+            self._reference, self._reference_rate = Resampler(rate, LISTEN_RATE), rate
+        at = self.heard + round(delay * LISTEN_RATE)
+        resampler = self._reference
+        self._spawn(self._send(resampler, pcm, at))
+
+    async def _send(self, resampler: Resampler, pcm: Pcm16, at: int) -> None:
+        def send() -> None:
+            self.ear.sent(resampler.push(pcm), at)
+
+        await self._lane.run(send)
+
+    # -- utterances ----------------------------------------------------------------------------------------------------
+
+    def open(self, at: int) -> None:
+        """Recognise from input sample `at` on (and what led up to it)."""
+        self._close_utterance()
+        recognizer = self._engines.recognizer
+        if recognizer is None:
+            return
+        self._utterance = Utterance(
+            recognizer, self._bias, self._asr, self._second, self._partial, self._engines.language, self._carry
+        )
+        self.opened = at
+        self._fed = max(0, at - LEAD_IN)
+        self._feed()
+
+    def resumed(self) -> None:
+        """The player goes on after a pause."""
+        if self._utterance is not None:
+            self._utterance.resumed()
+
+    def refine(self) -> None:
+        if self._utterance is not None:
+            self._utterance.refine()
+
+    @property
+    def refining(self) -> asyncio.Future[Hypothesis | None] | None:
+        """The second pass under way, if any."""
+        return None if self._utterance is None else self._utterance.refining
+
+    @property
+    def text(self) -> str:
+        return "" if self._utterance is None else self._utterance.text
+
+    @property
+    def listening(self) -> bool:
+        """Whether an utterance is open."""
+        return self._utterance is not None
+
+    def detach(self) -> Utterance | None:
+        """The turn is over: the utterance, to be finished and closed by the caller."""
+        self._feed()
+        utterance, self._utterance = self._utterance, None
+        self._lane.run(self.ear.new_turn)
+        return utterance
+
+    def drop(self) -> None:
+        """What was being recognised was no turn."""
+        self._close_utterance()
+        self._lane.run(self.ear.new_turn)
+
+    def _close_utterance(self) -> None:
+        utterance, self._utterance = self._utterance, None
+        if utterance is not None:
+            self._spawn(self._let_go(utterance))
+
+    async def _let_go(self, utterance: Utterance) -> None:
+        await utterance.close()
+        self._carry = utterance.carry
+
+    async def finish(self, utterance: Utterance) -> Transcript:
+        """Final words of a detached utterance."""
+        transcript = await utterance.finish(self._engines.refine_budget)
+        if utterance.broken is not None:
+            self._on_trouble(f"the recogniser failed: {utterance.broken}")
+        self._spawn(self._let_go(utterance))
+        return transcript
+
+    def _feed(self) -> None:
+        if self._utterance is not None and self._ring.end > self._fed:
+            sound = self._ring.read(self._fed)
+            self._fed = self._ring.end
+            self._utterance.feed(sound)
+
+    def _partial(self, utterance: Utterance, hypothesis: Hypothesis) -> None:
+        if utterance is not self._utterance:
+            return
+        whole = utterance.text
+        self.ear.partial = Partial(
+            whole, hypothesis.stable_words, hypothesis.confidence, self._ring.end, hypothesis.language
+        )
+        self._on_words(hypothesis)
+
+
+def _nothing() -> None:
+    return None

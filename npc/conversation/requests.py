@@ -1,0 +1,269 @@
+"""What clients ask for, event by event. Every refusal is an `error` that names the field; the session lives on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from npc.conversation.items import ItemError, with_text
+from npc.conversation.turn_events import ReplyOver
+from npc.dialogue.interface import WorldEvent
+from npc.protocol import (
+    ClientEvent,
+    ConversationItemAdded,
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemDeleted,
+    ConversationItemDone,
+    ConversationItemRetrieve,
+    ConversationItemRetrieved,
+    ConversationItemTruncate,
+    ConversationItemTruncated,
+    ErrorEvent,
+    FunctionCallOutputItem,
+    InputAudioBufferClear,
+    InputAudioBufferCleared,
+    InputAudioBufferCommit,
+    Item,
+    MessageItem,
+    NpcEvent,
+    NpcInstructed,
+    NpcInstructor,
+    NpcLoad,
+    NpcPlayback,
+    NpcRoomUp,
+    NpcSave,
+    NpcSceneUpdate,
+    ResponseCancel,
+    ResponseCreate,
+    SessionUpdate,
+    SessionUpdated,
+    apply_update,
+)
+
+if TYPE_CHECKING:
+    from npc.conversation.session import TalkSession
+
+#: A commit needs at least this much sound (OpenAI's API asks for the same), ms.
+SHORTEST_COMMIT_MS = 100
+
+
+class _Refused(Exception):
+    """The request cannot be done: message, code and field for the error event."""
+
+    def __init__(self, message: str, code: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.param = code, param
+
+
+class Requests:
+    """Handles the client events of one session."""
+
+    def __init__(self, session: TalkSession) -> None:
+        self._session = session
+        self._buffer_from = 0
+
+    def handle(self, event: ClientEvent) -> None:
+        try:
+            self._dispatch(event)
+        except (_Refused, ItemError) as refused:
+            self._session.outbox.send(
+                ErrorEvent.of(str(refused), code=refused.code, param=refused.param, event_id=event.event_id)
+            )
+
+    def _dispatch(self, event: ClientEvent) -> None:
+        session = self._session
+        match event:
+            case SessionUpdate():
+                self._update(event)
+            case InputAudioBufferCommit():
+                self._commit()
+            case InputAudioBufferClear():
+                session.hearing.drop()
+                self._buffer_from = session.hearing.received
+                session.outbox.send(InputAudioBufferCleared())
+            case ConversationItemCreate(previous_item_id=after, item=item):
+                self._create(item, after)
+            case ConversationItemRetrieve(item_id=item_id):
+                session.outbox.send(ConversationItemRetrieved(item=session.items.get(item_id)))
+            case ConversationItemDelete(item_id=item_id):
+                session.items.delete(item_id)
+                session.record("item.deleted", {"item_id": item_id})
+                session.outbox.send(ConversationItemDeleted(item_id=item_id))
+            case ConversationItemTruncate():
+                self._truncate(event)
+            case ResponseCreate():
+                self._respond(event)
+            case ResponseCancel(response_id=response_id):
+                self._cancel(response_id)
+            case NpcPlayback(item_id=item_id, played_samples=played, state=state):
+                session.answering.report(item_id, played, state)
+            case NpcSceneUpdate(scene=scene):
+                session.observe(WorldEvent("scene", scene.model_dump(mode="json", exclude_none=True)))
+            case NpcEvent():
+                session.observe(WorldEvent("event", _plain(event)))
+            case NpcSave(slot=slot):
+                session.save(slot)
+            case NpcLoad(slot=slot, fork=fork):
+                try:
+                    session.load(slot, fork)
+                except LookupError as error:
+                    raise _Refused(str(error.args[0]), "not_found", "slot") from None
+            case NpcInstructor():
+                self._instruct(event)
+            case NpcRoomUp():
+                raise _Refused("this session has one character and one player", "not_supported", "action")
+            case _:
+                raise _Refused(f"{event.type} comes as sound, not as an event", "invalid_value", "type")
+
+    def _update(self, event: SessionUpdate) -> None:
+        session = self._session
+        try:
+            merged = apply_update(session.effective(), event.session, session.voices)
+        except ValueError as error:
+            raise _Refused(str(error), "invalid_value", "session") from None
+        joined = merged.npc is not None and not session.opted_in
+        if joined and merged.npc is not None:
+            merged = merged.model_copy(
+                update={"npc": merged.npc.model_copy(update={"capabilities": session.capabilities()})}
+            )
+        session.set_effective(merged)
+        npc = merged.npc
+        if npc is not None:
+            player = session.player
+            session.set_player(
+                replace(
+                    player,
+                    player_id=npc.player.id or player.player_id,
+                    name=npc.player.name or player.name,
+                    locale=npc.player.locale or player.locale,
+                    remote_llm=npc.privacy.remote_llm,
+                )
+            )
+        session.outbox.send(SessionUpdated(session=merged))
+        given = event.session.npc
+        if given is not None and given.scene is not None:
+            session.observe(WorldEvent("scene", given.scene.model_dump(mode="json", exclude_none=True)))
+        if joined:
+            session.greet_soon()
+
+    def _commit(self) -> None:
+        session = self._session
+        rate = session.effective().audio.input.format.rate
+        buffered_ms = (session.hearing.received - self._buffer_from) * 1000 / rate
+        if buffered_ms < SHORTEST_COMMIT_MS:
+            raise _Refused(
+                f"the input buffer holds {buffered_ms:.0f} ms of sound; a commit needs {SHORTEST_COMMIT_MS} ms",
+                "input_audio_buffer_commit_empty",
+            )
+        self._buffer_from = session.hearing.received
+        session.commit_sound()
+
+    def _create(self, item: Item, after: str | None) -> None:
+        session = self._session
+        given = item if item.id is not None else item.model_copy(update={"id": session.new_id("item")})
+        given = given.model_copy(update={"object": "realtime.item", "status": "completed"})
+        previous = session.items.add(given, after)
+        session.record("item.added", {"item": given.model_dump(mode="json"), "after": previous})
+        session.outbox.send(ConversationItemAdded(previous_item_id=previous, item=given))
+        session.outbox.send(ConversationItemDone(previous_item_id=previous, item=given))
+        if isinstance(given, MessageItem) and given.role == "user" and given.text().strip():
+            session.typed.append(given.text().strip())
+        elif isinstance(given, MessageItem) and given.role == "system" and given.text().strip():
+            session.observe(WorldEvent("event", {"text": given.text(), "salience": 0.5, "react": False}))
+        elif isinstance(given, FunctionCallOutputItem):
+            session.observe(WorldEvent("action_result", _result(given)))
+
+    def _truncate(self, event: ConversationItemTruncate) -> None:
+        session = self._session
+        item = session.items.get(event.item_id)
+        if not isinstance(item, MessageItem) or item.role != "assistant":
+            raise _Refused("only a message of the character can be truncated", "invalid_value", "item_id")
+        live = session.answering.active
+        try:
+            known = session.answering.truncate(event.item_id, event.audio_end_ms)
+        except ValueError as error:
+            raise _Refused(str(error), "invalid_value", "audio_end_ms") from None
+        if live is not None and session.answering.active is None:
+            session.step(ReplyOver())
+        if not known and event.audio_end_ms == 0:
+            session.items.replace(with_text(item, "", complete=False))
+        session.outbox.send(
+            ConversationItemTruncated(
+                item_id=event.item_id, content_index=event.content_index, audio_end_ms=event.audio_end_ms
+            )
+        )
+
+    def _respond(self, event: ResponseCreate) -> None:
+        session = self._session
+        live = session.answering.active
+        if live is not None and not live.writer.closed:
+            if not session.opted_in:
+                raise _Refused(
+                    f"response {live.writer.response_id} is in progress; cancel it or wait for it",
+                    "conversation_already_has_active_response",
+                )
+            session.answering.cancel("client_cancelled")
+        params = event.response
+        text_only = None
+        if params is not None:
+            if params.output_modalities is not None:
+                text_only = "audio" not in params.output_modalities
+            for item in params.input or ():
+                if isinstance(item, MessageItem) and item.role == "user" and item.text().strip():
+                    session.typed.append(item.text().strip())
+            if params.instructions:
+                session.observe(WorldEvent("whisper", {"text": params.instructions}))
+        session.respond(text_only, params.metadata if params is not None else None)
+
+    def _cancel(self, response_id: str | None) -> None:
+        session = self._session
+        live = session.answering.active
+        if live is None or (response_id is not None and live.writer.response_id != response_id):
+            raise _Refused(
+                "there is no such response in progress",
+                "response_cancel_not_active",
+                "response_id" if response_id else None,
+            )
+        session.cancel_by_client()
+
+    def _instruct(self, event: NpcInstructor) -> None:
+        session = self._session
+        if "instructor" not in session.opening.scopes:
+            raise _Refused("npc.instructor needs a ticket with the instructor scope", "forbidden", "type")
+        text = (event.text or "").strip()
+        if event.action in ("whisper", "inject", "take_over") and not text:
+            raise _Refused(f"{event.action} needs a text", "missing_required_parameter", "text")
+        match event.action:
+            case "whisper":
+                session.observe(WorldEvent("whisper", {"text": text}))
+            case "inject":
+                session.observe(WorldEvent("event", {"text": text, "salience": 1.0, "react": True}))
+            case "take_over":
+                session.say(text)
+            case "bookmark" | "observe" | "release":
+                pass
+        detail: dict[str, Any] = {"text": text} if text else {}
+        if event.action == "observe":
+            detail = dict(session.snapshot())
+        session.record("instructed", {"action": event.action, "text": text})
+        session.outbox.send(
+            NpcInstructed(character=session.engines.character_id, action=event.action, detail=detail or None)
+        )
+
+
+def _plain(event: NpcEvent) -> dict[str, Any]:
+    return event.model_dump(mode="json", exclude_none=True, exclude={"type", "event_id"})
+
+
+def _result(item: FunctionCallOutputItem) -> dict[str, Any]:
+    """An action's result: `ok` is false when the engine's JSON says so."""
+    ok = True
+    try:
+        parsed = json.loads(item.output)
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, dict):
+        ok = bool(parsed.get("ok", parsed.get("success", "error" not in parsed)))
+    return {"call_id": item.call_id, "ok": ok, "output": item.output}

@@ -1,0 +1,758 @@
+"""A session: one player, one character, one task tree. The shell around the pure cores.
+
+    carrier ──receive(event)──▶ requests ─┐                         ┌─▶ hearing   (ear, recogniser)
+            ──hear(pcm)──────▶ hearing ───┼─▶ turn core ─▶ effects ─┼─▶ answering (mind, voice, face, playout)
+            ──attach(bool)───▶ answering ─┘   step(event, now)      └─▶ outbox    (base events, npc.*)
+
+Everything here runs on the event loop and takes microseconds; engines work on lanes. Cancelling a reply cancels its
+maker and its playout and nothing else. An engine that fails is
+reported in `npc.status` and done without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from npc.asr.interface import Bias, Hypothesis
+from npc.audio.clock import LISTEN_RATE, rescale
+from npc.conversation import turn as core
+from npc.conversation.answering import Answering, Asked, Outcome, merged
+from npc.conversation.detection import detector_for, gate_for
+from npc.conversation.ear import EarEvent
+from npc.conversation.engines import Engines, NoRecorder, PlayerRef, Recorder
+from npc.conversation.hearing import Hearing
+from npc.conversation.items import Items, spoken_item, with_text
+from npc.conversation.playout import Happening
+from npc.conversation.port import AudioOut, BlendshapesOut, Opening, Outbox
+from npc.conversation.requests import Requests
+from npc.conversation.turn_events import (
+    CancelReply,
+    Committed,
+    Draft,
+    DropDraft,
+    DropUtterance,
+    Effect,
+    EndTurn,
+    Entered,
+    Event,
+    NothingSaid,
+    OpenUtterance,
+    PauseReply,
+    ReplyAudible,
+    ReplyOver,
+    ReplyProgress,
+    ResumeReply,
+    Rules,
+    SpeechStarted,
+    SpeechStopped,
+    State,
+    Tick,
+    Typed,
+    VoiceStarted,
+    Words,
+)
+from npc.conversation.utterance import Transcript, Utterance
+from npc.dialogue.interface import Clause, Mind, PlayerTurn, WorldEvent
+from npc.protocol import (
+    Audio,
+    AudioOutput,
+    Capabilities,
+    ClientEvent,
+    ConversationItemAdded,
+    ConversationItemDone,
+    ConversationItemTruncated,
+    EmotionState,
+    ErrorEvent,
+    InputAudioBufferCommitted,
+    Item,
+    NpcActionCancelled,
+    NpcBlendshapes,
+    NpcDown,
+    NpcEmotion,
+    NpcLoaded,
+    NpcMetrics,
+    NpcNarrative,
+    NpcSaved,
+    NpcSession,
+    NpcStatus,
+    NpcTurn,
+    Session,
+    SessionCreated,
+    TranscriptionCompleted,
+    TranscriptionDelta,
+    TranscriptionUsage,
+)
+from npc.protocol import SpeechStarted as WireSpeechStarted
+from npc.protocol import SpeechStopped as WireSpeechStopped
+
+_ITEM: TypeAdapter[Item] = TypeAdapter(Item)
+
+log = logging.getLogger(__name__)
+
+#: Sound this long without a word gets "I did not catch that"; shorter is let pass (conversation.md §5).
+WORTH_ASKING = LISTEN_RATE * 700 // 1000
+#: What the player said and was not answered is put in front of their next turn, at most so many turns of it.
+MOST_UNANSWERED = 4
+#: The character speaks first this long after the player is there, unless the player does.
+GREETING_AFTER = 0.4
+
+
+class _Gate:
+    """The outbox as the session uses it: nothing of `npc.*` passes before the client has opted in."""
+
+    def __init__(self, outbox: Outbox, opted_in: Callable[[], bool]) -> None:
+        self._outbox, self._opted_in = outbox, opted_in
+
+    def send(self, item: Any) -> None:
+        if isinstance(item, NpcDown | NpcBlendshapes | BlendshapesOut) and not self._opted_in():
+            return
+        self._outbox.send(item)
+
+
+class TalkSession:
+    """Implements `port.Conversation`."""
+
+    def __init__(self, opening: Opening, engines: Engines, outbox: Outbox, recorder: Recorder | None = None) -> None:
+        self.session_id = opening.session_id
+        self.opening, self.engines = opening, engines
+        self.outbox: Outbox = _Gate(outbox, lambda: self.opted_in)
+        self._recorder: Recorder = recorder or NoRecorder()
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._session = self._initial()
+        self.items = Items()
+        self._ids = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._early: list[Callable[[], None]] = []
+        self._closing = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._close_reason = ""
+        self.turn = core.Turn(rules=self._rules())
+        self._timer: asyncio.TimerHandle | None = None
+        self.player = PlayerRef(opening.player_id)
+        self.mind: Mind = engines.open_mind(self.player)
+        self.answering = Answering(self, self.mind)
+        self.hearing = Hearing(
+            engines, self._session.audio.input.format.rate, self._heard, self._words, self._deaf, self._spawn_any
+        )
+        self.requests = Requests(self)
+        self._speech_item: str | None = None
+        self._unanswered: list[str] = []
+        self._turns = 0
+        self._response_wanted = False
+        self._finishing: asyncio.Task[None] | None = None
+        self._reacting = False
+        self._trouble: dict[str, str] = {}
+        self._mind_busy = asyncio.Lock()
+        self.typed: list[str] = []
+        self.voices = engines.voices
+
+    # -- the seam to the carrier ---------------------------------------------------------------------------------------
+
+    @property
+    def opted_in(self) -> bool:
+        return self._session.npc is not None
+
+    def receive(self, event: ClientEvent) -> None:
+        self._when_running(lambda: self._receive(event))
+
+    def hear(self, pcm: NDArray[np.int16]) -> None:
+        self._when_running(lambda: self._hear(pcm))
+
+    def attach(self, connected: bool) -> None:
+        self._when_running(lambda: self.answering.attach(connected))
+
+    def snapshot(self) -> Mapping[str, Any]:
+        live = self.answering.active
+        return {
+            "turn": self.turn.state.value,
+            "items": [item.model_dump(mode="json") for item in self.items.all()],
+            "response": None
+            if live is None
+            else {
+                "response_id": live.writer.response_id,
+                "item_id": live.writer.item_id,
+                "next_sample": live.pacer.sent,
+            },
+            "input_samples": self.hearing.received,
+        }
+
+    async def run(self) -> None:
+        if self._closing.is_set():
+            self._closed.set()
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._open()
+                await self._closing.wait()
+                await self._wind_up()
+                for task in tuple(self._tasks):
+                    task.cancel()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._closed.set()
+
+    async def close(self, reason: str) -> None:
+        self._close_reason = self._close_reason or reason
+        self._closing.set()
+        if self._group is not None:
+            await self._closed.wait()
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def _initial(self) -> Session:
+        npc = None
+        if self.opening.opted_in:
+            npc = NpcSession(capabilities=self.capabilities())
+        return Session(
+            id=self.opening.session_id,
+            model=self.opening.character_id,
+            instructions=self.engines.instructions,
+            audio=Audio(output=AudioOutput(voice=self.engines.voice_id)),
+            npc=npc,
+        )
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(idle_seed=self.engines.seed, limits=self.opening.limits)
+
+    def _open(self) -> None:
+        self.record(
+            "session.opened",
+            {
+                "session": self._session.model_dump(mode="json"),
+                "character": self.engines.character_id,
+                "player": asdict(self.player),
+                "seed": self.engines.seed,
+                "rules": asdict(self.turn.rules),
+                "hashes": dict(self.engines.hashes),
+            },
+        )
+        self.outbox.send(SessionCreated(session=self._session))
+        self.hearing.expect(self._bias())
+        self._listen_as_asked()
+        if self.opted_in:
+            self.greet_soon()
+        early, self._early = self._early, []
+        for call in early:
+            call()
+
+    async def _wind_up(self) -> None:
+        if self._finishing is not None:
+            await asyncio.wait({self._finishing}, timeout=2.0)
+        self.hearing.drop()
+        await self.answering.close()
+        self.record("session.closed", {"reason": self._close_reason})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._recorder.flush(), 5.0)
+
+    def _when_running(self, call: Callable[[], None]) -> None:
+        if self._closing.is_set():
+            return
+        if self._group is None:
+            self._early.append(call)
+            return
+        try:
+            call()
+        except Exception as error:
+            log.exception("session step failed", extra={"session": self.session_id})
+            self.outbox.send(ErrorEvent.of(f"internal error: {error}", type="server_error", code="internal_error"))
+
+    # -- for answering, hearing and requests ---------------------------------------------------------------------------
+
+    def clock(self) -> float:
+        """Session time in seconds, to the microsecond: what the log holds and replay repeats."""
+        return round(self._loop.time() - self._began, 6)
+
+    def new_id(self, prefix: str) -> str:
+        self._ids += 1
+        return f"{prefix}_{self.session_id[-12:]}_{self._ids}"
+
+    def effective(self) -> Session:
+        return self._session
+
+    def set_effective(self, session: Session) -> None:
+        """After `session.update`."""
+        old, self._session = self._session, session
+        if session.audio.input.format.rate != old.audio.input.format.rate:
+            self.hearing.set_rate(session.audio.input.format.rate)
+        self.turn = replace(self.turn, rules=self._rules())
+        self._listen_as_asked()
+        self.record("session.updated", {"session": session.model_dump(mode="json"), "rules": asdict(self.turn.rules)})
+
+    def _listen_as_asked(self) -> None:
+        detection = self._session.audio.input.turn_detection
+        self.hearing.configure(detector_for(detection, self.engines.detector), gate_for(detection))
+
+    def set_player(self, player: PlayerRef) -> None:
+        """Another player than the ticket named, or another wish about privacy: the mind is opened anew."""
+        if player == self.player:
+            return
+        self.player = player
+        old, self.mind = self.mind, self.engines.open_mind(player)
+        self.answering.mind = self.mind
+        self.hearing.expect(self._bias())
+        self.spawn(old.close())
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of this session; what it raises is logged and reported, never fatal."""
+        if self._group is None:
+            raise RuntimeError("the session is not running")
+        task = self._group.create_task(self._guard(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _spawn_any(self, work: object) -> None:
+        assert asyncio.iscoroutine(work)
+        self.spawn(work)
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            log.exception("session task failed", extra={"session": self.session_id})
+            self.record("task.failed", {"error": str(error)})
+            self.outbox.send(ErrorEvent.of(f"internal error: {error}", type="server_error", code="internal_error"))
+
+    def add_item(self, item: Item) -> str | None:
+        previous = self.items.add(item)
+        self.record("item.added", {"item": item.model_dump(mode="json"), "after": previous})
+        return previous
+
+    def record(self, kind: str, data: Mapping[str, Any]) -> None:
+        self._recorder.record(kind, data, self.clock())
+
+    def status(self, component: str, state: str, message: str, fallback: str | None = None) -> None:
+        """Tell the client about a part's health, once per change."""
+        if self._trouble.get(component, "ok") == state == "ok" or self._trouble.get(component) == message:
+            return
+        self._trouble[component] = message if state != "ok" else "ok"
+        self.record("status", {"component": component, "state": state, "message": message})
+        self.outbox.send(
+            NpcStatus.model_validate(
+                {
+                    "character": self.engines.character_id,
+                    "component": component,
+                    "state": state,
+                    "message": message,
+                    "fallback": fallback,
+                }
+            )
+        )
+
+    # -- turn core -----------------------------------------------------------------------------------------------------
+
+    def _rules(self) -> Rules:
+        detection = self._session.audio.input.turn_detection
+        npc = self._session.npc
+        interruption = npc.interruption if npc is not None else None
+        allowed = detection is not None and detection.interrupt_response
+        return Rules(
+            hands_free=detection is not None,
+            respond=detection is not None and detection.create_response,
+            interruptible=allowed and (interruption is None or interruption.enabled),
+            min_words=interruption.min_words if interruption is not None else 0,
+            temperament=self.engines.temperament,
+        )
+
+    def step(self, event: Event) -> None:
+        """Feed the turn core and do what it wants."""
+        now = self.clock()
+        before = self.turn
+        self.turn, effects = core.step(before, event, now)
+        if effects or not isinstance(event, ReplyProgress):
+            kept = type(event).__name__
+            if effects or kept not in ("Heard", "Tick"):
+                self.record("turn", {"event": kept, **asdict(event), "effects": [type(e).__name__ for e in effects]})
+        for effect in effects:
+            self._do(effect)
+        self._arm()
+
+    def _arm(self) -> None:
+        due = core.wake(self.turn)
+        if self._timer is not None:
+            if due is not None and not self._timer.cancelled() and self._timer.when() <= self._began + due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            self._timer = self._loop.call_at(self._began + due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        due = core.wake(self.turn)
+        if due is not None and self.clock() + 1e-4 >= due:
+            self._when_running(lambda: self.step(Tick()))
+        else:
+            self._arm()
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Entered(label, at):
+                self._entered(label, at)
+            case OpenUtterance(at):
+                self.hearing.open(at)
+            case DropUtterance():
+                self.hearing.drop()
+            case SpeechStarted(at):
+                self._speech_item = self._speech_item or self.new_id("item")
+                self.outbox.send(WireSpeechStarted(audio_start_ms=at * 1000 // LISTEN_RATE, item_id=self._speech_item))
+            case SpeechStopped(at):
+                if self._speech_item is not None:
+                    self.outbox.send(
+                        WireSpeechStopped(audio_end_ms=at * 1000 // LISTEN_RATE, item_id=self._speech_item)
+                    )
+            case Draft():
+                self._draft()
+            case DropDraft():
+                self.answering.drop_draft()
+                self.hearing.resumed()
+            case EndTurn(start, end, respond):
+                self._end_turn(start, end, respond)
+            case PauseReply():
+                self.answering.pause()
+            case ResumeReply():
+                self.answering.resume()
+            case CancelReply(reason, finish_clause):
+                self._cancel_reply(reason, finish_clause)
+
+    def _entered(self, label: str, at: int) -> None:
+        rate = self._session.audio.input.format.rate
+        self.outbox.send(
+            NpcTurn.model_validate(
+                {
+                    "character": self.engines.character_id,
+                    "state": label,
+                    "at_sample": rescale(at, LISTEN_RATE, rate),
+                }
+            )
+        )
+        if label == State.LISTENING and self._reacting:
+            self._reacting = False
+            self.react()
+
+    def _cancel_reply(self, reason: str, finish_clause: bool) -> None:
+        self.answering.drop_draft()
+        if reason == "timeout":
+            self.status("llm", "degraded", "no answer in time", "the turn was given up")
+        if self.engines.temperament == "protest" and reason == "interrupted":
+            self.observe(WorldEvent("event", {"trigger": "interrupted", "salience": 0.4, "react": False}))
+        self.answering.cancel("turn_detected", finish_clause)
+
+    # -- hearing -------------------------------------------------------------------------------------------------------
+
+    def _hear(self, pcm: NDArray[np.int16]) -> None:
+        if not self.turn.rules.hands_free and not self.hearing.listening:
+            self.hearing.open(self.hearing.heard)
+        self.hearing.hear(pcm)
+
+    def _heard(self, events: Sequence[EarEvent]) -> None:
+        for event in events:
+            self._when_running(lambda event=event: self.step(event))  # type: ignore[misc]
+            if isinstance(event, VoiceStarted) and self.turn.state is State.USER_SPEAKING:
+                self.hearing.resumed()
+
+    def _words(self, hypothesis: Hypothesis) -> None:
+        text = self.hearing.text
+        self.record("asr.partial", {"text": text, "confidence": hypothesis.confidence, "heard": self.hearing.heard})
+        self.mind.listen(text)
+        self.step(Words(text, hypothesis.confidence))
+        if self.turn.drafted and not self.turn.voice:
+            self._draft_text(text)
+
+    def _deaf(self, message: str) -> None:
+        self.status("asr", "degraded", message, "typing works")
+
+    def _draft(self) -> None:
+        self.hearing.refine()
+        self._draft_text(self.hearing.text)
+        refining = self.hearing.refining
+        if refining is not None:
+            refining.add_done_callback(self._refined)
+
+    def _refined(self, refining: asyncio.Future[Hypothesis | None]) -> None:
+        if refining.cancelled() or refining.exception() is not None or refining is not self.hearing.refining:
+            return
+        if self.turn.drafted:
+            self._draft_text(self.hearing.text)
+
+    def _draft_text(self, text: str) -> None:
+        if text and self.turn.rules.respond:
+            self.answering.draft(self._player_turn(text, 1.0, spoken=True))
+
+    def _end_turn(self, start: int, end: int, respond: bool) -> None:
+        self._turns += 1
+        item_id, self._speech_item = self._speech_item or self.new_id("item"), None
+        if not self.turn.rules.hands_free:
+            start = self.hearing.opened
+        utterance = self.hearing.detach()
+        decided = self.clock()
+        voice_ended = decided - (self.hearing.heard - end) / LISTEN_RATE
+        self._finishing = self.spawn(
+            self._finish_turn(utterance, item_id, max(0, end - start), respond, decided, voice_ended, self._turns)
+        )
+
+    async def _finish_turn(
+        self,
+        utterance: Utterance | None,
+        item_id: str,
+        length: int,
+        respond: bool,
+        decided: float,
+        voice_ended: float,
+        number: int,
+    ) -> None:
+        transcript = Transcript("", 0.0, False, 0.0)
+        if utterance is not None:
+            transcript = await self.hearing.finish(utterance)
+        transcribed = self.clock()
+        text = transcript.text.strip()
+        self.record("asr.final", {"item_id": item_id, **asdict(transcript)})
+        self._add_spoken(item_id, text, length)
+        current = number == self._turns and self.turn.state is State.THINKING
+        wanted = respond or self._response_wanted
+        self._response_wanted = False
+        if text:
+            self._unanswered = [*self._unanswered, text][-MOST_UNANSWERED:]
+        if not current:
+            return
+        asked = Asked(None, decided, voice_ended, transcribed)
+        if text and wanted:
+            turn = self._player_turn("", transcript.confidence, spoken=True)
+            self.answering.answer(replace(asked, turn=turn))
+        elif wanted and length >= WORTH_ASKING:
+            self.answering.drop_draft()
+            self.answering.answer(replace(asked, line=(Clause(self.engines.lines["not_heard"]),)))
+        else:
+            self.answering.drop_draft()
+            self.step(NothingSaid())
+
+    def _add_spoken(self, item_id: str, text: str, length: int) -> None:
+        item = spoken_item(item_id)
+        previous = self.add_item(item)
+        self.outbox.send(InputAudioBufferCommitted(previous_item_id=previous, item_id=item_id))
+        self.outbox.send(ConversationItemAdded(previous_item_id=previous, item=item))
+        done = with_text(item, text, complete=True)
+        self.items.replace(done)
+        self.record("item.text", {"item_id": item_id, "text": text, "complete": True})
+        if self._session.audio.input.transcription is not None:
+            if text:
+                self.outbox.send(TranscriptionDelta(item_id=item_id, delta=text))
+            usage = TranscriptionUsage(seconds=round(length / LISTEN_RATE, 3))
+            self.outbox.send(TranscriptionCompleted(item_id=item_id, transcript=text, usage=usage))
+        self.outbox.send(ConversationItemDone(previous_item_id=previous, item=done))
+
+    def _player_turn(self, text: str, confidence: float, spoken: bool) -> PlayerTurn:
+        voice = self.hearing.ear.prosody
+        delivery: dict[str, float] = {}
+        if spoken and voice is not None:
+            delivery = {
+                "pitch_hz": voice.pitch_hz,
+                "pitch_slope": voice.pitch_slope,
+                "energy_db": voice.level_db,
+                "rate_wps": voice.syllable_rate / 1.5,
+                "pause_ratio": 1.0 - voice.voiced,
+            }
+        turn = PlayerTurn(f"turn_{self._turns}", text, spoken, confidence, delivery, self.player.name)
+        return merged(turn, tuple(self._unanswered))
+
+    def commit_sound(self) -> None:
+        """`input_audio_buffer.commit`: the turn ends with the sound received so far."""
+        self._finishing = self.spawn(self._commit_sound())
+
+    async def _commit_sound(self) -> None:
+        await self.hearing.drained()
+        wanted = self._response_wanted
+        self.step(Committed(self.hearing.heard))
+        self._response_wanted = wanted
+        if wanted and self._finishing is asyncio.current_task():
+            # The turn core had nothing to end (a reply is being made): the request stands by itself.
+            self._response_wanted = False
+            self.respond()
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def respond(self, asked_text_only: bool | None = None, metadata: dict[str, Any] | None = None) -> None:
+        """`response.create`: answer what was said or typed since the last answer, or go on."""
+        finishing = self._finishing
+        if finishing is not None and not finishing.done() and finishing is not asyncio.current_task():
+            self._response_wanted = True
+            return
+        if self.turn.state is not State.THINKING or self.answering.active is not None:
+            self.step(Typed())
+        self._turns += 1
+        self._unanswered = [*self._unanswered, *self.typed][-MOST_UNANSWERED:]
+        spoken = not self.typed and bool(self._unanswered)
+        self.typed.clear()
+        turn = self._player_turn("", 1.0, spoken)
+        self.answering.answer(Asked(turn, self.clock(), metadata=metadata, text_only=asked_text_only))
+
+    def react(self) -> None:
+        """The character wants to say something of itself; it waits until nobody speaks."""
+        if self.turn.state is not State.LISTENING or self.answering.active is not None:
+            self._reacting = True
+            return
+        self.step(Typed())
+        self._turns += 1
+        turn = PlayerTurn(f"turn_{self._turns}", "", spoken=False)
+        self.answering.answer(Asked(turn, self.clock()))
+
+    def say(self, text: str) -> None:
+        """Say these words in the character's voice (an instructor took it over)."""
+        self.step(Typed())
+        self.answering.answer(Asked(None, self.clock(), line=(Clause(text),)))
+
+    def cancel_by_client(self) -> None:
+        """`response.cancel`."""
+        self.answering.cancel("client_cancelled")
+        self.step(ReplyOver())
+
+    def save(self, slot: str) -> None:
+        items = [item.model_dump(mode="json") for item in self.items.all()]
+        self.engines.slots.save(self.player.player_id, self.engines.character_id, slot, items)
+        self.observe(WorldEvent("save", {"slot": slot}))
+        self.outbox.send(NpcSaved(character=self.engines.character_id, slot=slot))
+
+    def load(self, slot: str, fork: str | None) -> None:
+        """Back to a save slot; raises LookupError when there is none."""
+        kept = self.engines.slots.load(self.player.player_id, self.engines.character_id, slot)
+        if kept is None:
+            raise LookupError(f"there is no save slot {slot!r} of this player and character")
+        self.cancel_by_client()
+        self._unanswered.clear()
+        self.items.clear()
+        self.record("items.cleared", {})
+        for data in kept:
+            self.add_item(_ITEM.validate_python(data))
+        if fork is not None:
+            self.engines.slots.save(self.player.player_id, self.engines.character_id, fork, kept)
+        self.observe(WorldEvent("load", {"slot": slot, **({"fork": fork} if fork is not None else {})}))
+        self.outbox.send(NpcLoaded(character=self.engines.character_id, slot=slot, items=len(kept)))
+
+    def greet_soon(self) -> None:
+        if self.engines.greets:
+            self.spawn(self._greet())
+
+    async def _greet(self) -> None:
+        await asyncio.sleep(GREETING_AFTER)
+        if self.turn.state is State.LISTENING and not len(self.items) and self.answering.active is None:
+            self.step(Typed())
+            self.answering.answer(Asked(None, self.clock()))
+
+    def observe(self, event: WorldEvent) -> None:
+        """Tell the mind; when it wants to speak about it, it does."""
+        self.record("observed", {"kind": event.kind, "data": dict(event.data)})
+        self.spawn(self._observe(event))
+
+    async def _observe(self, event: WorldEvent) -> None:
+        async with self._mind_busy:
+            try:
+                wants = await asyncio.wait_for(self.mind.observe(event), 5.0)
+            except Exception as error:
+                self.status("llm", "degraded", f"an event was not taken in: {error}")
+                return
+        self._tell_mind_state()
+        # A stock client asks for the answer to a function result itself.
+        if wants and (self.opted_in or event.kind != "action_result"):
+            self.react()
+
+    def on_playout(self, happening: Happening) -> None:
+        match happening:
+            case "audible":
+                self._tell_mind_state()
+                self.step(ReplyAudible())
+            case "progress":
+                self.step(ReplyProgress())
+            case "over":
+                self.step(ReplyOver())
+
+    def on_audio(self, audio: AudioOut, sounds_at: float) -> None:
+        rate = self._session.audio.output.format.rate
+        self.hearing.sent(audio.pcm, rate, max(0.0, sounds_at - self.clock()))
+
+    def on_outcome(self, outcome: Outcome) -> bool:
+        item = self.items.all() and outcome.item_id
+        if item:
+            with contextlib.suppress(LookupError, ValueError):
+                heard_item = with_text(self.items.get(outcome.item_id), outcome.heard, not outcome.interrupted)
+                self.items.replace(heard_item)
+                self.record(
+                    "item.text",
+                    {"item_id": outcome.item_id, "text": outcome.heard, "complete": not outcome.interrupted},
+                )
+        character = self.engines.character_id
+        for action in outcome.cancelled:
+            undo = action.call_id in outcome.undone
+            self.outbox.send(
+                NpcActionCancelled(character=character, call_id=action.call_id, name=action.name, undo=undo)
+            )
+        if outcome.interrupted and outcome.played and self.opted_in:
+            heard_ms = outcome.played * 1000 // outcome.rate
+            self.outbox.send(ConversationItemTruncated(item_id=outcome.item_id, audio_end_ms=heard_ms))
+        self.outbox.send(
+            NpcMetrics(
+                character=character,
+                response_id=outcome.response_id,
+                stages_ms=outcome.stages,
+                speculation=outcome.speculation,
+            )
+        )
+        self.record("metrics", {"response_id": outcome.response_id, "stages_ms": outcome.stages})
+        self._report_health(outcome)
+        unheard = outcome.interrupted and not outcome.heard and outcome.turn is not None and bool(outcome.turn.text)
+        if unheard and self.turn.state is State.USER_SPEAKING:
+            return False
+        if outcome.turn is not None:
+            self._unanswered = [text for text in self._unanswered if text not in outcome.turn.text]
+        return True
+
+    def _report_health(self, outcome: Outcome) -> None:
+        if outcome.voice_failed is not None:
+            self.status("tts", "degraded", f"the voice failed: {outcome.voice_failed}", "text")
+        else:
+            self.status("tts", "ok", "ok")
+        if outcome.mind_failed is not None:
+            self.status("llm", "degraded", f"the mind failed: {outcome.mind_failed}", "a line in character")
+        else:
+            self.status("llm", "ok", "ok")
+
+    def _tell_mind_state(self) -> None:
+        state = self.mind.state()
+        character = self.engines.character_id
+        self.outbox.send(
+            NpcEmotion(character=character, state=_emotion(state.affect), player=_emotion(state.player_affect))
+        )
+        for entry in state.narrative:
+            with contextlib.suppress(ValueError):
+                self.outbox.send(NpcNarrative.model_validate({"character": character, **entry}))
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _receive(self, event: ClientEvent) -> None:
+        self.record("client", event.model_dump(mode="json", exclude_none=True))
+        self.requests.handle(event)
+
+    def _bias(self) -> Bias:
+        return Bias(self.mind.bias_words(), self.engines.pronunciations)
+
+
+def _emotion(affect: Any) -> EmotionState:
+    return EmotionState(
+        label=affect.label,
+        intensity=min(1.0, max(0.0, affect.intensity)),
+        valence=min(1.0, max(-1.0, affect.valence)),
+        arousal=min(1.0, max(-1.0, affect.arousal)),
+        dominance=min(1.0, max(-1.0, affect.dominance)),
+    )

@@ -1,0 +1,205 @@
+"""Sessions in virtual time with scripted engines: typed and spoken turns, barge-in, bad input, faults."""
+
+from __future__ import annotations
+
+import asyncio
+
+from npc.bench.scripted import ScriptedMind
+from npc.bench.virtual_time import virtual_loop
+from tests.conversation.talk import RATE, clauses, engines, event, speak, talking, type_and_ask
+
+
+def test_a_typed_turn_is_answered_with_paced_audio_and_committed_as_heard() -> None:
+    mind = ScriptedMind(lambda text: clauses("Good day, traveller.", "What brings you here?"))
+
+    async def scenario() -> None:
+        async with talking(engines(mind)) as (session, outbox):
+            type_and_ask(session, "hello")
+            await asyncio.sleep(8)
+            kinds = outbox.types()
+            assert kinds[0] == "session.created"
+            order = [
+                "conversation.item.added", "conversation.item.done", "response.created", "response.output_item.added",
+                "response.content_part.added", "response.output_audio_transcript.delta", "npc.cues", "AudioOut",
+                "response.output_audio.done", "response.output_audio_transcript.done", "response.output_item.done",
+                "response.done", "npc.metrics",
+            ]  # fmt: skip
+            at = -1
+            for kind in order:
+                at = kinds.index(kind, at + 1)
+            audio = outbox.audio()
+            assert [piece.start for piece in audio] == [
+                0,
+                *[sum(p.pcm.size for p in audio[: i + 1]) for i in range(len(audio) - 1)],
+            ]
+            assert audio[-1].last
+            assert not any(piece.last for piece in audio[:-1])
+            assert outbox.of("response.done")[0].response.status == "completed"
+            turn, heard = mind.committed[0]
+            assert turn is not None
+            assert turn.text == "hello"
+            assert heard is not None
+            assert heard.text == "Good day, traveller. What brings you here?"
+            assert not heard.interrupted
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+def test_audio_is_paced_on_absolute_deadlines() -> None:
+    mind = ScriptedMind(lambda text: clauses("one two three four five six seven eight nine ten"))
+
+    async def scenario() -> None:
+        async with talking(engines(mind)) as (session, outbox):
+            type_and_ask(session, "count")
+            await asyncio.sleep(6)
+            pieces = [(when, item) for when, item in outbox.sent if type(item).__name__ == "AudioOut"]
+            began = pieces[0][0]
+            for when, item in pieces:
+                due = max(0.0, item.start / RATE - 0.2)
+                assert abs(when - began - due) < 1e-6
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+def test_a_spoken_turn_is_drafted_before_it_ends_and_sounds_at_once() -> None:
+    mind = ScriptedMind(lambda text: clauses("Well met."))
+
+    async def scenario() -> None:
+        async with talking(engines(mind)) as (session, outbox):
+            await speak(session, 1.0)
+            ended = asyncio.get_running_loop().time()
+            await speak(session, 2.0, loud=False)
+            first = next(when for when, item in outbox.sent if type(item).__name__ == "AudioOut")
+            # 240 ms of judged silence, seen at the frame in which it ends, and nothing else.
+            assert first - ended <= 0.24 + 0.032 + 0.021
+            kinds = outbox.types()
+            for kind in (
+                "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped",
+                "input_audio_buffer.committed", "conversation.item.input_audio_transcription.completed",
+            ):  # fmt: skip
+                assert kinds.count(kind) == 1
+            metrics = outbox.of("npc.metrics")[0]
+            assert metrics.speculation["drafts"] == 1
+            assert metrics.speculation["discarded"] == 0
+            assert metrics.stages_ms["after_decision"] < 1
+            assert [turn.text for turn in mind.asked] == ["hello there"]
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+def test_a_draft_is_thrown_away_when_the_player_goes_on() -> None:
+    mind = ScriptedMind(lambda text: clauses("Well met."))
+
+    async def scenario() -> None:
+        async with talking(engines(mind)) as (session, outbox):
+            await speak(session, 1.0)
+            await speak(session, 0.2, loud=False)
+            await speak(session, 1.0)
+            await speak(session, 2.5, loud=False)
+            assert outbox.types().count("response.created") == 1
+            assert len(mind.asked) == 2, "drafted twice"
+            metrics = outbox.of("npc.metrics")[0]
+            assert metrics.speculation["discarded"] == 1
+            assert len(mind.committed) == 1
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+def test_barge_in_flushes_and_history_keeps_what_was_heard() -> None:
+    mind = ScriptedMind(lambda text: clauses("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda"))
+
+    async def scenario() -> None:
+        async with talking(engines(mind)) as (session, outbox):
+            type_and_ask(session, "go")
+            await asyncio.sleep(1.0)
+            item_id = outbox.audio()[0].item_id
+            response_id = outbox.audio()[0].response_id
+            await speak(session, 0.6)
+            flush = [e for e in outbox.of("npc.output") if e.action == "flush"]
+            assert [e.action for e in outbox.of("npc.output")][:1] == ["pause"]
+            assert len(flush) == 1
+            played = 24_000
+            session.receive(
+                event("npc.playback", response_id=response_id, item_id=item_id, played_samples=played, state="stopped")
+            )
+            sent = len(outbox.audio())
+            await speak(session, 0.1)
+            await asyncio.sleep(0.5)
+            assert len(outbox.audio()) == sent, "no audio after the flush"
+            heard = mind.committed[0][1]
+            assert heard is not None
+            assert heard.interrupted
+            # 60 ms a letter: alpha 0-300, beta -540, gamma -840, delta -1140
+            assert heard.text == "alpha beta gamma"
+            assert session.turn.state.value == "user_speaking"
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+def test_a_cough_pauses_and_resumes_at_the_same_sample() -> None:
+    mind = ScriptedMind(lambda text: clauses("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda"))
+
+    async def scenario() -> None:
+        async with talking(engines(mind)) as (session, outbox):
+            type_and_ask(session, "go")
+            await asyncio.sleep(1.0)
+            await speak(session, 0.15)
+            await speak(session, 0.6, loud=False)
+            actions = [(when, item) for when, item in outbox.sent if getattr(item, "type", "") == "npc.output"]
+            assert [item.action for _, item in actions] == ["pause", "resume"]
+            assert actions[0][1].at_sample == actions[1][1].at_sample
+            assert actions[1][0] - actions[0][0] <= 0.6
+            await asyncio.sleep(6)
+            starts = [piece.start for piece in outbox.audio()]
+            assert starts == sorted(set(starts))
+            assert outbox.of("response.done")[0].response.status == "completed"
+            assert not outbox.of("input_audio_buffer.speech_started")
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+def test_a_stock_client_sees_no_extension() -> None:
+    mind = ScriptedMind(lambda text: clauses("Well met, friend."))
+
+    async def scenario() -> None:
+        async with talking(engines(mind), opted_in=False) as (session, outbox):
+            type_and_ask(session, "hello")
+            await asyncio.sleep(3)
+            assert not [kind for kind in outbox.types() if kind.startswith("npc.") or kind == "BlendshapesOut"]
+            assert outbox.of("session.created")[0].session.npc is None
+            assert outbox.of("response.created")[0].response.npc is None
+            session.receive(event("session.update", session={"npc": {}}))
+            type_and_ask(session, "again")
+            await asyncio.sleep(3)
+            assert "npc.cues" in outbox.types()
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+def test_push_to_talk_commits_and_answers_when_asked() -> None:
+    mind = ScriptedMind(lambda text: clauses("Aye."))
+
+    async def scenario() -> None:
+        async with talking(engines(mind), opted_in=False) as (session, outbox):
+            session.receive(event("session.update", session={"audio": {"input": {"turn_detection": None}}}))
+            await speak(session, 1.0)
+            assert not outbox.of("input_audio_buffer.speech_started")
+            session.receive(event("input_audio_buffer.commit"))
+            session.receive(event("response.create"))
+            await asyncio.sleep(2)
+            assert outbox.of("conversation.item.input_audio_transcription.completed")[0].transcript == "hello there"
+            assert outbox.of("response.done")[0].response.status == "completed"
+            assert mind.asked[0].text == "hello there"
+            session.receive(event("input_audio_buffer.commit"))
+            assert outbox.of("error")[-1].error.code == "input_audio_buffer_commit_empty"
+            assert session.turn.state.value == "listening"
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
