@@ -20,6 +20,7 @@ Pcm16 = NDArray[np.int16]
 
 #: Scripted voices speak this many samples a letter at 16 kHz (60 ms), and pause this many after a clause.
 LETTER, TRAIL = 960, 1920
+_NO_BIAS = Bias()
 #: Level of scripted player sound that counts as voice.
 VOICE = 1000
 
@@ -173,7 +174,7 @@ class ScriptedRecognizer:
     def prepare(self, bias: Bias, language: str = "en") -> None:
         return None
 
-    def open(self, bias: Bias = Bias(), language: str = "en", carry: object | None = None) -> _ScriptedStream:
+    def open(self, bias: Bias = _NO_BIAS, language: str = "en", carry: object | None = None) -> _ScriptedStream:
         stream = _ScriptedStream(self.script, self._fail_after)
         self.opened.append(stream)
         return stream
