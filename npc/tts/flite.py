@@ -45,9 +45,9 @@ PAUSE_MS: Final = {".": 120, "!": 120, "?": 120, ",": 60, ";": 80, ":": 80}
 _PAUSE_ELSE_MS: Final = 40
 #: Samples a piece holds at least: 20 ms of sound cost 0.2 ms of work.
 _PIECE: Final = 320
-#: Level of active speech in dB full scale of each voice as it comes, measured over the 60 sentences of
-#: `npc.bench.players` (see docs/log.md); the difference to LEVEL_DB is the gain.
-_NATIVE_DB: Final = {"slt": -14.6, "rms": -20.4, "awb": -18.9}
+#: Level of active speech in dB full scale of each voice as it comes, measured over the 126 texts of
+#: `npc.bench.players_text` (docs/log.md); the difference to LEVEL_DB is the gain.
+_NATIVE_DB: Final = {"slt": -14.2, "rms": -20.1, "awb": -18.7}
 LEVEL_DB: Final = -20.0
 #: Samples are linear up to this share of full scale and bend softly above, so that no emphasis can wrap or clip hard.
 _KNEE: Final = 0.7
