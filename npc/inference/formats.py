@@ -143,9 +143,9 @@ def _block(format: Format, block: Floats, weigh: Floats) -> Bytes:
         most = np.abs(block).max(1)
         usable = most >= 1e-30
         safe = np.where(usable, most, np.float32(1))
-        scale = np.where(usable, safe / np.float32(127), 0).astype(np.float32)
+        step: Floats = np.where(usable, safe / np.float32(127), 0).astype(np.float32)
         q = np.rint(block * (np.float32(127) / safe)[:, None]).astype(np.int32)
-        header[:] = scale.view(np.uint8)
+        header[:] = step.view(np.uint8)
         return np.concatenate([header, _quads(q + 128).ravel()])
     if format is Format.INT4:
         scale, factor, q = _int4(block, weigh)
@@ -158,15 +158,15 @@ def _block(format: Format, block: Floats, weigh: Floats) -> Bytes:
         return np.concatenate([header, (lines[0::2] | lines[1::2] << 4).ravel()])
     mean: Floats = np.zeros(TILE, np.float32)
     for k in range(width):
-        mean = mean + np.abs(block[:, k]) / np.float32(width)
+        mean = (mean + np.abs(block[:, k]) / np.float32(width)).astype(np.float32)
     dot: Floats = np.zeros(TILE, np.float32)
     used: NDArray[np.int32] = np.zeros(TILE, np.int32)
     hit = (np.abs(block) > np.float32(0.5) * mean[:, None]) & (mean >= 1e-20)[:, None]
     for k in range(width):
         dot = np.where(hit[:, k], dot + np.abs(block[:, k]), dot)
         used += hit[:, k]
-    scale = np.where(used > 0, dot / np.maximum(used, 1).astype(np.float32), 0).astype(np.float32)
-    header[:32] = scale.astype(np.float16).view(np.uint8)
+    level: Floats = np.where(used > 0, dot / np.maximum(used, 1).astype(np.float32), 0).astype(np.float32)
+    header[:32] = level.astype(np.float16).view(np.uint8)
     lines = _quads(np.where(hit, np.sign(block), 0).astype(np.int32) + 1)
     return np.concatenate([header, (lines[0::4] | lines[1::4] << 2 | lines[2::4] << 4 | lines[3::4] << 6).ravel()])
 

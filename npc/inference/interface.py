@@ -37,6 +37,10 @@ class Sampling:
     """(direction name, strength in [-1, 1]) pairs, for engines that have such vectors."""
     adapter: str | None = None
     """LoRA adapter by name, for engines that have adapters."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """(token id, addition to its logit) pairs, for engines that share token ids with the caller."""
+    logprobs: bool = False
+    """Ask for `Token.logprob`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ Ints = NDArray[np.int32]
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows of one step. `tables` is sequences x width page numbers (-1 where not needed); `outputs` the rows whose
-    logits are wanted. Rows of a sequence are adjacent with rising positions. `steering` per row: (layers x hidden, scale)."""
+    logits are wanted. Rows of a sequence are adjacent with rising positions. `steering` per row:
+    (layers x hidden, scale)."""
 
     tokens: Ints
     positions: Ints
