@@ -147,10 +147,11 @@ def load_settings(
     if profile is not None:
         given["profile"] = profile
     chosen = given.get("profile") or from_environment.get("profile") or from_file.get("profile") or "embedded"
-    if chosen not in PROFILES:
+    defaults = {str(name): values for name, values in PROFILES.items()}.get(str(chosen))
+    if defaults is None:
         raise SettingsError(f"profile {chosen!r}: there are {', '.join(PROFILES)}")
     layers = {
-        f"profile {chosen}": {**PROFILES[chosen], "profile": chosen},
+        f"profile {chosen}": {**defaults, "profile": chosen},
         f"file {named}": from_file,
         "environment": from_environment,
         "command line": given,
