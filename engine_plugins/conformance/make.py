@@ -246,11 +246,15 @@ def resuming() -> list[Step]:
                 "cues": [{"kind": "word", "name": "twice", "at": 0}],
             }
         ),
+        {"do": "say", "text": "hello", "sent": [{"type": "conversation.item.create"}, {"type": "response.create"}]},
         {"do": "closed", "code": 1006, "retry_ms": 200},
         {"do": "closed", "code": 1006, "retry_ms": 400},
         {"do": "connect", "url_has": ["npc=1", "after=3"], "protocols": ["realtime", "npc-resume.t1"]},
         {"do": "opened", "sent": []},
-        text({"type": "npc.resumed", "token": "t2", "window_s": 30, "complete": True, "input_samples": 960}),
+        text(
+            {"type": "npc.resumed", "token": "t2", "window_s": 30, "complete": True, "received": 2, "input_samples": 0},
+            sent=[{"type": "response.create"}],
+        ),
         audio(1, 0, 480),
         audio(1, 480, 1440),
         pull(1440, first=0, last=1439),

@@ -138,6 +138,10 @@ class Runner {
     else this.same('retry_ms', step.retry_ms, outcome.retryInMs);
   }
 
+  do_say({ text }) {
+    this.session.say(text);
+  }
+
   do_random({ seed, stream, integers }) {
     const source = new Xorshift32(seed, stream);
     for (const wanted of integers) this.same('integer', wanted, source.next());

@@ -1,4 +1,4 @@
-"""A server for one command: `npc talk` and the benchmarks start one when no `--url` is given, and stop it at the end."""
+"""A server for one command: `npc talk` and the benchmarks start one when no `--url` is given and stop it at the end."""
 
 from __future__ import annotations
 

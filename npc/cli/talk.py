@@ -183,7 +183,7 @@ class _Talk:
             self._answered.set()
 
     def _sound(self, pcm: Pcm16) -> None:
-        if self._playback.buffer.buffered_ms() > 0:
+        if self._playback.buffer.buffered_ms > 0:
             self._silent.clear()
         else:
             self._silent.set()

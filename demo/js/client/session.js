@@ -14,6 +14,8 @@ import { decodeFrame, encodeInputAudio, KIND } from './frames.js';
 
 /** Milliseconds between two playback reports to the server. */
 const PLAYBACK_REPORT_MS = 100;
+/** Messages kept until the server is known to have them; a second of 20 ms audio frames is 50. */
+const KEPT_MESSAGES = 1024;
 /** Close codes after which trying again cannot help: ended, bad ticket, wrong version, replaced by another connection, abuse. */
 const FINAL_CODES = new Set([1000, 4000, 4401, 4406, 4409, 4429]);
 /** The server no longer has the session: the next connection starts a new one. */
@@ -33,6 +35,8 @@ export class RealtimeSession {
     this.attempt = 0;
     this.resume = null;
     this.inputSamples = 0;
+    this.sent = 0;
+    this.kept = [];
     this.stale = new Set();
     this.responses = new Map();
     this.lastReport = -Infinity;
@@ -69,6 +73,7 @@ export class RealtimeSession {
 
   opened() {
     this.attempt = 0;
+    if (!this.resume) Object.assign(this, { sent: 0, kept: [] });
     if (!this.resume) this.send({ type: 'session.update', session: { type: 'realtime', ...this.wanted } });
     this.emit('connection', { state: 'open' });
   }
@@ -98,18 +103,25 @@ export class RealtimeSession {
     return this.socket?.readyState === 1;
   }
 
-  /** Send a client event; false when the socket is down (the caller decides whether to say it again). */
+  /** Send a client event. While the socket is down it waits for the resume; false when there is nothing to resume. */
   send(event) {
-    if (!this.open) return false;
-    this.socket.send(JSON.stringify(event));
-    return true;
+    return this.post(JSON.stringify(event));
   }
 
-  /** Send microphone audio as a binary frame. Audio while the socket is down is dropped: nobody hears it. */
+  /** Send microphone audio as a binary frame. What is said while the socket is down is dropped: it would arrive stale. */
   sendAudio(pcm) {
     if (!this.open) return false;
-    this.socket.send(encodeInputAudio(pcm, this.inputSamples));
+    const start = this.inputSamples;
     this.inputSamples += pcm.length;
+    return this.post(encodeInputAudio(pcm, start));
+  }
+
+  post(message) {
+    if (!this.open && !this.resume) return false;
+    this.sent += 1;
+    this.kept.push(message);
+    if (this.kept.length > KEPT_MESSAGES) this.kept.shift();
+    if (this.open) this.socket.send(message);
     return true;
   }
 
@@ -143,10 +155,11 @@ export class RealtimeSession {
     this.emit('*', event);
   }
 
-  /** The first message on a resumed socket: the next token, and the input audio the server has. */
+  /** The first message on a resumed socket: the next token, and how many of our messages arrived; the rest goes out again. */
   resumed(event) {
     this.resume = { token: event.token, window_s: event.window_s };
-    this.inputSamples = event.input_samples;
+    const lost = Math.max(0, this.sent - event.received);
+    for (const message of lost ? this.kept.slice(-lost) : []) this.socket.send(message);
   }
 
   receiveFrame(buffer) {

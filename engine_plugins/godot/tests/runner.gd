@@ -128,6 +128,10 @@ func _do_closed(step):
 		_same("retry_ms", float(step.retry_ms), delay)
 
 
+func _do_say(step):
+	client.say(step.text)
+
+
 func _do_random(step):
 	var source = SeededRandom.new(int(step.seed), int(step.stream))
 	for wanted in step.integers:

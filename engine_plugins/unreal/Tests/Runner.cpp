@@ -53,6 +53,7 @@ private:
         else if (what == "pull") Pull(step);
         else if (what == "step") Step(step);
         else if (what == "closed") Closed(step);
+        else if (what == "say") client_->Say(step["text"]);
         else if (what == "random") Random(step);
         else Fail("unknown step");
     }

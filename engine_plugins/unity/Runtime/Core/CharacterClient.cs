@@ -42,6 +42,8 @@ namespace Npc.Core
 
         /// <summary>Milliseconds between two playback reports.</summary>
         public const int ReportEveryMs = 100;
+        /// <summary>Messages kept until the server is known to have them; a second of 20 ms audio frames is 50.</summary>
+        const int KeptMessages = 1024;
         /// <summary>An interrupted face is at rest after this long.</summary>
         public const float RestSeconds = 0.12f;
         static readonly HashSet<int> FinalCodes = new HashSet<int> { 1000, 4000, 4401, 4406, 4409, 4429 }; // ended, bad ticket, wrong version, replaced by another connection, abuse;
@@ -56,6 +58,8 @@ namespace Npc.Core
         readonly int rate;
         readonly List<Spoken> spoken = new List<Spoken>();
         readonly HashSet<uint> stale = new HashSet<uint>();
+        readonly List<object> kept = new List<object>();
+        long sent;
         string resumeToken;
         long inputSamples;
         int attempt;
@@ -105,6 +109,8 @@ namespace Npc.Core
         {
             attempt = 0;
             if (resumeToken != null) return;
+            sent = 0;
+            kept.Clear();
             JObject wanted = (JObject)session.DeepClone();
             wanted["type"] = "realtime";
             if (wanted["npc"] == null) wanted["npc"] = new JObject();
@@ -114,6 +120,7 @@ namespace Npc.Core
         /// <summary>Milliseconds to wait before connecting again, or -1 when trying again cannot help. random is in [0, 1).</summary>
         public double Closed(int code, double random)
         {
+            Outgoing.Clear(); // all of it is kept, and goes out again after a resume
             if (FinalCodes.Contains(code)) return -1;
             if (code == SessionGone) { resumeToken = null; Seq = 0; inputSamples = 0; }
             double delay = Math.Min(5000, 200 * Math.Pow(2, Math.Min(attempt, 20))) * (1 - 0.25 * random);
@@ -136,7 +143,7 @@ namespace Npc.Core
             switch (type)
             {
                 case "session.created": case "session.updated": TakeSession(message["session"] as JObject); break;
-                case "npc.resumed": resumeToken = (string)message["token"]; inputSamples = (long)message["input_samples"]; break;
+                case "npc.resumed": TakeResumed(message); break;
                 case "response.created": TakeResponse(message["response"] as JObject); break;
                 case "response.output_item.added": TakeItem(message); break;
                 case "npc.cues": TakeCues(message); break;
@@ -182,7 +189,7 @@ namespace Npc.Core
 
         public void SendAudio(short[] pcm, int count)
         {
-            Outgoing.Enqueue(Frame.EncodeInput(pcm, count, inputSamples));
+            Post(Frame.EncodeInput(pcm, count, inputSamples));
             inputSamples += count;
         }
 
@@ -205,7 +212,24 @@ namespace Npc.Core
             Send(message);
         }
 
-        public void Send(JObject message) { Outgoing.Enqueue(message.ToString(Formatting.None)); }
+        public void Send(JObject message) { Post(message.ToString(Formatting.None)); }
+
+        void Post(object message)
+        {
+            sent++;
+            kept.Add(message);
+            if (kept.Count > KeptMessages) kept.RemoveAt(0);
+            Outgoing.Enqueue(message);
+        }
+
+        /// <summary>First on a resumed socket: the next token, and how many of our messages arrived; the rest goes out again.</summary>
+        void TakeResumed(JObject message)
+        {
+            resumeToken = (string)message["token"];
+            long lost = Math.Min(kept.Count, Math.Max(0, sent - (long)message["received"]));
+            Outgoing.Clear();
+            for (int i = kept.Count - (int)lost; i < kept.Count; i++) Outgoing.Enqueue(kept[i]);
+        }
 
         static JObject Item(JObject item) { return new JObject { { "type", "conversation.item.create" }, { "item", item } }; }
 

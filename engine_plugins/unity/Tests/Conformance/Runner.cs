@@ -60,6 +60,7 @@ public sealed class Runner : ICharacterEvents
             case "pull": Pull(step); break;
             case "step": Step(step); break;
             case "closed": Closed(step); break;
+            case "say": client.Say((string)step["text"]); break;
             case "random": Random(step); break;
             default: failures.Add(where + ": unknown step"); break;
         }

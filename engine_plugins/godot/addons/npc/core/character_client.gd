@@ -11,6 +11,8 @@ const JitterBuffer = preload("jitter_buffer.gd")
 const Score = preload("score.gd")
 # Milliseconds between two playback reports.
 const REPORT_EVERY_MS = 100.0
+# Messages kept until the server is known to have them; a second of 20 ms audio frames is 50.
+const KEPT_MESSAGES = 1024
 # An interrupted face is at rest after this long.
 const REST_SECONDS = 0.12
 # Ended, bad ticket, wrong version, replaced by another connection, abuse: trying again cannot help.
@@ -33,6 +35,8 @@ var _session = {}
 var _rate = 24000
 var _spoken = []       # {response_id, item_id, ordinal, score}
 var _stale = {}
+var _kept = []
+var _sent_count = 0
 var _resume_token = ""
 var _input_samples = 0
 var _attempt = 0
@@ -66,6 +70,8 @@ func opened():
 	_attempt = 0
 	if _resume_token != "":
 		return
+	_sent_count = 0
+	_kept.clear()
 	var wanted = _session.duplicate(true)
 	wanted["type"] = "realtime"
 	if not wanted.has("npc"):
@@ -75,6 +81,7 @@ func opened():
 
 # Milliseconds to wait before connecting again, or -1 when trying again cannot help. `random` is in [0, 1).
 func closed(code, random):
+	outgoing.clear()  # all of it is kept, and goes out again after a resume
 	if code in FINAL_CODES:
 		return -1.0
 	if code == SESSION_GONE:
@@ -101,8 +108,7 @@ func receive_text(text):
 		"session.created", "session.updated":
 			_take_session(message.get("session", {}))
 		"npc.resumed":
-			_resume_token = message.get("token", "")
-			_input_samples = int(message.get("input_samples", 0))
+			_take_resumed(message)
 		"response.created":
 			_take_response(message.get("response", {}))
 		"response.output_item.added":
@@ -153,7 +159,7 @@ func step(now_ms, latency_seconds):
 
 
 func send_audio(samples):
-	outgoing.append(Frame.encode_input(samples, _input_samples))
+	_post(Frame.encode_input(samples, _input_samples))
 	_input_samples += samples.size()
 
 
@@ -173,7 +179,24 @@ func scene_update(scene):
 
 
 func send(message):
-	outgoing.append(JSON.print(message))
+	_post(JSON.print(message))
+
+
+func _post(message):
+	_sent_count += 1
+	_kept.append(message)
+	if _kept.size() > KEPT_MESSAGES:
+		_kept.pop_front()
+	outgoing.append(message)
+
+
+# First on a resumed socket: the next token, and how many of our messages arrived; the rest goes out again.
+func _take_resumed(message):
+	_resume_token = message.get("token", "")
+	var lost = int(clamp(_sent_count - int(message.get("received", 0)), 0, _kept.size()))
+	outgoing.clear()
+	for i in range(_kept.size() - lost, _kept.size()):
+		outgoing.append(_kept[i])
 
 
 func _take_session(session):

@@ -54,6 +54,8 @@ ConnectPlan CharacterClient::Connect() const {
 void CharacterClient::Opened() {
     attempt_ = 0;
     if (!resumeToken_.empty()) return;
+    sent_ = 0;
+    kept_.clear();
     Json wanted = session_;
     wanted["type"] = "realtime";
     if (!wanted.contains("npc")) wanted["npc"] = Json::object();
@@ -61,6 +63,7 @@ void CharacterClient::Opened() {
 }
 
 std::optional<double> CharacterClient::Closed(int code, double random) {
+    outgoing.clear();  // all of it is kept, and goes out again after a resume
     if (IsFinal(code)) return std::nullopt;
     if (code == kSessionGone) {
         resumeToken_.clear();
@@ -85,10 +88,8 @@ void CharacterClient::ReceiveText(const std::string& text) {
     }
     const std::string type = Text(message, "type");
     if (type == "session.created" || type == "session.updated") TakeSession(Member(message, "session"));
-    else if (type == "npc.resumed") {
-        resumeToken_ = Text(message, "token");
-        inputSamples_ = static_cast<std::int64_t>(Number(message, "input_samples", 0));
-    } else if (type == "response.created") TakeResponse(Member(message, "response"));
+    else if (type == "npc.resumed") TakeResumed(message);
+    else if (type == "response.created") TakeResponse(Member(message, "response"));
     else if (type == "response.output_item.added") TakeItem(message);
     else if (type == "npc.cues") TakeCues(message);
     else if (type == "npc.output") TakeOutput(message);
@@ -134,7 +135,7 @@ void CharacterClient::Step(double nowMs, double latencySeconds) {
 }
 
 void CharacterClient::SendAudio(const std::int16_t* pcm, std::size_t count) {
-    outgoing.push_back({true, "", EncodeInput(pcm, count, inputSamples_)});
+    Post({true, "", EncodeInput(pcm, count, inputSamples_)});
     inputSamples_ += static_cast<std::int64_t>(count);
 }
 
@@ -154,7 +155,22 @@ void CharacterClient::SceneUpdate(Json scene) {
     Send(scene);
 }
 
-void CharacterClient::Send(const Json& message) { outgoing.push_back({false, message.dump(), {}}); }
+void CharacterClient::Send(const Json& message) { Post({false, message.dump(), {}}); }
+
+void CharacterClient::Post(Message message) {
+    ++sent_;
+    kept_.push_back(message);
+    if (kept_.size() > kKeptMessages) kept_.pop_front();
+    outgoing.push_back(std::move(message));
+}
+
+// First on a resumed socket: the next token, and how many of our messages arrived; the rest goes out again.
+void CharacterClient::TakeResumed(const Json& message) {
+    resumeToken_ = Text(message, "token");
+    const auto received = static_cast<std::int64_t>(Number(message, "received", 0));
+    const auto lost = std::clamp<std::int64_t>(sent_ - received, 0, static_cast<std::int64_t>(kept_.size()));
+    outgoing.assign(kept_.end() - lost, kept_.end());
+}
 
 void CharacterClient::TakeSession(const Json& session) {
     const Json& npc = Member(session, "npc");

@@ -41,6 +41,8 @@ class CharacterClient {
 public:
     /// Milliseconds between two playback reports.
     static constexpr double kReportEveryMs = 100.0;
+    /// Messages kept until the server is known to have them; a second of 20 ms audio frames is 50.
+    static constexpr std::size_t kKeptMessages = 1024;
     /// An interrupted face is at rest after this long.
     static constexpr double kRestSeconds = 0.12;
 
@@ -79,6 +81,8 @@ private:
         BlendshapeTrack track;
     };
 
+    void Post(Message message);
+    void TakeResumed(const Json& message);
     void TakeSession(const Json& session);
     void TakeResponse(const Json& response);
     void TakeItem(const Json& message);
@@ -99,6 +103,8 @@ private:
     int rate_;
     std::list<Spoken> spoken_;
     std::set<std::uint32_t> stale_;
+    std::deque<Message> kept_;
+    std::int64_t sent_ = 0;
     std::string resumeToken_;
     std::int64_t inputSamples_ = 0;
     int attempt_ = 0;
