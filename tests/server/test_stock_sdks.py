@@ -1,0 +1,222 @@
+"""The `openai` SDK and the OpenAI Agents SDK, both unmodified, hold a conversation without an error event.
+
+Spoken turn, typed turn, function call with its result, truncation, cancel; against the scripted session and against the
+real embedded one. Neither SDK knows anything of `npc.*`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.server.running import Running, running
+from tests.server.scripted import ScriptedService
+
+openai = pytest.importorskip("openai")
+agents = pytest.importorskip("agents")
+
+from agents.realtime import RealtimeAgent, RealtimeRunner  # noqa: E402
+from agents.realtime.model_inputs import RealtimeModelSendInterrupt  # noqa: E402
+from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel  # noqa: E402
+
+RATE = 24_000
+
+
+def _voice(seconds: float) -> bytes:
+    """A loud tone: speech enough for the scripted session."""
+    t = np.arange(int(RATE * seconds)) / RATE
+    return (8000 * np.sin(2 * np.pi * 220 * t)).astype("<i2").tobytes()
+
+
+def _frames(pcm: bytes) -> list[bytes]:
+    size = RATE // 50 * 2
+    return [pcm[at : at + size] for at in range(0, len(pcm), size)]
+
+
+def _client(server: Running) -> Any:
+    return openai.AsyncOpenAI(
+        base_url=f"http://127.0.0.1:{server.port}/v1",
+        websocket_base_url=f"ws://127.0.0.1:{server.port}/v1",
+        api_key="not-needed-on-loopback",
+    )
+
+
+async def _until(connection: Any, *kinds: str) -> dict[str, Any]:
+    """Events by type up to the first of `kinds`; an error event fails the test."""
+    seen: dict[str, Any] = {}
+    async with asyncio.timeout(20):
+        while True:
+            event = await connection.recv()
+            assert event.type != "error", event
+            seen[event.type] = event
+            if event.type in kinds:
+                return seen
+
+
+async def _openai_conversation(server: Running) -> None:
+    client = _client(server)
+    async with client.realtime.connect(model="ada") as connection:
+        first = await connection.recv()
+        assert first.type == "session.created"
+        await connection.session.update(
+            session={
+                "type": "realtime",
+                "instructions": "Answer briefly.",
+                "audio": {
+                    "input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 300}},
+                    "output": {"voice": "marin"},
+                },
+                "tools": [
+                    {
+                        "type": "function",
+                        "name": "light_lamp",
+                        "description": "Light a lamp",
+                        "parameters": {"type": "object", "properties": {"item": {"type": "string"}}},
+                    }
+                ],
+            }
+        )
+        updated = (await _until(connection, "session.updated"))["session.updated"]
+        assert updated.session.audio.input.turn_detection.interrupt_response is True
+
+        # Spoken turn.
+        for frame in _frames(_voice(0.5) + bytes(RATE * 2)):
+            await connection.input_audio_buffer.append(audio=base64.b64encode(frame).decode())
+        seen = await _until(connection, "response.done")
+        assert seen["conversation.item.input_audio_transcription.completed"].transcript
+        assert seen["response.output_audio.delta"].delta
+        assert seen["response.done"].response.status == "completed"
+        spoken = seen["response.output_item.added"].item.id
+
+        # Truncation of what was said.
+        await connection.conversation.item.truncate(item_id=spoken, content_index=0, audio_end_ms=100)
+        assert (await _until(connection, "conversation.item.truncated"))[
+            "conversation.item.truncated"
+        ].item_id == spoken
+        await connection.conversation.item.retrieve(item_id=spoken)
+        await _until(connection, "conversation.item.retrieved")
+
+        # Typed turn.
+        await _typed(connection, "good evening")
+        seen = await _until(connection, "response.done")
+        assert seen["response.output_audio_transcript.done"].transcript
+
+        # Function call with its result.
+        await _typed(connection, "call light_lamp")
+        seen = await _until(connection, "response.done")
+        call = seen["response.function_call_arguments.done"]
+        assert call.name == "light_lamp"
+        await connection.conversation.item.create(
+            item={"type": "function_call_output", "call_id": call.call_id, "output": '{"ok":true}'}
+        )
+        await connection.response.create()
+        seen = await _until(connection, "response.done")
+        assert seen["response.output_audio_transcript.done"].transcript
+
+        # Cancel.
+        await _typed(connection, "tell me everything")
+        await _until(connection, "response.output_audio.delta")
+        await connection.response.cancel()
+        seen = await _until(connection, "response.done")
+        assert seen["response.done"].response.status == "cancelled"
+    await client.close()
+
+
+async def _typed(connection: Any, text: str) -> None:
+    await connection.conversation.item.create(
+        item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+    )
+    await connection.response.create()
+
+
+async def _agents_conversation(server: Running) -> None:
+    lit: list[str] = []
+
+    @agents.function_tool
+    def light_lamp(item: str) -> str:
+        """Light a lamp."""
+        lit.append(item)
+        return "it burns"
+
+    agent = RealtimeAgent(name="Ada", instructions="Answer briefly.", tools=[light_lamp])
+    runner = RealtimeRunner(agent, model=OpenAIRealtimeWebSocketModel())
+    session = await runner.run(model_config={"url": server.ws("model=ada"), "api_key": "not-needed-on-loopback"})
+    events: list[Any] = []
+    async with session:
+        iterator = session.__aiter__()
+
+        async def until(done: Callable[[Any], bool]) -> Any:
+            async with asyncio.timeout(20):
+                while True:
+                    event = await iterator.__anext__()
+                    events.append(event)
+                    assert event.type != "error", event
+                    if done(event):
+                        return event
+
+        def raw(kind: str, status: str | None = None) -> Callable[[Any], bool]:
+            def match(event: Any) -> bool:
+                data = getattr(getattr(event, "data", None), "data", None)
+                if not isinstance(data, dict) or data.get("type") != kind:
+                    return False
+                return status is None or data["response"]["status"] == status
+
+            return match
+
+        await until(raw("session.updated"))
+
+        # Spoken turn.
+        for frame in _frames(_voice(0.5) + bytes(RATE * 2)):
+            await session.send_audio(frame)
+        await until(lambda event: event.type == "audio")
+        await until(lambda event: event.type == "audio_end")
+        await until(raw("response.done", "completed"))
+
+        # Typed turn.
+        await session.send_message("good evening")
+        await until(lambda event: event.type == "audio_end")
+        await until(raw("response.done", "completed"))
+
+        # Function call: the SDK runs the tool, sends the result and asks for the next response by itself.
+        await session.send_message("call light_lamp")
+        await until(lambda event: event.type == "tool_end")
+        assert lit == ["lamp"]
+        await until(lambda event: event.type == "audio_end")
+        await until(raw("response.done", "completed"))
+
+        # Interruption by the application: the SDK truncates at what was played, and cancels where it is told to.
+        await session.send_message("tell me everything")
+        await until(lambda event: event.type == "audio")
+        await session.interrupt()
+        await session.model.send_event(RealtimeModelSendInterrupt(force_response_cancel=True))
+        await until(raw("conversation.item.truncated"))
+        await until(raw("response.done", "cancelled"))
+
+        # And the conversation goes on.
+        await session.send_message("thank you")
+        await until(raw("response.done", "completed"))
+    assert not [event for event in events if event.type == "error"]
+
+
+def _scripted(talk: Callable[[Running], Awaitable[None]]) -> None:
+    async def main() -> None:
+        service = ScriptedService(frames=30, frame_s=0.005)
+        async with running(service) as server:
+            await asyncio.wait_for(talk(server), 60)
+        assert not service.conversations[0].opted_in
+
+    asyncio.run(main())
+
+
+def test_the_openai_sdk_with_a_scripted_session() -> None:
+    _scripted(_openai_conversation)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_the_agents_sdk_with_a_scripted_session() -> None:
+    _scripted(_agents_conversation)
