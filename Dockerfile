@@ -1,4 +1,4 @@
-# The embedded profile: no GPU, no model to download.  docker build -t npc . && docker run -p 8765:8765 -e NPC_API_KEYS=… npc
+# The embedded profile: no GPU, no model to download.  docker build -t npc . && docker run -p 8765:8765 -e NPC_SERVER__KEYS=… npc
 FROM python:3.11-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
@@ -15,5 +15,5 @@ USER npc
 ENV PATH=/venv/bin:$PATH NPC_STATE=/home/npc/state
 EXPOSE 8765
 HEALTHCHECK --interval=10s CMD python -c "import urllib.request as u; u.urlopen('http://127.0.0.1:8765/readyz', timeout=2)"
-# Binding beyond loopback needs NPC_API_KEYS: the service refuses to start without.
+# Binding beyond loopback needs NPC_SERVER__KEYS: the service refuses to start without.
 CMD ["npc", "serve", "--host", "0.0.0.0", "--port", "8765"]
