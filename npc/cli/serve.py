@@ -61,9 +61,8 @@ def _overrides(given: argparse.Namespace) -> dict[str, Any]:
         if not equals:
             raise SettingsError(f"--set {pair!r}: expected PATH=VALUE, e.g. --set server.port=9000")
         found[path] = yaml.safe_load(value)
-    for path, value in {"server.host": given.host, "server.port": given.port, "characters": given.characters}.items():
-        if value is not None:
-            found[path] = value
+    flags = {"server.host": given.host, "server.port": given.port, "characters": given.characters}
+    found |= {path: value for path, value in flags.items() if value is not None}
     return found
 
 
@@ -85,11 +84,8 @@ def _run(settings: Settings, began: float) -> int:
     from npc.server.assembly import build
 
     def announce(url: str) -> None:
-        seconds = time.monotonic() - began
-        print(
-            f"\n  Talk to a character:  {url}/\n\n  ready in {seconds:.1f} s, profile {settings.profile}; Ctrl-C stops\n",
-            flush=True,
-        )
+        ready = f"ready in {time.monotonic() - began:.1f} s, profile {settings.profile}; Ctrl-C stops"
+        print(f"\n  Talk to a character:  {url}/\n\n  {ready}\n", flush=True)
 
     where = settings.server
     try:
