@@ -30,10 +30,10 @@ _QUOTED = re.compile(r"(?<!\w)['‘\"“]([^'‘’\"“”]+(?:'[a-z]+)?[^'‘�
 _ACTS = {
     "said": "say says claim claims state states mention mentions admit admits declare declares tell tells is are",
     "asked": "ask asks asked enquires inquires",
-    "shown": """show shows name names give gives offer offers present presents produce produces carry carries bring brings
-        prove proves""",
-    "frame": """knows know password passphrase codeword code word phrase they them their she he him her that who has have
-        had been being about how what kindly politely gently sincerely properly first already player visitor from with
+    "shown": """show shows name names give gives offer offers present presents produce produces carry carries bring
+        brings prove proves""",
+    "frame": """knows know password passphrase codeword code word phrase they them their she he him her that who has
+        have had been being about how what kindly politely gently sincerely properly first already player visitor from with
         for out aloud clearly truthfully honestly something someone""",
 }
 _ASKED = frozenset(_ACTS["asked"].split())

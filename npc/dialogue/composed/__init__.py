@@ -1,0 +1,1 @@
+"""The composed mind: answers from card, knowledge, scene and memory without a language model."""

@@ -1,0 +1,242 @@
+"""What speaks for a candidate as the answer: named numbers in about [0, 1], the same for every character and topic."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from npc.dialogue.composed.question import Question, leans, located, without_guess
+from npc.dialogue.composed.wanted import fits, scope
+from npc.dialogue.knowledge.meaning import WordMeaning
+from npc.dialogue.knowledge.words import STOPWORDS, alike, names_in, numbers_in, repair, stem, tokens
+from npc.inference.encoder import SentenceEncoder, Vectors
+
+Origin = Literal["fact", "self", "scene"]
+
+#: Words that decide an elliptical question though they are function words elsewhere.
+_PIVOTS = frozenset({"night", "nights", "day", "days", "time", "up", "down", "out", "first", "last"})
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something that could be the answer. `text` is scored and said; `context` (the whole fact, its source, its topics)
+    is looked at for words that the part itself leaves out."""
+
+    key: str
+    text: str
+    origin: Origin
+    fact_id: str | None = None
+    context: str = ""
+    source: str = ""
+    part: int = 0
+    of: int = 1
+    about_self: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Leaning:
+    """What a follow-up leans on: the earlier asking clause and the statements that answered it."""
+
+    asking: str = ""
+    answer: str = ""
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate with its score and the features behind it (for traces and training)."""
+
+    candidate: Candidate
+    score: float
+    features: Mapping[str, float] = field(default_factory=dict)
+
+
+class Index:
+    """Candidates with their vectors and word statistics. Built once per set of statements; asking does not change it."""
+
+    def __init__(self, candidates: Sequence[Candidate], encoder: SentenceEncoder | None) -> None:
+        self.candidates = tuple(candidates)
+        self.encoder = encoder
+        self.vectors: Vectors | None = encoder.encode([c.text for c in self.candidates]) if encoder else None
+        wholes = [f"{c.text} {c.context} {c.source}" for c in self.candidates]
+        self.stems = [[stem(word) for word in tokens(c.text)] for c in self.candidates]
+        self.context_stems = [frozenset(stem(word) for word in tokens(whole)) for whole in wholes]
+        self.words = [_topical(c.text) for c in self.candidates]
+        self.context_words = [_topical(whole) for whole in wholes]
+        self.numbers = [frozenset(value for value, _ in numbers_in(c.text)) for c in self.candidates]
+        self._counts: dict[str, int] = {}
+        for stems in self.context_stems:
+            for item in stems:
+                self._counts[item] = self._counts.get(item, 0) + 1
+        self.vocabulary = frozenset(word for whole in wholes for word in tokens(whole))
+        self.names = frozenset(stem(n) for c in self.candidates for n in names_in(c.text))
+        self.english: frozenset[str] = getattr(encoder, "words", frozenset())
+        self.meaning = WordMeaning(encoder)
+        self.meaning.learn([word for words in self.context_words for word in words])
+
+    def weight(self, item: str) -> float:
+        """Inverse document frequency of a stem among the candidates."""
+        return math.log(1.0 + len(self.candidates) / (1.0 + self._counts.get(item, 0)))
+
+    def knows(self, word: str) -> bool:
+        """Whether a word, or another form of it, stands in any candidate."""
+        return word in self.vocabulary or stem(word) in self._counts
+
+    def mend(self, text: str) -> str:
+        """Repair words that are neither English nor known here, by the nearest known word."""
+
+        def fix(match: re.Match[str]) -> str:
+            lower = match.group(0).lower()
+            if self.knows(lower) or lower in self.english:
+                return match.group(0)
+            return repair(lower, self.vocabulary, self.english)
+
+        return re.sub(r"[A-Za-z]{4,}", fix, text)
+
+
+def _topical(text: str) -> list[str]:
+    return [word for word in dict.fromkeys(tokens(text)) if word not in STOPWORDS]
+
+
+def asking_text(index: Index, question: Question, place: str) -> str:
+    """The clause to find an answer for: mended, without a guess at the answer, places named, context added when bare."""
+    if question.corrected is not None:
+        return index.mend(question.corrected[0])
+    asking = located(without_guess(index.mend(question.asking or question.text)), place)
+    if not question.elliptical and question.told and len(_topical(asking)) < 2:
+        return f"{index.mend(question.told)} {asking}"
+    return asking
+
+
+def measure(
+    index: Index,
+    question: Question,
+    asking: str,
+    leaning: Leaning | None = None,
+    now: str = "",
+    allowed: frozenset[str] | None = None,
+) -> tuple[list[tuple[Candidate, dict[str, float]]], dict[str, float]]:
+    """Features of every allowed candidate, and those of "nothing known answers this".
+
+    `asking` comes from `asking_text`; `now` describes the scene's time; `allowed` are the fact ids the gate let pass
+    (None: all).
+    """
+    told = index.mend(question.told) if question.told and question.told not in asking else ""
+    pointing = leans(question) and not question.told
+    follow = 0.0 if leaning is None else 1.0 if question.elliptical or question.corrected else 0.5 if pointing else 0.0
+    keep = _PIVOTS if question.elliptical else frozenset()
+    words = [w for w in dict.fromkeys(tokens(asking)) if (w not in STOPWORDS or w in keep) and len(w) > 1]
+    told_words = _topical(told)
+    before = [w for w in _topical(leaning.asking if leaning else "") if w not in words]
+    index.meaning.learn([*words, *told_words])
+    names = {stem(w) for w in tokens(asking)} & index.names
+    numbers = {value for value, _ in numbers_in(asking)} - {1.0}
+    you = bool(re.search(r"\b(you|your|yours|yourself)\b", asking, re.I))
+    deictic = bool(re.search(r"\b(that|there|this|those|these|here|see|look|beside|now|on the|in the)\b", asking, re.I))
+    vectors = None
+    if index.encoder is not None and index.vectors is not None:
+        texts = [asking, question.text]
+        if leaning is not None and follow:
+            texts += [f"{leaning.asking} {asking}", leaning.answer]
+        vectors = index.vectors @ index.encoder.encode(texts).T
+    asked_scope, now_scope = scope(f"{asking} {told}"), scope(now)
+    rows = []
+    for row, candidate in enumerate(index.candidates):
+        if allowed is not None and candidate.fact_id is not None and candidate.fact_id not in allowed:
+            continue
+        f: dict[str, float] = {candidate.origin: 1.0}
+        if vectors is not None:
+            f["cosine"], f["cosine_full"] = float(vectors[row, 0]), float(vectors[row, 1])
+            if follow:
+                f["cosine_follow"] = follow * (float(vectors[row, 2]) - f["cosine"])
+                f["sibling"] = follow * float(vectors[row, 3])
+        cover, soft, weakest = _cover(words, index.words[row], index)
+        _, whole, _ = _cover(words, index.context_words[row], index)
+        f["cover"], f["soft"], f["weakest"], f["context"] = cover, soft, weakest, max(0.0, whole - soft)
+        f["precision"] = _precision(index.words[row], words, index)
+        if told_words:
+            f["told"] = _cover(told_words, index.context_words[row], index)[1]
+        if follow and before:
+            f["before"] = follow * _cover(before, index.context_words[row], index)[1]
+        if follow and leaning is not None and candidate.key in leaning.keys:
+            f["repeat"] = follow
+        fit = fits(question.wanted, candidate.text, asking, index.meaning.likeness)
+        f["fit"], f["misfit"] = float(fit > 0), float(fit < 0)
+        if names:
+            missed = sum(name not in index.context_stems[row] for name in names) / len(names)
+            f["name_miss"], f["name_hit"] = missed, 1.0 - missed
+        if numbers and index.numbers[row]:
+            f["number_hit"] = float(bool(numbers & index.numbers[row]))
+        own = scope(candidate.text)
+        f["scope_clash"], f["scope_match"] = _scoped(own, asked_scope)
+        clash_now, _ = _scoped(own, now_scope)
+        f["scope_now"] = clash_now if not asked_scope else 0.0
+        about = candidate.origin == "self" or candidate.about_self
+        f["you_about"], f["other_about"] = float(you and about), float(about and not you)
+        if candidate.origin == "scene":
+            f["deictic"] = float(deictic)
+        rows.append((candidate, f))
+    alien = [w for w in words if not index.knows(w) and w.isalpha()]
+    nothing = {
+        "null": 1.0,
+        "null_alien": sum(index.weight(stem(w)) for w in alien) / max(1e-6, sum(index.weight(stem(w)) for w in words)),
+        "null_name": float(strange_name(index, asking)),
+        "null_follow": follow,
+        "null_statement": float(question.wanted == "none"),
+        f"null_{question.wanted}": 1.0,
+    }
+    return rows, nothing
+
+
+def strange_name(index: Index, asking: str) -> bool:
+    """Whether the asking clause is about a proper name that nothing here mentions ("at Dunlow Crossing")."""
+    for match in re.finditer(
+        r"\b(?:at|in|of|to|from|aboard|the \w+|near|called|named|about|for|does|did|is|was)\s+((?:[A-Z][\w'-]+\s?)+)",
+        asking,
+    ):
+        for word in tokens(match.group(1)):
+            if (
+                len(word) > 2
+                and not index.knows(word)
+                and not re.match(r"(mon|tues|wednes|thurs|fri|satur|sun)day", word)
+            ):
+                return True
+    return bool(re.search(r"\b([A-Z][\w-]+)'s\b", asking)) and not all(
+        index.knows(word) for word in tokens(re.search(r"\b([A-Z][\w-]+)'s\b", asking).group(1))  # type: ignore[union-attr]
+    ) and not re.match(r"^\W*(what|who|where|when|how|that|it|there|here|let)'s", asking, re.I)  # fmt: skip
+
+
+def _cover(words: Sequence[str], others: Sequence[str], index: Index) -> tuple[float, float, float]:
+    """Share of the words' weight found by spelling, and by meaning; and the likeness of the word found least."""
+    if not words:
+        return 0.0, 0.0, 0.0
+    total = spelt = meant = 0.0
+    weakest = 1.0
+    for word in words:
+        weight = index.weight(stem(word))
+        best = best_spelt = 0.0
+        for other in others:
+            best = max(best, index.meaning.likeness(word, other))
+            best_spelt = max(best_spelt, alike(stem(word), stem(other)))
+        total, spelt, meant = total + weight, spelt + weight * best_spelt, meant + weight * best
+        weakest = min(weakest, best)
+    return spelt / total, meant / total, weakest
+
+
+def _precision(own: Sequence[str], words: Sequence[str], index: Index) -> float:
+    """Share of the candidate's own weight that the question's words match in meaning."""
+    total = sum(index.weight(stem(word)) for word in own)
+    if not total or not words:
+        return 0.0
+    got = sum(index.weight(stem(w)) * max(index.meaning.likeness(w, other) for other in words) for w in own)
+    return got / total
+
+
+def _scoped(own: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[float, float]:
+    """(clash, match) of two scopes: another season, shift or part of the week, or the same."""
+    shared = [name for name in own if name in wanted]
+    clash = any(own[name] != wanted[name] for name in shared)
+    return float(clash), float(bool(shared) and not clash)

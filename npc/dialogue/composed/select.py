@@ -1,0 +1,116 @@
+"""Choosing the answer: the trained weights over the features, "nothing known answers" among the choices."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+from npc.dialogue.composed.features import Index, Leaning, Scored, asking_text, measure
+from npc.dialogue.composed.question import Question
+from npc.dialogue.knowledge.words import numbers_in, tokens
+
+
+@lru_cache(maxsize=2)
+def weights(kind: str) -> Mapping[str, float]:
+    """Trained weights: "encoder", or "lexical" for when no sentence encoder is installed."""
+    trained = json.loads((files("npc.dialogue") / "data" / "selector.json").read_text("utf-8"))
+    chosen: Mapping[str, float] = trained[kind] if kind in trained else trained["encoder"]
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Candidates best first, and the score of "nothing known answers this" on the same scale."""
+
+    ranked: tuple[Scored, ...]
+    nothing: float
+    asking: str
+
+    @property
+    def best(self) -> Scored | None:
+        return self.ranked[0] if self.ranked else None
+
+    @property
+    def margin(self) -> float:
+        """How far the best candidate stands above "nothing", in log-odds; minus infinity without candidates."""
+        return self.ranked[0].score - self.nothing if self.ranked else -math.inf
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the best candidate against "nothing"."""
+        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, self.margin))))
+
+
+def choose(
+    index: Index,
+    question: Question,
+    *,
+    place: str = "",
+    now: str = "",
+    leaning: Leaning | None = None,
+    allowed: frozenset[str] | None = None,
+) -> Choice:
+    """Rank everything the gate let pass against the question."""
+    asking = asking_text(index, question, place)
+    used = weights("encoder" if index.encoder is not None else "lexical")
+    rows, nothing = measure(index, question, asking, leaning, now, allowed)
+    scored = [
+        Scored(candidate, sum(used.get(name, 0.0) * value for name, value in features.items()), features)
+        for candidate, features in rows
+    ]
+    scored.sort(key=lambda item: -item.score)
+    return Choice(tuple(scored), sum(used.get(name, 0.0) * value for name, value in nothing.items()), asking)
+
+
+_LESS = re.compile(
+    r"\b(cheaper|cheapest|less|least|fewer|fewest|quicker|quickest|faster|fastest|sooner|soonest|earlier|earliest|shorter|"
+    r"shortest|smaller|smallest|nearer|nearest|closer|closest|lighter|lightest|younger|youngest|lower|lowest|first)\b",
+    re.I,
+)
+_MORE = re.compile(
+    r"\b(more|most|dearer|dearest|bigger|biggest|larger|largest|slower|slowest|later|latest|longer|longest|higher|highest|"
+    r"heavier|heaviest|older|oldest|farther|farthest|further|deeper|deepest|taller|tallest|expensive|dear|costlier)\b",
+    re.I,
+)
+
+
+def is_comparison(asking: str) -> bool:
+    """Whether two things are to be weighed: "which is quicker", "A or B"."""
+    compared = bool(_LESS.search(asking) or _MORE.search(asking))
+    return compared and bool(re.search(r"\b(which|who|what|or|than)\b", asking, re.I))
+
+
+def compare(choice: Choice, spread: float = 3.0) -> Scored | None:
+    """Of the near-best candidates that say the same kind of thing with a number each, the one the question asks for."""
+    if not choice.ranked or not is_comparison(choice.asking):
+        return None
+    top = choice.ranked[0]
+    near = [s for s in choice.ranked[:5] if top.score - s.score < spread and _number(s.candidate.text) is not None]
+    alike = [s for s in near if _overlap(s.candidate.text, top.candidate.text) >= 0.4]
+    if len(alike) < 2:
+        return None
+    less = bool(_LESS.search(choice.asking))
+    return (min if less else max)(alike, key=lambda s: _number(s.candidate.text) or 0.0)
+
+
+def _number(text: str) -> float | None:
+    found = [value for value, _ in numbers_in(text)]
+    return found[0] if found else None
+
+
+def _overlap(a: str, b: str) -> float:
+    first, second = set(tokens(a)), set(tokens(b))
+    return len(first & second) / max(1, min(len(first), len(second)))
+
+
+def same_fact(choice: Choice, chosen: Scored) -> Sequence[Scored]:
+    """All parts of the chosen candidate's fact, in the order of the parts."""
+    parts = [
+        s for s in choice.ranked if s.candidate.fact_id is not None and s.candidate.fact_id == chosen.candidate.fact_id
+    ]
+    return sorted(parts, key=lambda s: s.candidate.part)

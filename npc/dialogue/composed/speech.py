@@ -1,0 +1,250 @@
+"""Facts into the character's own mouth: the third person becomes "I", a full sentence becomes an answer.
+
+    Odrin's sister Wenna keeps the eel smokery.      ->  My sister Wenna keeps the eel smokery.
+    She took the desk nobody wanted. (biography)     ->  I took the desk nobody wanted.
+    A near miss must be reported to Raf.             ->  A near miss must be reported to me.
+    I'm a cooper by trade. (said by the player)      ->  You're a cooper by trade.
+
+Rules only; a name that is not the character's is never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from npc.dialogue.knowledge.grammar import AUXILIARIES, PREPOSITIONS, THIRD_TO_BASE
+
+_PRONOUNS = {
+    "she": ("she", "her", "her", "hers", "herself"),
+    "he": ("he", "him", "his", "his", "himself"),
+    "they": ("they", "them", "their", "theirs", "themself"),
+    "it": ("it", "it", "its", "its", "itself"),
+}
+_TO_FIRST = {
+    "is": "am",
+    "was": "was",
+    "has": "have",
+    "does": "do",
+    "isn't": "am not",
+    "doesn't": "don't",
+    "hasn't": "haven't",
+}
+_TITLE_WORDS = (
+    "mr mrs ms miss dr doctor sister brother father mother captain sergeant nurse old young lady lord sir unit"
+)
+_TITLES = frozenset(_TITLE_WORDS.split())
+#: Other people of the same gender as the speaker: then "she" may be one of them.
+_FEMALE = re.compile(
+    r"\b(mother|mum|sister|wife|daughter|aunt|niece|grandmother|woman|girl|lady|queen|widow|cook|captain)\b", re.I
+)
+_MALE = re.compile(
+    r"\b(father|dad|brother|husband|son|uncle|nephew|grandfather|man|boy|lord|king|cook|captain)\b", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who speaks: full name, and the pronoun others use ("she", "he", "they", "it")."""
+
+    name: str
+    pronoun: str = "they"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The full name and each part of it that is no title, longest first."""
+        parts = [part for part in self.name.split() if part.lower().strip(".") not in _TITLES and len(part) > 2]
+        whole = [self.name] if len(self.name.split()) > 1 else []
+        return tuple(dict.fromkeys([*whole, *parts]))
+
+
+def mentions(text: str, speaker: Speaker) -> bool:
+    """Whether the text names the speaker."""
+    return any(re.search(rf"\b{re.escape(name)}\b", text) for name in speaker.names)
+
+
+def in_first_person(text: str, speaker: Speaker, *, about_self: bool = False) -> str:
+    """Let the speaker say a sentence about themselves. `about_self`: a bare pronoun at the start means the speaker too
+    (a biography). Sentences already in the first person, or about others, come back unchanged."""
+    if re.search(r"\b(I|I'm|I've|I'd|my|My)\b", text):
+        return text
+    named = mentions(text, speaker)
+    if not named and not about_self:
+        return text
+    result = text
+    first_named = next((name for name in speaker.names if re.search(rf"\b{re.escape(name)}\b", result)), None)
+    subject = (
+        first_named is not None
+        and re.match(rf"^(?:[A-Z][\w, ]*?,? )?{re.escape(first_named)}\b(?!'s)", result) is not None
+    )
+    for name in speaker.names:
+        result = re.sub(rf"\b{re.escape(name)}'s\b", "my", result)
+    for name in speaker.names:
+        result = _swap_name(result, name)
+    nominative, accusative, possessive, _, reflexive = _PRONOUNS.get(speaker.pronoun, _PRONOUNS["they"])
+    others = _FEMALE if nominative == "she" else _MALE
+    shared = nominative in ("she", "he") and others.search(text) is not None and not subject
+    opens = re.match(rf"^(?:[^,.;]*, )?{nominative}\b", result, re.I) is not None
+    if (subject or about_self) and (not shared or opens or subject) and nominative in ("she", "he"):
+        result = re.sub(rf"\b{nominative}\b(?: ({'|'.join(_ADVERBS)}))? (\w+(?:'t)?)", _first_verb, result, flags=re.I)
+        result = re.sub(rf"\b{reflexive}\b", "myself", result, flags=re.I)
+        if nominative == "she":
+            result = re.sub(
+                r"\bher\b(?= (?:\w+ )?\w+)(?! (?:was|is|had|and|in|on|by|to|that|before|after|when|about|who|the|a|an)\b)",
+                "my",
+                result,
+                flags=re.I,
+            )
+            result = re.sub(r"\bher\b", "me", result, flags=re.I)
+        else:
+            result = re.sub(r"\bhis\b", "my", result, flags=re.I)
+            result = re.sub(rf"\b{accusative}\b", "me", result, flags=re.I)
+        if re.match(r"^(?:[^,.;]{0,60}, )?I\b", result):
+            result = re.sub(_COORDINATED, lambda m: f"{m.group(1)}{m.group(2) or ''}{_agree(m.group(3))}", result)
+    if about_self and nominative in ("she", "he"):
+        result = re.sub(rf"^(?:{possessive if nominative == 'he' else 'her'})\b", "My", result, flags=re.I)
+    result = re.sub(rf"\bI ({'|'.join(_ADVERBS)}) (\w+)", lambda m: f"I {m.group(1)} {_agree(m.group(2))}", result)
+    return _capital(re.sub(r"\bi\b", "I", result))
+
+
+_ADVERBS = (
+    "never",
+    "always",
+    "also",
+    "still",
+    "often",
+    "once",
+    "only",
+    "now",
+    "secretly",
+    "then",
+    "just",
+    "has",
+    "had",
+)
+
+#: A further verb of the same subject: "..., names them" and "... and is the only person".
+_COORDINATED = re.compile(
+    rf"((?:,|\band|\bbut) )((?:{'|'.join(_ADVERBS)}|\w+ly) )?({'|'.join(sorted(THIRD_TO_BASE))}|is|has)"
+    r"(?= (?:the|a|an|my|them|him|it|me|you|her|his|no|only|up|down|every|seen|been|worked|never|\w+ing)\b)"
+)
+
+
+def _first_verb(match: re.Match[str]) -> str:
+    adverb, verb = match.group(1), match.group(2)
+    if adverb in ("has",):
+        return f"I have {verb}"
+    return " ".join(part for part in ("I", adverb, _agree(verb)) if part)
+
+
+def _agree(verb: str) -> str:
+    """The first-person form of a verb in the third person: "keeps" -> "keep", "is" -> "am"; others unchanged."""
+    lower = verb.lower()
+    if lower in _TO_FIRST:
+        return _TO_FIRST[lower]
+    if lower in AUXILIARIES:
+        return verb
+    return THIRD_TO_BASE.get(lower, verb)
+
+
+def _swap_name(text: str, name: str) -> str:
+    """Replace the speaker's name by I (with its verb) or me, by where it stands."""
+
+    def swap(match: re.Match[str]) -> str:
+        before = re.findall(r"[\w']+", text[: match.start()].lower())
+        last = before[-1] if before else ""
+        following = match.group(1) or ""
+        if following and last not in PREPOSITIONS and last not in ("and", "or", "not", "than", "like"):
+            lower = following.lower()
+            if (
+                lower in _TO_FIRST
+                or lower in AUXILIARIES
+                or lower in THIRD_TO_BASE
+                or lower.endswith("ed")
+                or not last
+                or _adverb(lower)
+            ):
+                return f"I {_agree(following)}"
+        return "me" + (f" {following}" if following else "")
+
+    return re.sub(rf"\b{re.escape(name)}\b(?: (\w+(?:'t)?))?", swap, text)
+
+
+def _adverb(word: str) -> bool:
+    return word in _ADVERBS or word.endswith("ly")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+_SECOND = (
+    (r"\bI am\b", "you are"), (r"\bI'm\b", "you're"), (r"\bim\b", "you're"), (r"\bI was\b", "you were"),
+    (r"\bI've\b", "you've"), (r"\bI'd\b", "you'd"), (r"\bI'll\b", "you'll"), (r"\bmyself\b", "yourself"),
+    (r"\bmine\b", "yours"), (r"\bmy\b", "your"), (r"\bMy\b", "your"), (r"\bme\b", "you"), (r"\bI\b", "you"),
+    (r"\bwe're\b", "you're"), (r"\bwe've\b", "you've"), (r"\bwe\b", "you"), (r"\bWe\b", "you"), (r"\bour\b", "your"),
+    (r"\bus\b", "you"),
+)  # fmt: skip
+
+
+def in_second_person(text: str) -> str:
+    """Say back to the player what they said of themselves: "My dog is Biscuit" -> "your dog is Biscuit"."""
+    result = re.sub(
+        r"\b(you|your|yours)\b",
+        lambda m: {"you": "\0me", "your": "\0my", "yours": "\0mine"}[m.group(1).lower()],
+        text,
+        flags=re.I,
+    )
+    for pattern, replacement in _SECOND:
+        result = re.sub(pattern, replacement, result)
+    return re.sub(r"\byou was\b", "you were", result.replace("\0", ""))
+
+
+def decapitalised(text: str) -> str:
+    """Lower the first letter unless the first word is a name or "I"."""
+    head = text.split(" ", 1)[0]
+    if head in (
+        "The",
+        "A",
+        "An",
+        "In",
+        "On",
+        "At",
+        "From",
+        "No",
+        "My",
+        "Only",
+        "It",
+        "There",
+        "When",
+        "Nobody",
+        "Live",
+        "Open",
+        "You",
+        "Your",
+        "We",
+        "This",
+        "That",
+        "Every",
+        "One",
+        "Two",
+        "Three",
+        "Her",
+        "His",
+        "She",
+        "He",
+        "They",
+    ):  # noqa: E501
+        return text[:1].lower() + text[1:]
+    return text
+
+
+def shortened(text: str, words: int) -> str:
+    """At most `words` words, cut at the last clause end before that, so a long biography sentence stays speakable."""
+    if len(text.split()) <= words:
+        return text
+    cut = " ".join(text.split()[:words])
+    end = max(cut.rfind(mark) for mark in (";", ",", ":", " —", " and ", " but ", " because "))
+    if end < len(cut) // 3:
+        return cut.rstrip(",;:") + "."
+    return cut[:end].rstrip(" ,;:") + "."

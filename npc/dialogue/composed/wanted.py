@@ -1,0 +1,127 @@
+"""Whether a sentence holds the kind of answer a question wants, and for which season, shift or day it holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from npc.dialogue.composed.question import Wanted
+from npc.dialogue.knowledge.words import STOPWORDS, names_in, numbers_in, stem, tokens
+
+
+def _any(words: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(words.split())})\b", re.I)
+
+
+_PLACE = _any(
+    "in on at behind under near beside between above below inside outside over opposite into to up down past through along "
+    "across east west north south from upstairs downstairs abroad everywhere nowhere"
+)
+_PRICE = _any(
+    "cost costs pay pays paid price prices priced fee fees charge charges free fare toll tolls fine fined worth sell sells "
+    "coin coins copper coppers silver gold crowns? credits? tokens? penny pence pounds? shillings? dollars? euros? cents? "
+    "groats? marks? wages? salary rent bits?"
+)
+_MONEY_SIGN = re.compile(r"[€$£]")
+_TIME = _any(
+    "morning noon midday midnight afternoon evening night nights dawn dusk sunrise sunset monday tuesday wednesday thursday "
+    "friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays january february march april may "
+    "june july august september october november december spring summer autumn winter harvest o'clock hour hours minute "
+    "minutes second seconds day days daily week weeks weekday weekdays weekend weekends month months year years season tide "
+    "today tomorrow yesterday tonight since until till twice once \\w+day always vespers prime"
+)
+_CLOCK = re.compile(
+    r"\b\d{4}\b|\b\d{1,2}[.:]\d\d\b|\b(?:at|from|by|before|after|to) (?:half|quarter|a quarter|one|two|three|four|five|six|"
+    r"seven|eight|nine|ten|eleven|twelve|\d+|\w+teen hundred)\b",
+    re.I,
+)
+_WHY = re.compile(
+    r"\b(because|since|so that|due to|reason|after|for fear|flood\w*|danger\w*|forbidden|never|broke|robbed|on account|out of)\b",
+    re.I,
+)
+_PERSON = re.compile(r"\b(Mr|Mrs|Ms|Dr|Captain|Sister|Brother|Father|Mother)\b|\b(called|named|run by|only|by the)\b")
+_COLOUR = _any(
+    "red blue green yellow black white grey gray brown orange purple violet amber golden gold silver pink tabby bright dark "
+    "pale brass copper colou?r striped"
+)
+_MEASURE = _any(
+    "kilomet\\w+ miles? knots metres? meters? feet foot leagues? fathoms? inches kilos? tons? tonnes? pounds stone degrees bar "
+    "minutes hours days years limit deep tall high wide heavy old aged far fast long millimetres? centimetres? force"
+)
+
+
+def fits(wanted: Wanted, text: str, asking: str, likeness: Callable[[str, str], float]) -> int:
+    """1 when the text holds the kind of answer wanted, -1 when it plainly does not, 0 when that cannot be told."""
+    number = bool(numbers_in(text))
+    verdict: bool | None = None
+    if wanted == "price":
+        price = _PRICE.search(text) or _MONEY_SIGN.search(text)
+        verdict = bool(price) and (number or bool(re.search(r"\b(free|nothing|half|a|quarter)\b", text)))
+    elif wanted == "count":
+        verdict = counts(text, asking, likeness)
+    elif wanted in ("when", "howlong", "howoften"):
+        verdict = bool(_TIME.search(text) or _CLOCK.search(text))
+    elif wanted == "measure":
+        verdict = number or bool(_MEASURE.search(text))
+    elif wanted == "where":
+        verdict = bool(_PLACE.search(text))
+    elif wanted == "colour":
+        verdict = bool(_COLOUR.search(text))
+    elif wanted in ("who", "whose"):
+        verdict = bool(names_in(text) or _PERSON.search(text))
+    elif wanted == "why":
+        return 1 if _WHY.search(text) else 0
+    return 0 if verdict is None else 1 if verdict else -1
+
+
+def counts(text: str, asking: str, likeness: Callable[[str, str], float]) -> bool:
+    """Whether the text counts the noun of "how many NOUN": a number with such a noun in the next three words."""
+    match = re.search(r"how (?:many|big)(?: of)? ([\w' -]+)|number of ([\w' -]+)", asking, re.I)
+    nouns = [w for w in tokens((match.group(1) or match.group(2)) if match else "")[:3] if w not in STOPWORDS]
+    found = numbers_in(text)
+    if not nouns:
+        return bool(found)
+    words = tokens(text)
+    return any(likeness(noun, word) >= 0.6 for _, at in found for noun in nouns for word in words[at + 1 : at + 4])
+
+
+_SCOPES: Mapping[str, Mapping[str, str]] = {
+    "season": {"winter": "winter", "midwinter": "winter", "summer": "summer", "midsummer": "summer", "spring": "spring",
+               "autumn": "autumn", "december": "winter", "january": "winter", "february": "winter", "june": "summer",
+               "july": "summer", "august": "summer"},
+    "shift": {"night": "night", "nights": "night", "overnight": "night", "day": "day", "days": "day"},
+    "week": {"weekend": "weekend", "weekends": "weekend", "saturday": "weekend", "saturdays": "weekend",
+             "sunday": "weekend", "sundays": "weekend", "weekday": "weekday", "weekdays": "weekday"},
+}  # fmt: skip
+_BY_DAY = re.compile(
+    r"\b(on|a|per|every|each|the|these|of|all|\w+ing|ninety|\d+|two|three|ten|few|some|many) days?\b", re.I
+)
+
+
+def scope(text: str) -> dict[str, str]:
+    """Season, shift and part of the week a sentence is limited to. A season counts where the sentence opens or
+    "in winter", not in "since the spring" or "last autumn"."""
+    plain = text.lower()
+    found: dict[str, str] = {}
+    words = tokens(plain)
+    for index, word in enumerate(words):
+        before = words[max(0, index - 3) : index]
+        if word in _SCOPES["season"] and not {"since", "last", "ago", "the", "of"} & set(before):
+            found.setdefault("season", "open" if "to" in words[index : index + 2] else _SCOPES["season"][word])
+        if word in _SCOPES["shift"]:
+            after = words[index + 1] if index + 1 < len(words) else ""
+            shift_like = after in ("shift", "first", "manager", "crew", "nurse", "porter", "clerk") or before[-1:] in (
+                ["on"], ["at"], ["about"], ["and"],
+            )  # fmt: skip
+            if shift_like and not (before[-2:-1] == ["a"] or before[-1:] == ["a"]):
+                found.setdefault("shift", _SCOPES["shift"][word])
+        if word in _SCOPES["week"]:
+            found.setdefault("week", _SCOPES["week"][word])
+    if found.get("season") == "open":
+        found["season"] = "summer"
+    return found
+
+
+def same_stem(a: str, b: str) -> float:
+    """Likeness by stem alone, for where no vectors are at hand."""
+    return 1.0 if stem(a) == stem(b) else 0.0

@@ -1,0 +1,1 @@
+"""Who knows what, when: facts, the gate before retrieval, ingestion of documents, hybrid search."""

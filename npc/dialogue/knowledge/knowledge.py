@@ -1,0 +1,111 @@
+"""Everything a character knows, behind the gate: card facts, biography, what it sees, and its documents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from npc.dialogue.character import Character
+from npc.dialogue.composed.features import Candidate, Index
+from npc.dialogue.composed.speech import Speaker, mentions
+from npc.dialogue.context import SceneView
+from npc.dialogue.knowledge.facts import Fact, facts_of, statements
+from npc.dialogue.knowledge.gate import Ground, Standing, open_facts
+from npc.inference.encoder import SentenceEncoder
+
+
+class Library(Protocol):
+    """Documents, searched: see `knowledge/library.py`."""
+
+    def search(self, query: str, *, allowed: frozenset[str] | None = None, limit: int = 16) -> Sequence[Fact]: ...
+
+    def guarded(self) -> Sequence[Fact]: ...
+
+
+class Knowledge:
+    """What one character knows. Shared by its sessions; asking changes nothing but caches."""
+
+    def __init__(
+        self,
+        character: Character,
+        *,
+        facts: Sequence[Fact] | None = None,
+        encoder: SentenceEncoder | None = None,
+        library: Library | None = None,
+    ) -> None:
+        self.character = character
+        self.encoder = encoder
+        self.library = library
+        self.facts = tuple(facts if facts is not None else facts_of(character))
+        self.by_id = {fact.id: fact for fact in self.facts}
+        self.speaker = Speaker(character.name, _pronoun(character))
+        self._own = tuple(_card_candidates(self.facts, self.speaker) + _biography(character.biography))
+        self._indexes: dict[str, Index] = {}
+        self.index(None)
+
+    def index(self, scene: SceneView | None) -> Index:
+        """Candidates from card, biography and the present scene; the last few scenes are kept."""
+        seen = _scene_candidates(scene)
+        key = "\n".join(candidate.text for candidate in seen)
+        if key not in self._indexes:
+            while len(self._indexes) >= 8:
+                self._indexes.pop(next(iter(self._indexes)))
+            self._indexes[key] = Index([*self._own, *seen], self.encoder)
+        return self._indexes[key]
+
+    def open(self, said: Sequence[str], standing: Mapping[str, str], scene: SceneView | None = None) -> frozenset[str]:
+        """Ids of the facts this player may be told now. `said`: everything the player said in this talk."""
+        names = frozenset(entity.name.lower() for entity in scene.entities) if scene else frozenset()
+        ground = Ground(Standing(standing.get("relationship", "stranger"), dict(standing)), said, names)
+        guarded = [*self.facts, *(self.library.guarded() if self.library else ())]
+        return open_facts(guarded, ground, self.encoder)
+
+    def documents(self, query: str, allowed: frozenset[str]) -> list[Candidate]:
+        """The statements of the documents nearest to a query, gate applied inside the search."""
+        if self.library is None:
+            return []
+        return _card_candidates(self.library.search(query, allowed=allowed), self.speaker)
+
+    def fact(self, fact_id: str) -> Fact | None:
+        return self.by_id.get(fact_id)
+
+
+def _pronoun(character: Character) -> str:
+    if character.pronouns != "they":
+        return character.pronouns
+    return {"female": "she", "male": "he"}.get(character.voice.gender or "", "they")
+
+
+def _card_candidates(facts: Sequence[Fact], speaker: Speaker) -> list[Candidate]:
+    return [
+        Candidate(
+            s.key, s.text, "fact", s.fact.id, f"{s.fact.text} {' '.join(s.fact.topics)}", s.fact.source, s.part, s.of,
+            about_self=mentions(s.text, speaker),
+        )
+        for s in statements(facts)
+    ]  # fmt: skip
+
+
+#: Sentences of a biography that are searched; a 200 kB one is cut, its first pages say who somebody is.
+_BIOGRAPHY_SENTENCES = 200
+
+
+def _biography(text: str) -> list[Candidate]:
+    pieces = [piece.strip() for piece in re.split(r"(?<=[.!?])\s+", text[:60_000]) if len(piece.split()) >= 3]
+    return [Candidate(f"bio/{i}", piece, "self") for i, piece in enumerate(pieces[:_BIOGRAPHY_SENTENCES])]
+
+
+#: Things of a scene that become candidates, nearest attention first; scenes of 10,000 entities stay cheap.
+_SCENE_THINGS = 60
+
+
+def _scene_candidates(scene: SceneView | None) -> list[Candidate]:
+    if scene is None:
+        return []
+    found = []
+    for entity in list(scene.entities)[:_SCENE_THINGS]:
+        name = entity.name if entity.name[:1].isupper() else f"the {entity.name}"
+        described = f"{name[:1].upper()}{name[1:]}: {entity.description}." if entity.description else f"{name}."
+        found.append(Candidate(f"scene/{entity.id}", described, "scene", context=entity.kind))
+    return found

@@ -1,0 +1,1 @@
+"""What a character remembers of a player: written from what was said and heard, recalled, erased."""
