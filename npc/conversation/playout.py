@@ -25,8 +25,10 @@ from npc.conversation.reply import Reply
 from npc.conversation.response import Reason, ResponseWriter, Status
 from npc.protocol import Cue, Cues, NpcCitations, NpcCues, NpcOutput
 
-#: Cues leave this far ahead of the audio they belong to, ms: clients on a slow frame still have them in time.
-CUES_AHEAD_MS = 240
+#: Cues leave at least so far ahead of the audio they belong to, ms: clients on a slow frame still have them in time.
+CUES_AHEAD_MS = 120
+#: ... and then for so long at once, ms: a few messages a second instead of one with every piece of audio.
+CUES_BATCH_MS = 240
 #: Fades of pause, resume and flush, ms: shorter clicks, longer is heard as trailing on.
 FADE_MS = 20
 #: A client that reports playback gets this long after the estimated end to say "finished", seconds.
@@ -70,6 +72,7 @@ class Playout:
         self.ledger = HeardLedger(rate)
         self._wake = reply.changed
         self._clauses_told = 0
+        self._cues_until = 0
         self._words_entered = 0
         self._actions_entered = 0
         self._actions_begun = 0
@@ -231,7 +234,10 @@ class Playout:
         return told
 
     def _send_cues(self, until: int) -> None:
-        ahead = until + samples_in(CUES_AHEAD_MS, self.pacer.rate)
+        least = until + samples_in(CUES_AHEAD_MS, self.pacer.rate)
+        if least <= self._cues_until:
+            return
+        ahead = self._cues_until = least + samples_in(CUES_BATCH_MS, self.pacer.rate)
         cues = [cue for cue in self._score.take(ahead) if _wanted(cue, self._delivery.cues)]
         blocks = self._score.take_blocks(ahead)
         if not self._delivery.reports:

@@ -65,7 +65,6 @@ class Spoken:
     """A piece of a clause ready for the score, in clause time at the output rate."""
 
     pcm: Pcm16
-    phones: tuple[Phone, ...]
     words: tuple[SpokenWord, ...]
     face: FaceUpdate
 
@@ -202,21 +201,21 @@ def perform(
     synthesizer: Synthesizer, request: SpeechRequest, clause: Clause, rate: int, at: int, face: FaceStream | None
 ) -> Iterator[Spoken]:
     """Blocking: a clause as sound at `rate`, with its face. `at` is the item's sample at which the clause begins."""
-    resampler, length, gesture = Resampler(synthesizer.sample_rate, rate), 0, clause.gesture
+    from_rate, gesture = synthesizer.sample_rate, clause.gesture
+    resampler, taken, known = Resampler(from_rate, rate), 0, at
     for chunk in _with_end(synthesizer.synthesize(request)):
-        pcm = resampler.flush() if chunk is None else resampler.push(chunk.pcm)
-        said = chunk if chunk is not None else SpeechChunk(pcm)
-        phones = tuple(Phone(p.ipa, _rescaled(p.span, synthesizer.sample_rate, rate), p.stress) for p in said.phones)
-        words = tuple(
-            SpokenWord(w.text_start, w.text_end, _rescaled(w.span, synthesizer.sample_rate, rate)) for w in said.words
-        )
-        length += int(pcm.size)
+        said = chunk if chunk is not None else SpeechChunk(np.zeros(0, np.int16))
+        taken += int(said.pcm.size)
+        pcm = resampler.flush() if chunk is None else resampler.push(said.pcm)
+        phones = tuple(Phone(p.ipa, _rescaled(p.span, from_rate, rate).shifted(at), p.stress) for p in said.phones)
+        words = tuple(SpokenWord(w.text_start, w.text_end, _rescaled(w.span, from_rate, rate)) for w in said.words)
         update = FaceUpdate()
-        if face is not None and (pcm.size or phones):
-            placed = tuple(Phone(p.ipa, p.span.shifted(at), p.stress) for p in phones)
-            update = face.push(placed, at + length, clause.affect, loudness_db(pcm), gesture)
+        if face is not None and chunk is not None:
+            # Phones say further than sound does: the last one that begins in a chunk may end in the next.
+            known = phones[-1].span.end if phones else max(known, at + rescale(taken, from_rate, rate))
+            update = face.push(phones, known, clause.affect, loudness_db(said.pcm), gesture)
             gesture = None
-        yield Spoken(pcm, phones, words, update)
+        yield Spoken(pcm, words, update)
 
 
 def _with_end(chunks: Iterator[SpeechChunk]) -> Iterator[SpeechChunk | None]:

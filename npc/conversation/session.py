@@ -490,7 +490,8 @@ class TalkSession:
 
     def _draft_text(self, text: str) -> None:
         if text and self.turn.rules.respond:
-            self.answering.draft(self._player_turn(text, 1.0, spoken=True))
+            # Under the number that the turn will have, so that the mind knows its draft again at the commit.
+            self.answering.draft(self._player_turn(text, 1.0, True, self._turns + 1))
 
     def _end_turn(self, start: int, end: int, respond: bool) -> None:
         self._turns += 1
@@ -530,7 +531,7 @@ class TalkSession:
             return
         asked = Asked(None, decided, voice_ended, transcribed)
         if text and wanted:
-            turn = self._player_turn("", transcript.confidence, spoken=True)
+            turn = self._player_turn("", transcript.confidence, True, number)
             self.answering.answer(replace(asked, turn=turn))
         elif wanted and length >= WORTH_ASKING:
             self.answering.drop_draft()
@@ -554,7 +555,7 @@ class TalkSession:
             self.outbox.send(TranscriptionCompleted(item_id=item_id, transcript=text, usage=usage))
         self.outbox.send(ConversationItemDone(previous_item_id=previous, item=done))
 
-    def _player_turn(self, text: str, confidence: float, spoken: bool) -> PlayerTurn:
+    def _player_turn(self, text: str, confidence: float, spoken: bool, number: int) -> PlayerTurn:
         voice = self.hearing.ear.prosody
         delivery: dict[str, float] = {}
         if spoken and voice is not None:
@@ -565,7 +566,7 @@ class TalkSession:
                 "rate_wps": voice.syllable_rate / 1.5,
                 "pause_ratio": 1.0 - voice.voiced,
             }
-        turn = PlayerTurn(f"turn_{self._turns}", text, spoken, confidence, delivery, self.player.name)
+        turn = PlayerTurn(f"turn_{number}", text, spoken, confidence, delivery, self.player.name)
         return merged(turn, tuple(self._unanswered))
 
     def commit_sound(self) -> None:
@@ -596,7 +597,7 @@ class TalkSession:
         self._unanswered = [*self._unanswered, *self.typed][-MOST_UNANSWERED:]
         spoken = not self.typed and bool(self._unanswered)
         self.typed.clear()
-        turn = self._player_turn("", 1.0, spoken)
+        turn = self._player_turn("", 1.0, spoken, self._turns)
         self.answering.answer(Asked(turn, self.clock(), metadata=metadata, text_only=asked_text_only))
 
     def react(self) -> None:
