@@ -13,6 +13,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Final
 
+from npc.config.authored import AuthoredFileError
 from npc.tts.cards import InstalledVoice, VoiceCard, VoiceNotFound, choose, find_card, list_cards
 from npc.tts.interface import EngineUnavailable, Prosody, SpeechChunk, SpeechRequest, Synthesizer
 from npc.tts.prosody import prosody_of
@@ -56,7 +57,13 @@ def load(voice: InstalledVoice | str, *, watermark: bool = True) -> Synthesizer:
     EngineUnavailable (a library or model is missing; says how to get it).
     """
     installed = find_card(voice) if isinstance(voice, str) else voice
-    synthesizer = _maker(installed)(installed)
+    make = _maker(installed)
+    try:
+        synthesizer = make(installed)
+    except AuthoredFileError:
+        raise
+    except ValueError as error:
+        raise installed.complain(("settings",), str(error)) from error
     if watermark and installed.card.watermark:
         from npc.tts.watermark import Watermarked
 

@@ -157,16 +157,18 @@ def find_card(name: str, folders: Sequence[Path] = ()) -> InstalledVoice:
 def choose(
     voices: Sequence[InstalledVoice], *, gender: str | None = None, age: str | None = None, language: str = "en"
 ) -> InstalledVoice:
-    """The voice nearest to the wishes: language before gender before age, then by id. Raises VoiceNotFound if none."""
+    """The voice nearest to the wishes: language before gender before age; then the embedded engine, which is always
+    there, before others; then by id. Raises VoiceNotFound if none."""
     if not voices:
         raise VoiceNotFound("no voice is installed: npc doctor --fix")
 
-    def distance(voice: InstalledVoice) -> tuple[bool, bool, bool, str]:
+    def distance(voice: InstalledVoice) -> tuple[bool, bool, bool, bool, str]:
         card = voice.card
         return (
             not any(spoken.split("-")[0] == language.split("-")[0] for spoken in card.languages),
             gender not in (None, card.hints.gender),
             age not in (None, card.hints.age),
+            card.engine != "flite",
             card.id,
         )
 

@@ -11,7 +11,7 @@ The whole makes about 100 s of speech a second on one core, so the vocoder runs 
 a queue whose bound is the clause itself (`MAX_TEXT`). Speaking the same request twice gives the same samples.
 
 Leading silence is cut to `LEAD_IN_MS`, because every millisecond of it is heard as hesitation; the pause after the
-clause is set by its last mark (`PAUSE_MS`) and belongs to the clause, as a phone with the symbol "".
+clause is set by its last mark (`npc.tts.finish`) and belongs to the clause, as a phone with the symbol "".
 """
 
 from __future__ import annotations
@@ -31,26 +31,19 @@ from npc.phonetics import arpabet
 from npc.phonetics.phones import Phone, SpokenWord
 from npc.tts import _flite_library as lib
 from npc.tts.cards import InstalledVoice
+from npc.tts.chunks import Pairing
+from npc.tts.finish import LEAD_IN_MS, LEVEL_DB, check_length, pause_samples, soft_limit
 from npc.tts.interface import Pcm16, Prosody, SpeechChunk, SpeechRequest, Synthesizer
 from npc.tts.tokens import Token, lexicon_key, tokenise
 
 RATE: Final = 16_000
 FRAME: Final = 80
 VOICES: Final = ("slt", "rms", "awb")
-#: A clause, not a chapter: at 15 characters a second this is over two minutes of speech (7 MB of samples).
-MAX_TEXT: Final = 2_000
-LEAD_IN_MS: Final = 20
-#: Pause after the clause by its last mark, at rate 1 (asked for by the conversation loop, which adds none).
-PAUSE_MS: Final = {".": 120, "!": 120, "?": 120, ",": 60, ";": 80, ":": 80}
-_PAUSE_ELSE_MS: Final = 40
 #: Samples a piece holds at least: 20 ms of sound cost 0.2 ms of work.
 _PIECE: Final = 320
 #: Level of active speech in dB full scale of each voice as it comes, measured over the 126 texts of
 #: `npc.bench.players_text` (docs/log.md); the difference to LEVEL_DB is the gain.
 _NATIVE_DB: Final = {"slt": -14.2, "rms": -20.1, "awb": -18.7}
-LEVEL_DB: Final = -20.0
-#: Samples are linear up to this share of full scale and bend softly above, so that no emphasis can wrap or clip hard.
-_KNEE: Final = 0.7
 _FADE: Final = 80
 _F0_HZ: Final = (55.0, 500.0)
 
@@ -114,8 +107,7 @@ class FliteVoice:
 
     def synthesize(self, request: SpeechRequest) -> Iterator[SpeechChunk]:
         """Yield the clause in pieces of 20 ms or more. Raises ValueError for an over-long text or an unknown phone."""
-        if len(request.text) > MAX_TEXT:
-            raise ValueError(f"a clause may have {MAX_TEXT} characters, got {len(request.text)}: split it")
+        check_length(request.text)
         tokens = tokenise(request.text, {lexicon_key(word): tuple(phones.split()) for word, phones in request.lexicon})
         if not tokens:
             return
@@ -151,23 +143,15 @@ class FliteVoice:
 
 
 def _chunks(pieces: queue.SimpleQueue[_Plan | Pcm16 | BaseException | None]) -> Iterator[SpeechChunk]:
-    """Pair every piece of sound with the phones and words that begin in it."""
-    plan, at, phone, word = _Plan((), (), 0), 0, 0, 0
+    """The pieces of sound as they come, each with what begins in it."""
+    pairing = Pairing((), (), 0)
     while (piece := pieces.get()) is not None:
         if isinstance(piece, BaseException):
             raise piece
         if isinstance(piece, _Plan):
-            plan = piece
-            continue
-        at += piece.size
-        until = at if at < plan.total else at + 1
-        next_phone, next_word = phone, word
-        while next_phone < len(plan.phones) and plan.phones[next_phone].span.start < until:
-            next_phone += 1
-        while next_word < len(plan.words) and plan.words[next_word].span.start < until:
-            next_word += 1
-        yield SpeechChunk(piece, plan.phones[phone:next_phone], plan.words[word:next_word])
-        phone, word = next_phone, next_word
+            pairing = Pairing(piece.phones, piece.words, piece.total)
+        else:
+            yield pairing.pair(piece)
 
 
 class _Utterance:
@@ -305,8 +289,7 @@ class _Utterance:
         begin, end = starts[speech[0]], ends[speech[-1]]
         first = max(0, begin - LEAD_IN_MS * RATE // 1000) // FRAME
         offset = first * FRAME
-        last_mark = self._tokens[-1].after.strip("\"')]}")[-1:]
-        pause = round(PAUSE_MS.get(last_mark, _PAUSE_ELSE_MS) / self._rate * RATE / 1000)
+        pause = pause_samples(self._tokens[-1].after, self._rate, RATE)
         total = end - offset + pause
         stop = min(frames, (end + pause) // FRAME + 1)
         phones: list[Phone] = []
@@ -364,15 +347,6 @@ class _Emitter:
         if self.made + samples.size > self._end - _FADE:
             samples *= np.clip((self._end - at) / _FADE, 0.0, 1.0)
         return soft_limit(samples)
-
-
-def soft_limit(samples: np.ndarray[Any, np.dtype[np.float64]]) -> Pcm16:
-    """Float samples (full scale 1) to PCM16, linear below 0.7 and bent towards 1 above; never wraps."""
-    size = np.abs(samples)
-    if samples.size and size.max() > _KNEE:
-        bent = _KNEE + (1.0 - _KNEE) * np.tanh((size - _KNEE) / (1.0 - _KNEE))
-        samples = np.where(size > _KNEE, np.sign(samples) * bent, samples)
-    return np.rint(samples * 32767.0).astype(np.int16)
 
 
 def _slice(track: lib.Track, first: int, frames: int) -> Any:

@@ -106,3 +106,10 @@ def _possessive(last: str) -> tuple[str, ...]:
     if bare in {"S", "Z", "SH", "ZH", "CH", "JH"}:
         return ("IH0", "Z")
     return ("S",) if bare in {"P", "T", "K", "F", "TH"} else ("Z",)
+
+
+def runs(text: str) -> list[tuple[int, int]]:
+    """Characters `[start, end)` of every run between white space that has a letter or digit of any script: what an
+    engine with its own text analysis speaks as a word."""
+    spans = [(run.start(), run.end()) for run in _RUN.finditer(text)]
+    return [(start, end) for start, end in spans if any(character.isalnum() for character in text[start:end])]

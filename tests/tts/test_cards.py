@@ -43,7 +43,11 @@ def test_every_shipped_card_loads_and_speaks(flite: None) -> None:
     assert not errors
     assert len(found) >= 9
     for installed in found:
-        synthesizer = tts.load(installed)
+        try:
+            synthesizer = tts.load(installed)
+        except tts.EngineUnavailable:
+            assert installed.card.engine != "flite"
+            continue
         assert isinstance(synthesizer, tts.Synthesizer)
         assert sum(chunk.pcm.size for chunk in synthesizer.synthesize(SpeechRequest("Yes."))) > 3_000
 
@@ -97,7 +101,10 @@ def test_choose_prefers_language_then_gender_then_age() -> None:
     found, _ = tts.list_cards()
     assert tts.choose(found, gender="female", age="old").card.id == "flite-slt-old"
     assert tts.choose(found, gender="male", age="young").card.hints.gender == "male"
-    assert tts.choose(found, language="cy").card.id == sorted(v.card.id for v in found)[0]
+    assert tts.choose(found, gender="male", language="de-AT").card.id == "espeak-de"
+    assert tts.choose(found, language="cy").card.engine == "flite"
+    with pytest.raises(tts.VoiceNotFound):
+        tts.choose([])
 
 
 def test_the_watermark_follows_the_card_and_the_caller(flite: None, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from npc.tts import flite as module
-from npc.tts.flite import MAX_TEXT, RATE, VOICES, FliteSettings, FliteVoice, soft_limit
+from npc.tts.finish import MAX_TEXT, soft_limit
+from npc.tts.flite import RATE, VOICES, FliteSettings, FliteVoice
 from npc.tts.interface import Pcm16, Prosody, SpeechChunk, SpeechRequest
 
 pytestmark = pytest.mark.usefixtures("flite")

@@ -45,7 +45,7 @@ def test_check_names_file_line_and_field(flite: None, tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["try", "nobody"], "no voice 'nobody': there are flite-awb"),
+        (["try", "nobody"], "no voice 'nobody': there are "),
         (["try", "flite-slt", "…"], "nothing to say"),
         (["detect", "missing.wav"], "missing.wav"),
     ],
