@@ -1,0 +1,336 @@
+"""The one function that builds the object graph from settings: `build(settings)` makes the `Service` behind the server.
+
+    Settings ─▶ build ─▶ TalkService.start()   (worker threads: recogniser, detectors; characters and voices listed)
+                              └ open(opening, outbox) ─▶ Engines of the character (voice loaded once) ─▶ TalkSession
+
+Nothing is imported before its profile needs it: the embedded profile never touches torch or transformers. A part that
+cannot load degrades the service and says so in `ready()`; only a service without any character refuses to start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from weakref import WeakSet
+
+from npc.asr.interface import StreamingRecognizer
+from npc.audio.vad import VoiceActivityDetector
+from npc.config.settings import Settings
+from npc.conversation.detection import FixedSilence
+from npc.conversation.ear import NoOwnVoice, OwnVoiceGuard
+from npc.conversation.endpointing.interface import EndOfTurnDetector
+from npc.conversation.engines import Engines, PlayerRef
+from npc.conversation.port import Conversation, Opening, Outbox, UnknownCharacter
+from npc.conversation.reply import Speaker
+from npc.conversation.saving import SlotsInMemory
+from npc.conversation.session import TalkSession
+from npc.conversation.workers import ThreadWorkers
+from npc.dialogue import mind_open
+from npc.dialogue.character import Character
+from npc.dialogue.character_library import CharacterNotFound, Installed, find_character, list_characters
+from npc.dialogue.interface import Mind
+from npc.dialogue.memory.store import MemoryStore
+from npc.inference.interface import LanguageModel
+from npc.tts import InstalledVoice, Synthesizer, VoiceNotFound, choose, list_cards
+from npc.tts import load as load_voice
+
+log = logging.getLogger(__name__)
+
+_TEMPERAMENT: Mapping[str, Literal["yield", "finish", "protest"]] = {
+    "yield": "yield",
+    "finish_clause": "finish",
+    "protest": "protest",
+}
+
+
+def build(settings: Settings) -> TalkService:
+    """The service, not started yet."""
+    return TalkService(settings)
+
+
+class TalkService:
+    """Implements `npc.conversation.port.Service`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._workers = ThreadWorkers()
+        self._components: dict[str, dict[str, str]] = {}
+        self._started = False
+        self._recognizer: StreamingRecognizer | None = None
+        self._vad: VoiceActivityDetector | None = None
+        self._detector: EndOfTurnDetector | None = None
+        self._guard: Callable[[], OwnVoiceGuard] = NoOwnVoice
+        self._model: LanguageModel | None = None
+        self._memory: MemoryStore | None = None
+        self._slots = SlotsInMemory()
+        self._synthesizers: dict[str, Synthesizer] = {}
+        self._engines: dict[str, Engines] = {}
+        self._minds: dict[str, mind_open.Shared] = {}
+        self._sessions: WeakSet[TalkSession] = WeakSet()
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._load)
+        self._started = True
+
+    async def close(self) -> None:
+        await asyncio.gather(*(session.close("the service stops") for session in tuple(self._sessions)))
+        if self._model is not None:
+            await self._model.close()
+        await asyncio.to_thread(self._unload)
+
+    def ready(self) -> Mapping[str, Any]:
+        return {"ready": self._started, "components": self._components}
+
+    def _load(self) -> None:
+        found, errors = list_characters(self.settings.characters)
+        for error in errors:
+            log.warning("a character cannot be used", extra={"error": str(error)})
+        if not found:
+            problems = "\n".join(str(error) for error in errors) or "no character files were found"
+            raise RuntimeError(f"there is no usable character:\n{problems}\n`npc characters check` says more")
+        self.settings.folder.mkdir(parents=True, exist_ok=True)
+        self._memory = MemoryStore(self.settings.folder / "memory.sqlite")
+        self._vad = self._part("vad", lambda: load_vad(self.settings))
+        if self._vad is None:
+            raise RuntimeError("no voice activity detector could be loaded")
+        # Without its classifier a turn simply ends on half a second of silence.
+        self._detector = self._part("end_of_turn", lambda: load_detector(self.settings)) or FixedSilence(8000)
+        self._guard = self._part("own_voice", lambda: guard_maker(self.settings)) or NoOwnVoice
+        self._recognizer = self._part("asr", lambda: load_recognizer(self.settings))
+        self._model = self._part("llm", lambda: load_model(self.settings))
+        for installed in found:
+            # Voices and knowledge load in a fraction of a second; the first player shall not be the one to wait.
+            self._speaker(installed.character)
+            self._shared(installed)
+
+    def _unload(self) -> None:
+        self._workers.close()
+        if self._recognizer is not None:
+            self._recognizer.close()
+        for synthesizer in self._synthesizers.values():
+            synthesizer.close()
+        if self._memory is not None:
+            self._memory.close()
+
+    def _part(self, name: str, make: Callable[[], Any]) -> Any:
+        """A part that the service can do without, with its state for `ready`."""
+        try:
+            made = make()
+        except Exception as error:
+            log.warning("a part is missing", extra={"part": name, "error": str(error)})
+            self._components[name] = {"state": "down", "message": str(error)}
+            return None
+        self._components[name] = {"state": "ok", "message": getattr(made, "name", "") if made is not None else "off"}
+        return made
+
+    # -- sessions ------------------------------------------------------------------------------------------------------
+
+    def open(self, opening: Opening, outbox: Outbox) -> Conversation:
+        engines = self._engines_of(self._installed(opening.character_id))
+        session = TalkSession(opening, engines, outbox)
+        self._sessions.add(session)
+        return session
+
+    def _engines_of(self, installed: Installed) -> Engines:
+        character = installed.character
+        if character.id not in self._engines:
+            assert self._vad is not None, "start() loads the detectors"
+            assert self._detector is not None, "start() loads the detectors"
+            speaker, voice_id = self._speaker(character)
+            self._engines[character.id] = Engines(
+                character_id=character.id,
+                open_mind=lambda player: self._open_mind(installed, player),
+                workers=self._workers,
+                vad=self._vad,
+                detector=self._detector,
+                recognizer=self._recognizer,
+                speaker=speaker,
+                animator=load_animator() if self.settings.tts.face else None,
+                guard=self._guard,
+                slots=self._slots,
+                voice_id=voice_id,
+                voices=frozenset((voice_id,)),
+                instructions=f"{character.name}, {character.role}",
+                language=character.languages[0],
+                temperament=_TEMPERAMENT[character.interruption],
+                seed=self.settings.seed,
+                greets=self.settings.tts.greets,
+                refine_budget=self.settings.asr.refine_budget_ms / 1000,
+                pronunciations=tuple(character.lexicon.items()),
+            )
+        return self._engines[character.id]
+
+    def _open_mind(self, installed: Installed, player: PlayerRef) -> Mind:
+        return mind_open.open_mind(
+            self._shared(installed),
+            player_id=player.player_id,
+            memory=self._memory,
+            clock=time.time,
+            seed=self.settings.seed,
+        )
+
+    def _shared(self, installed: Installed) -> mind_open.Shared:
+        """What all sessions of a character share: knowledge, indexes, selectors."""
+        name = installed.character.id
+        if name not in self._minds:
+            self._minds[name] = mind_open.prepare(installed.character, installed.path.parent)
+        return self._minds[name]
+
+    def _speaker(self, character: Character) -> tuple[Speaker | None, str]:
+        """The character's voice, or the nearest to it; None (text only) when no voice can be loaded."""
+        if self.settings.tts.voice == "none":
+            self._components["tts"] = {"state": "ok", "message": "off"}
+            return None, ""
+        try:
+            voice = self._voice_for(character)
+            if voice.card.id not in self._synthesizers:
+                self._synthesizers[voice.card.id] = load_voice(voice, watermark=self.settings.tts.watermark)
+        except Exception as error:
+            log.warning("a voice is missing", extra={"character": character.id, "error": str(error)})
+            self._components["tts"] = {"state": "degraded", "message": f"{character.id}: {error}"}
+            return None, ""
+        self._components.setdefault("tts", {"state": "ok", "message": voice.card.engine})
+        synthesizer = self._synthesizers[voice.card.id]
+        return Speaker(synthesizer, tuple(character.lexicon.items()), character.languages[0]), voice.card.id
+
+    def _voice_for(self, character: Character) -> InstalledVoice:
+        wanted = self.settings.tts.voice or character.voice.card
+        cards, _ = list_cards(self.settings.voices)
+        for installed in cards:
+            if installed.card.id == wanted:
+                return installed
+        if self.settings.tts.voice is not None:
+            raise VoiceNotFound(f"there is no voice {wanted!r}: `npc voices list` lists those there are")
+        return choose(cards, gender=character.voice.gender, age=character.voice.age, language=character.languages[0])
+
+    # -- what there is -------------------------------------------------------------------------------------------------
+
+    def characters(self) -> Sequence[Mapping[str, Any]]:
+        found, _ = list_characters(self.settings.characters)
+        return [_summary(installed.character) for installed in found]
+
+    def character(self, character_id: str) -> Mapping[str, Any]:
+        character = self._installed(character_id).character
+        return {
+            **_summary(character),
+            "world": character.world,
+            "speaking_style": character.speaking_style,
+            "personality": character.personality.model_dump(mode="json"),
+            "actions": [
+                {"name": action.name, "description": action.description, "parameters": action.parameters}
+                for action in character.actions
+            ],
+            "scene": character.scene.model_dump(mode="json"),
+        }
+
+    def knowledge(self, character_id: str) -> Sequence[Mapping[str, Any]]:
+        character = self._installed(character_id).character
+        return [
+            {"id": fact.id, "text": fact.text, "source": fact.source} for fact in character.facts if not fact.is_secret
+        ]
+
+    def voices(self) -> Sequence[Mapping[str, Any]]:
+        cards, _ = list_cards(self.settings.voices)
+        return [voice.card.model_dump(mode="json", exclude={"settings"}) for voice in cards]
+
+    async def memory(self, player_id: str, character_id: str) -> Mapping[str, Any]:
+        assert self._memory is not None, "start() opens the memory"
+        self._installed(character_id)
+        return await self._memory.player(character_id, player_id).export()
+
+    async def forget(self, player_id: str, character_id: str) -> int:
+        assert self._memory is not None, "start() opens the memory"
+        self._installed(character_id)
+        return await self._memory.player(character_id, player_id).erase()
+
+    def _installed(self, character_id: str) -> Installed:
+        # Ids only: a path here would let a client name files of this machine.
+        if "/" in character_id or "\\" in character_id or character_id.endswith((".yaml", ".yml", ".json")):
+            raise UnknownCharacter(f"{character_id!r} is no character id")
+        try:
+            return find_character(character_id, self.settings.characters)
+        except CharacterNotFound as error:
+            raise UnknownCharacter(str(error)) from None
+
+
+def _summary(character: Character) -> dict[str, Any]:
+    return {
+        "id": character.id,
+        "name": character.name,
+        "description": character.role,
+        "language": character.languages[0],
+        "languages": list(character.languages),
+        "voice": character.voice.card,
+    }
+
+
+def load_vad(settings: Settings) -> VoiceActivityDetector:
+    from npc.audio.vad import load_vad as load
+
+    return load(settings.asr.vad)
+
+
+def load_detector(settings: Settings) -> EndOfTurnDetector:
+    """The end-of-turn detector: ours, or an ONNX model by path."""
+    from npc.conversation.endpointing.embedded import EmbeddedDetector
+
+    if settings.asr.end_of_turn == "embedded":
+        return EmbeddedDetector()
+    from npc.conversation.endpointing.onnx import OnnxDetector
+
+    path = Path(settings.asr.end_of_turn)
+    if not path.is_file():
+        raise RuntimeError(f"asr.end_of_turn: there is no file {path}")
+    return OnnxDetector(path)
+
+
+def load_recognizer(settings: Settings) -> StreamingRecognizer | None:
+    """The recogniser, or None for typing only."""
+    if settings.asr.engine == "none":
+        return None
+    from npc import asr
+
+    model = {"model": settings.asr.model} if settings.asr.model else {}
+    return asr.load(settings.asr.engine, **model)
+
+
+def load_model(settings: Settings) -> LanguageModel | None:
+    """The language model behind the mind, or None where `composed` answers alone."""
+    mind = settings.llm
+    if mind.model == "composed":
+        return None
+    if mind.model == "openai_compatible":
+        from npc.inference.openai_compatible import OpenAICompatible
+
+        return OpenAICompatible(base_url=mind.url or "", model=mind.name or "", api_key=mind.key)
+    path = Path(mind.path or "")
+    if not path.is_dir():
+        raise RuntimeError(f"llm.path: there is no directory {path}")
+    if mind.model == "transformers":
+        from npc.inference.transformers import TransformersModel
+
+        return TransformersModel(path)
+    from npc.inference.native import NativeModel
+
+    return NativeModel(path)
+
+
+def load_animator() -> Any:
+    from npc.animation import FaceAnimator
+
+    return FaceAnimator()
+
+
+def guard_maker(settings: Settings) -> Callable[[], OwnVoiceGuard]:
+    """Makes the own-voice guard of a session."""
+    if not settings.asr.own_voice:
+        return NoOwnVoice
+    from npc.audio.echo import EchoGuard
+
+    return EchoGuard
