@@ -100,12 +100,18 @@ class Request:
     steering: Floats | None = None
     steering_decay: float = 1.0
     end_tokens: frozenset[int] = frozenset()
+    pause: int | None = None
     held: int = 0
     shared: int = 0
     running: bool = False
     reused: int = 0
     rows: int = 0
     draft: list[int] = field(default_factory=list)
+
+    @property
+    def paused(self) -> bool:
+        """A draft that is long enough for now."""
+        return self.pause is not None and len(self.tokens) - self.prompt >= self.pause
 
     @property
     def root(self) -> str | None:
@@ -141,7 +147,7 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self._sequences)
+        return any(not s.paused for s in self._sequences.values())
 
     def submit(
         self,
@@ -155,9 +161,11 @@ class Engine:
         adapter: Adapter | None = None,
         steering: Floats | None = None,
         steering_decay: float = 1.0,
+        pause: int | None = None,
     ) -> int:
         """Queue a request and return its number. `steering` is layers x hidden, added from the last prompt token on,
-        its strength multiplied by `steering_decay` per token. Raises EngineFull, ContextOverflow, ModelError."""
+        its strength multiplied by `steering_decay` per token. With `pause` the request rests after that many tokens
+        until it is promoted. Raises EngineFull, ContextOverflow, ModelError."""
         if not tokens:
             raise ModelError("the prompt is empty")
         if min(tokens) < 0 or max(tokens) >= self.model.config.vocab:
@@ -183,6 +191,7 @@ class Engine:
             steering,
             steering_decay,
             end_tokens,
+            pause,
         )
         return number
 
@@ -191,16 +200,12 @@ class Engine:
         found = self._sequences.get(number)
         return list(found.tokens) if found else []
 
-    def promote(self, number: int, priority: Priority, max_tokens: int) -> None:
-        """Change the priority and length of a live request (a draft becomes the reply)."""
-        if found := self._sequences.get(number):
-            found.priority = priority
-            found.sampling = Sampling(
-                **{
-                    **{name: getattr(found.sampling, name) for name in Sampling.__dataclass_fields__},
-                    "max_tokens": max_tokens,
-                }
-            )
+    def promote(self, number: int, priority: Priority) -> bool:
+        """Change the priority of a live request and end its pause: a draft becomes the reply. False when it is gone."""
+        found = self._sequences.get(number)
+        if found is not None:
+            found.priority, found.pause = priority, None
+        return found is not None
 
     def statistics(self, number: int) -> tuple[int, int]:
         """(prompt tokens found computed, rows computed) of a live request; zeros when it is gone."""
@@ -211,6 +216,12 @@ class Engine:
         """Drop a request now, whatever its state; what it computed stays in the tree. Unknown numbers are fine."""
         if found := self._sequences.pop(number, None):
             self._retire(found)
+
+    def abort(self, reason: str) -> list[Event]:
+        """Drop every request with an error; for a caller that lost trust in the engine's state."""
+        events = [self._fail(s, RuntimeError(reason)) for s in list(self._sequences.values())]
+        self.tree.clear()
+        return events
 
     def close(self) -> None:
         """Drop everything and free the model."""
@@ -244,10 +255,10 @@ class Engine:
 
     def _plan(self) -> list[tuple[Request, int]]:
         """Sequences with the rows each gets (beyond its draft), pages reserved."""
-        everyone = sorted(self._sequences.values(), key=lambda s: (s.priority, s.id))
+        everyone = sorted((s for s in self._sequences.values() if not s.paused), key=lambda s: (s.priority, s.id))
         committed = [s for s in everyone if s.priority < Priority.SPECULATION]
         candidates = committed or everyone
-        room = self.limits.running - sum(s.running for s in everyone)
+        room = self.limits.running - sum(s.running for s in self._sequences.values())
         for s in candidates:
             if not s.running and room > 0:
                 s.running, room = True, room - 1

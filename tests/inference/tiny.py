@@ -101,16 +101,44 @@ def plain_loop(model: Step, prompt: Sequence[int], sampling: Sampling, seed: int
     everything = list(prompt)
     pages = np.arange(-(-(len(prompt) + sampling.max_tokens) // kernels.PAGE), dtype=np.int32)[None]
     zero = np.zeros(1, np.int32)
-    at = 0
+    held = 0
     while len(tokens) < sampling.max_tokens:
         row = None
-        for at in range(at, len(everything)):
+        for at in range(held, len(everything)):
             batch = Batch(np.array([everything[at]], np.int32), np.array([at], np.int32), zero, pages, zero)
             row = model.forward(batch).logits
         assert row is not None
         adjusted = adjust(row[0], everything, sampling, None)
         token = choose(adjusted, sampling, lambda: uniform(sampling.seed or seed, len(everything)))
         tokens.append(token)
+        held = len(everything)
         everything.append(token)
-        at += 1
     return tokens
+
+
+def tokenizer(folder: Path, template: bool = True) -> int:
+    """A byte tokenizer with chat markers in `folder`; returns its size."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    made = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    made.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    made.save(str(folder / "tokenizer.json"))
+    chatml = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    settings: dict[str, Any] = {"eos_token": {"content": "<|im_end|>"}}
+    if template:
+        settings["chat_template"] = chatml
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return made.get_vocab_size()
+
+
+def directory(folder: Path, seed: int = 0, **changes: Any) -> Path:
+    """A whole tiny model directory."""
+    save(folder, seed, **{"vocab_size": 258, "max_position_embeddings": 512, **changes})
+    tokenizer(folder)
+    return folder

@@ -1,0 +1,201 @@
+"""The LanguageModel over the engine: streaming, cancelling, thinking ahead, stop strings, schema, errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from npc.inference.checkpoint import write_safetensors
+from npc.inference.config import CheckpointError
+from npc.inference.interface import LanguageModel, Message, ModelError, Sampling, Token
+from npc.inference.kernels import Format
+from npc.inference.listening import Speculation
+from npc.inference.native import Anticipating, NativeModel, NativeSettings
+from tests.inference import tiny
+
+pytestmark = tiny.needs_kernels
+
+SETTINGS = NativeSettings(format=Format.INT8, context=512, cache_mib=2, threads=1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.directory(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def model(folder: Path) -> Iterator[NativeModel]:
+    made = NativeModel.load(folder, SETTINGS)
+    yield made
+    engine = made._worker.engine
+    asyncio.run(made.close())
+    assert engine.pool.free == engine.pool.count, "a page leaked"
+
+
+def chat(text: str) -> tuple[Message, ...]:
+    return (Message("system", "You sell fish."), Message("user", text))
+
+
+async def say(model: NativeModel, text: str, sampling: Sampling = Sampling(max_tokens=12)) -> list[Token]:  # noqa: B008
+    return [token async for token in model.stream(chat(text), sampling)]
+
+
+def text_of(tokens: list[Token]) -> str:
+    return "".join(t.text for t in tokens)
+
+
+def test_it_is_a_language_model_that_anticipates(model: NativeModel) -> None:
+    assert isinstance(model, LanguageModel)
+    assert isinstance(model, Anticipating)
+    assert model.context_tokens == 512
+
+
+def test_streams_are_repeatable_and_end_once(model: NativeModel) -> None:
+    first, second = asyncio.run(say(model, "hello")), asyncio.run(say(model, "hello"))
+    assert text_of(first) == text_of(second)
+    assert [t.finish for t in first if t.finish] == ["length"]
+
+
+def test_many_streams_at_once_say_what_they_say_alone(model: NativeModel) -> None:
+    questions = ["hello", "what do you sell", "where is the harbour", "good bye"]
+
+    async def together() -> list[list[Token]]:
+        return await asyncio.gather(*(say(model, q) for q in questions))
+
+    alone = [text_of(asyncio.run(say(model, q))) for q in questions]
+    assert [text_of(t) for t in asyncio.run(together())] == alone
+
+
+def test_a_stop_string_ends_the_reply_and_is_not_in_it(model: NativeModel) -> None:
+    whole = text_of(asyncio.run(say(model, "hello", Sampling(max_tokens=40))))
+    stop = whole[10:13]
+    short = asyncio.run(say(model, "hello", Sampling(max_tokens=40, stop=(stop,))))
+    assert text_of(short) == whole[: whole.index(stop)]
+    assert short[-1].finish == "stop"
+
+
+def test_closing_a_stream_frees_its_work(model: NativeModel) -> None:
+    async def leave() -> None:
+        async for _ in model.stream(chat("hello"), Sampling(max_tokens=400)):
+            break
+
+    asyncio.run(leave())
+    assert len(asyncio.run(say(model, "again"))) > 0
+    assert not model._worker.engine.busy
+
+
+def test_the_draft_of_the_same_prompt_becomes_the_reply(model: NativeModel) -> None:
+    ledgers: list[Speculation] = []
+    model.on_speculation = lambda session, ledger: ledgers.append(ledger)
+    sampling = Sampling(max_tokens=40)
+    plain = text_of(asyncio.run(say(model, "what do you sell today", sampling)))
+    model._worker.post(model._worker.engine.tree.clear)
+
+    async def turn() -> str:
+        for partial in ("what", "what do", "what do you tell", "what do you sell today"):
+            model.anticipate(chat(partial), sampling, "s1")
+            await asyncio.sleep(0.05)
+        return text_of(await say(model, "what do you sell today", sampling))
+
+    assert asyncio.run(turn()) == plain
+    assert ledgers[0].tokens_drafted == SETTINGS.draft_tokens
+    assert ledgers[0].rows_kept > 60
+    assert ledgers[0].rows_wasted > 0
+    assert ledgers[0].won_s > 0
+
+
+def test_a_changed_prompt_uses_only_the_common_beginning(model: NativeModel) -> None:
+    ledgers: list[Speculation] = []
+    model.on_speculation = lambda session, ledger: ledgers.append(ledger)
+    plain = text_of(asyncio.run(say(model, "hello bear")))
+
+    async def turn() -> str:
+        model.anticipate(chat("hello there my friend"), Sampling(max_tokens=12), "s1")
+        await asyncio.sleep(0.1)
+        return text_of(await say(model, "hello bear"))
+
+    assert asyncio.run(turn()) == plain
+    assert ledgers[0].tokens_drafted == 0
+    assert ledgers[0].rows_wasted > 0
+
+
+def test_forgetting_and_unused_drafts_leave_nothing(model: NativeModel) -> None:
+    async def turn() -> None:
+        model.anticipate(chat("hello"), Sampling(), "s1")
+        model.anticipate(chat("hello"), Sampling(), "s2")
+        await asyncio.sleep(0.05)
+        model.forget("s1")
+        model.forget("never")
+
+    asyncio.run(turn())
+
+
+def test_a_schema_holds_the_output(model: NativeModel) -> None:
+    pytest.importorskip("llguidance")
+    schema = json.dumps(
+        {
+            "type": "object",
+            "properties": {
+                "action": {"enum": ["give", "take"]},
+                "count": {"type": "integer", "maximum": 9, "minimum": 0},
+            },
+            "required": ["action", "count"],
+            "additionalProperties": False,
+        }
+    )
+    for seed in range(3):
+        sampling = Sampling(max_tokens=120, temperature=1.0, seed=seed, json_schema=schema)
+        tokens = asyncio.run(say(model, "give me a fish", sampling))
+        if tokens[-1].finish == "stop":
+            said = json.loads(text_of(tokens))
+            assert said["action"] in ("give", "take")
+            assert 0 <= said["count"] <= 9
+        else:
+            assert text_of(tokens).lstrip().startswith("{"), "still inside an allowed stretch of spaces"
+
+
+@pytest.mark.parametrize(
+    ("sampling", "cause"),
+    [
+        (Sampling(adapter="pirate"), "no adapter 'pirate'"),
+        (Sampling(steering=(("warmth", 1.0),)), "no steering direction 'warmth'"),
+        (Sampling(json_schema="{"), "not JSON"),
+    ],
+)
+def test_unknown_names_are_errors_with_the_cause(model: NativeModel, sampling: Sampling, cause: str) -> None:
+    with pytest.raises(ModelError, match=cause):
+        asyncio.run(say(model, "hello", sampling))
+
+
+def test_a_prompt_too_long_says_so(model: NativeModel) -> None:
+    with pytest.raises(ModelError, match="context window 512"):
+        asyncio.run(say(model, "x" * 600))
+
+
+def test_closed_models_refuse(folder: Path) -> None:
+    model = NativeModel.load(folder, SETTINGS)
+    asyncio.run(model.close())
+    with pytest.raises(ModelError, match="closed"):
+        asyncio.run(say(model, "hello"))
+
+
+def test_directories_that_are_not_models(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such model directory"):
+        NativeModel.load(tmp_path / "none", SETTINGS)
+    tiny.save(tmp_path, vocab_size=258)
+    with pytest.raises(CheckpointError, match=r"no tokenizer\.json"):
+        NativeModel.load(tmp_path, SETTINGS)
+    tiny.tokenizer(tmp_path)
+    tiny.save(tmp_path, vocab_size=200)
+    with pytest.raises(CheckpointError, match="258 tokens, but the model has a vocabulary of 200"):
+        NativeModel.load(tmp_path, SETTINGS)
+    tiny.directory(tmp_path)
+    broken = tiny.tensors({**tiny.BASE, "vocab_size": 258})
+    broken["model.layers.1.mlp.up_proj.weight"][3, 5] = float("nan")
+    write_safetensors(tmp_path / "model.safetensors", broken)
+    with pytest.raises(CheckpointError, match=r"1\.up: a weight is not a finite number"):
+        NativeModel.load(tmp_path, SETTINGS)
