@@ -1,0 +1,104 @@
+using System;
+using System.Collections.Concurrent;
+using System.Collections.Generic;
+using System.IO;
+using System.Net.WebSockets;
+using System.Text;
+using System.Threading;
+using System.Threading.Tasks;
+using Npc.Core;
+
+namespace Npc.Net
+{
+    /// <summary>ISocket over .NET's ClientWebSocket: one thread-pool loop reads, one writes, Poll hands over.</summary>
+    public sealed class ClientSocket : ISocket, IDisposable
+    {
+        /// <summary>Messages that may wait for a slow network; a second of 20 ms audio frames is 50.</summary>
+        const int OutgoingBound = 512;
+        readonly ConcurrentQueue<SocketEvent> happened = new ConcurrentQueue<SocketEvent>();
+        BlockingCollection<object> outgoing;
+        CancellationTokenSource stop;
+
+        public void Connect(ConnectPlan plan)
+        {
+            Close();
+            stop = new CancellationTokenSource();
+            outgoing = new BlockingCollection<object>(OutgoingBound);
+            CancellationToken token = stop.Token;
+            BlockingCollection<object> messages = outgoing;
+            Task.Run(() => Run(plan, messages, token));
+        }
+
+        public void Poll(List<SocketEvent> events)
+        {
+            SocketEvent one;
+            while (happened.TryDequeue(out one)) events.Add(one);
+        }
+
+        public void Send(object message)
+        {
+            if (outgoing != null) outgoing.TryAdd(message);
+        }
+
+        public void Close()
+        {
+            if (stop != null) stop.Cancel();
+            stop = null;
+            outgoing = null;
+        }
+
+        public void Dispose() { Close(); }
+
+        async Task Run(ConnectPlan plan, BlockingCollection<object> messages, CancellationToken token)
+        {
+            int code = 1006;
+            using (ClientWebSocket socket = new ClientWebSocket())
+            {
+                try
+                {
+                    foreach (string protocol in plan.Protocols) socket.Options.AddSubProtocol(protocol);
+                    await socket.ConnectAsync(new Uri(plan.Url), token).ConfigureAwait(false);
+                    happened.Enqueue(new SocketEvent { What = SocketEvent.Kind.Opened });
+                    Task writer = Task.Run(() => Write(socket, messages, token));
+                    code = await Read(socket, token).ConfigureAwait(false);
+                    messages.CompleteAdding();
+                    await writer.ConfigureAwait(false);
+                }
+                catch (Exception error)
+                {
+                    if (!(error is WebSocketException || error is IOException || error is OperationCanceledException || error is InvalidOperationException)) throw;
+                }
+            }
+            if (!token.IsCancellationRequested) happened.Enqueue(new SocketEvent { What = SocketEvent.Kind.Closed, Code = code });
+        }
+
+        async Task<int> Read(ClientWebSocket socket, CancellationToken token)
+        {
+            byte[] buffer = new byte[16384];
+            MemoryStream message = new MemoryStream();
+            while (true)
+            {
+                WebSocketReceiveResult part = await socket.ReceiveAsync(new ArraySegment<byte>(buffer), token).ConfigureAwait(false);
+                if (part.MessageType == WebSocketMessageType.Close) return part.CloseStatus.HasValue ? (int)part.CloseStatus.Value : 1005;
+                message.Write(buffer, 0, part.Count);
+                if (!part.EndOfMessage) continue;
+                byte[] whole = message.ToArray();
+                message.SetLength(0);
+                bool text = part.MessageType == WebSocketMessageType.Text;
+                happened.Enqueue(text
+                    ? new SocketEvent { What = SocketEvent.Kind.Text, Text = Encoding.UTF8.GetString(whole) }
+                    : new SocketEvent { What = SocketEvent.Kind.Binary, Bytes = whole });
+            }
+        }
+
+        static async Task Write(ClientWebSocket socket, BlockingCollection<object> messages, CancellationToken token)
+        {
+            foreach (object message in messages.GetConsumingEnumerable(token))
+            {
+                byte[] bytes = message as byte[] ?? Encoding.UTF8.GetBytes((string)message);
+                WebSocketMessageType type = message is byte[] ? WebSocketMessageType.Binary : WebSocketMessageType.Text;
+                await socket.SendAsync(new ArraySegment<byte>(bytes), type, true, token).ConfigureAwait(false);
+            }
+        }
+    }
+}
