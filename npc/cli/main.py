@@ -14,6 +14,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "characters": ("npc.cli.characters", "list, check, import and export characters"),
     "voices": ("npc.cli.voices", "list, check and try voices"),
     "models": ("npc.cli.models", "list and fetch models"),
+    "quantize": ("npc.cli.quantize", "pack a model to INT4, INT8 or ternary, with a report of size, speed and loss"),
+    "steer": ("npc.cli.steer", "learn and test steering directions of a model"),
     "replay": ("npc.cli.replay", "replay a recorded session log"),
     "bench": ("npc.cli.bench", "measure: latency, turns, asr, cues, interrupt, server, ..."),
 }
