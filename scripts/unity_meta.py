@@ -1,4 +1,4 @@
-"""Write the .meta files of the Unity package. GUIDs follow from the paths, so they stay the same for ever and for everybody."""
+"""Write the .meta files of the Unity package. GUIDs follow from the paths: the same for ever and for everybody."""
 
 from __future__ import annotations
 
