@@ -132,6 +132,32 @@ class EspeakVoice:
         yield from chunked(pcm, phones, _words(said.words, words, origin, first, end), self.sample_rate // 50)
 
 
+def pronounce(request: SpeechRequest, words: list[tuple[int, int]], voice: str) -> list[list[str]]:
+    """The IPA phones of every word (characters `[start, end)` of the text), with stress marks, as eSpeak would say them
+    in this sentence. For engines that were trained on eSpeak's phonemes. A word that eSpeak joins to the one before
+    ("of the") has none of its own."""
+    library = _library()
+    text, origin = _with_lexicon(request, words)
+    with library.lock:
+        library.select(voice)
+        said = library.speak(text)
+    starts = [(at, _owner(character, words, origin)) for character, at in said.words]
+    sounds: list[list[str]] = [[] for _ in words]
+    owner, upcoming = 0, 0
+    for symbol, at in said.phones:
+        while upcoming < len(starts) and starts[upcoming][0] <= at:
+            owner, upcoming = starts[upcoming][1], upcoming + 1
+        if symbol:
+            sounds[owner].append(symbol)
+    return sounds
+
+
+def _owner(character: int, words: list[tuple[int, int]], origin: list[int]) -> int:
+    """Index of the word that a character of what was sent belongs to."""
+    place = origin[min(character, len(origin) - 1)]
+    return max((i for i, (start, _) in enumerate(words) if start <= place), default=0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Said:
     """What eSpeak made: samples in [-1, 1], (IPA, start) of phonemes, (character in what was sent, start) of words."""
@@ -207,9 +233,7 @@ def _words(
     event of its own (eSpeak joins "of the") shares the time of the one before it."""
     starts: dict[int, int] = {}
     for character, at in events:
-        place = origin[min(character, len(origin) - 1)]
-        owner = max((i for i, (start, _) in enumerate(words) if start <= place), default=0)
-        starts.setdefault(owner, at)
+        starts.setdefault(_owner(character, words, origin), at)
     known = sorted(starts)
     made = []
     for slot, owner in enumerate(known):
