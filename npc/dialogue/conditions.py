@@ -118,6 +118,11 @@ def is_sentence(condition: str) -> bool:
     return not (_ATOM.match(text) or _COUNT.match(text) or text.lower().startswith("not "))
 
 
+def is_true(value: Any) -> bool:
+    """Flags come as JSON from a game or as text from the store: "false", "0" and "no" are not true."""
+    return str(value).strip().lower() not in ("", "none", "false", "0", "no", "off")
+
+
 def _atom(text: str, now: Situation) -> bool:
     if text.lower().startswith("not "):
         inner = text[4:].strip()
@@ -136,7 +141,7 @@ def _atom(text: str, now: Situation) -> bool:
             known = rest in order and now.relationship in order
             return known and order.index(now.relationship) >= order.index(rest)
         case "flag":
-            return bool(now.flags.get(rest))
+            return is_true(now.flags.get(rest))
         case "var":
             return _compare(rest, {**now.flags, **now.variables})
         case "scene":

@@ -76,3 +76,7 @@ class Context:
     standing: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
+    event: str = ""
+    """Plain words for what just happened, when the turn has none: remark on it (a result, something seen, a silence)."""
+    whisper: str = ""
+    """An instructor's hint, to be followed where the character can; never read out as it stands."""

@@ -33,6 +33,9 @@ _SMALL_WORDS = """a an the of in on at to with and or by for from is are was i y
     there here please now just some any s"""
 _SMALL = frozenset(_SMALL_WORDS.split())
 
+_NUMBER_NAMES = "one two three four five six seven eight nine ten eleven twelve twenty"
+_NUMBER_WORDS = frozenset(_NUMBER_NAMES.split())
+
 
 @dataclass(frozen=True, slots=True)
 class Referent:
@@ -158,18 +161,22 @@ class SceneState:
             hits = [word for word in label_words if word in said]
             if not hits:
                 continue
-            head = label_words[-1] in said
+            # "locker four": the head is the noun, not its number.
+            nouns = [word for word in label_words if not word.isdigit() and word not in _NUMBER_WORDS] or label_words
+            head = nouns[-1] in said
+            if not head and set(hits) <= _NUMBER_WORDS:
+                continue
             score = 0.55 * len(hits) / len(label_words) + (0.35 if head else 0.0)
             if best is None or score > best.score:
                 best = Referent(entity, score, "name")
-        looks = [word for word in _words(entity.description) if word not in _SMALL]
+        looks = [word for word in _words(entity.description) if word not in _SMALL | _NUMBER_WORDS]
         shared = len(said & set(looks))
         if best is not None:
             return Referent(entity, min(1.0, best.score + 0.08 * shared), "name")
         if set(_words(entity.kind)) & said:
             return Referent(entity, min(0.8, 0.5 + 0.08 * shared), "kind")
         if shared:
-            return Referent(entity, min(0.7, 0.25 + 0.15 * shared), "description")
+            return Referent(entity, min(0.7, 0.2 + 0.15 * shared), "description")
         return None
 
 

@@ -1,0 +1,248 @@
+"""Is the player asking for something to be done, and with which verb? English forms, no model.
+
+"Could you pass me the long wrench?"      -> Request(verb "pass", object "me the long wrench")
+"That spoon you're eyeing, may I have it?" -> Request(verb "give", object …)
+"Where does the channel begin?"            -> nothing
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from npc.dialogue.knowledge.words import stem, tokens
+
+#: Verbs that mean the same to a request; the first of each line is the name of the group.
+_GROUPS_TEXT = """
+give hand pass lend fetch bring slide offer deliver reach spare grab supply present
+show point indicate direct guide lead display reveal light-up
+take collect accept receive pocket keep
+sell buy purchase
+open unlock unbar unseal unlatch unbolt
+close shut seal bar latch
+lock bolt secure lock-off
+stop halt kill disable freeze pause cut-off switch-off turn-off shut-off shut-down
+start run launch activate engage switch-on turn-on power-up
+light ignite kindle
+ring toll chime sound blow strike peal
+call summon page alert phone radio fetch
+write note record enter log jot inscribe
+book reserve assign allot put register enrol
+throw toss cast fling chuck hurl
+look inspect examine check watch study see
+stand rise get-up
+sit rest
+hold stretch extend hold-out put-out reach-out
+play perform sing strum
+print issue stamp
+wind crank turn
+heal bandage treat mend cure
+repair fix mend
+feed serve pour
+drop put-down leave lay
+move push pull drag shift carry lift
+follow come accompany join
+go walk leave run-to
+wait stay remain
+attack fight hit strike shoot stab
+dance bow wave nod kneel
+cook bake brew roast
+paint draw sketch
+send post mail dispatch
+pay refund reimburse
+weigh measure count
+clean wipe sweep wash
+hide cover bury
+free release untie loose
+teach train
+raise lower hoist
+fill empty pour-out
+break smash burn tear
+swallow eat drink
+"""
+_GROUPS: dict[str, set[str]] = {}
+for _line in _GROUPS_TEXT.strip().splitlines():
+    for _word in _line.split():
+        _GROUPS.setdefault(_word.replace("-", " "), set()).add(_line.split()[0])
+
+#: Imperatives that ask for talk, not for a deed.
+_TALK_TEXT = """tell say explain describe remind repeat answer speak talk list name guess imagine suppose remember
+forget
+    listen hear excuse pardon forgive trust believe relax calm worry hurry let look see think know mean mind wish hope
+    thank welcome come have be do try ask keep wait hold go stop call take never don't dont please consider note keep
+    shut read recite quote promise swear admit confess recommend suggest advise translate"""
+_TALK = frozenset(_TALK_TEXT.split())
+#: Of those, ones that are deeds when an action of the character is named by them or they have a real object.
+_BOTH = frozenset(
+    {"look", "see", "call", "take", "hold", "go", "stop", "come", "wait", "keep", "shut", "have", "read", "let"}
+)
+_OTHER_VERBS_TEXT = """smuggle undock tape steal rob dock unload load drive fly sail row swim jump climb dig kneel strip
+    undress shave cut chop poison drug hack copy forge sign erase delete cheat bribe sneak slip carry hire fire promote
+    marry kiss hug slap punch kick trip push shove lift add remove change set reset skip raise boil refuel fuel charge
+    discharge admit evacuate prescribe inject operate scan test order cancel approve authorise authorize grant waive
+    escort distract lie cover marry adopt summon banish curse bless enchant brew trade swap exchange haggle discount
+    let allow tie bind chain arrest jail release strike tear rip spill pour scatter throw vouch slaughter butcher
+    double halve untie loosen tighten clear empty plug unplug connect disconnect press click push type dial upload
+    download install replace tow park crash steer land"""
+_OTHER_VERBS = frozenset(_OTHER_VERBS_TEXT.split())
+
+_LEAD = re.compile(
+    r"^(?:(?:please|now|then|so|well|ok|okay|right|alright|all right|good|great|lovely|fine|here|come on|ah|oh|hey|look"
+    r"|listen|quick|quickly|just|also|and|but|or|actually|perfect|yes|yeah|no|thanks|thank you|sir|ma'am|madam|friend"
+    r"|go on"
+    r"|go ahead and|why don't you|in that case|maybe|perhaps|kindly|do|hurry|for me|after that|next|first|very well)\b"
+    r"[\s,.!:;-]*)+",
+    re.IGNORECASE,
+)
+_POLITE = re.compile(
+    r"\b(?:could|can|would|will|won't|can't|couldn't) you(?: please| kindly| just| maybe| possibly| perhaps| not)?"
+    r"(?: go)?(?: and)? "
+    r"|\bi (?:want|need|order|command|ask|beg|would like|'d like|require) you to |\bi'd like you to |\bwould you mind "
+    r"|\byou(?: really)? (?:must|have to|need to) (?:now |just |please )?"
+    r"|\bbe so kind (?:as to|and) "
+    r"|\bdo me a favou?r and |\bi'd (?:appreciate|be glad) if you(?:'d| would| could) ",
+    re.IGNORECASE,
+)
+_WANT = re.compile(
+    r"\b(?:may|can|could|might|shall) (?:i|we)(?: please| just| maybe)?"
+    r" (?:have|get|borrow|take|buy|hold|use|rent|keep)\b"
+    r"|\bi(?:'d| would) (?:like|love|want) (?:to (?:have|buy|get|take|borrow) )?(?!you\b|to )"
+    r"|\bi(?:'ll| will) (?:take|have|buy)\b|\bi (?:want|need|'d like) (?:to (?:buy|have|borrow|get) )(?!you\b)"
+    r"|\bi (?:want|need) (?!to\b|you\b|some (?:help|advice))"
+    r"|\bgot (?:a|any|some)\b.*\bfor me\b",
+    re.IGNORECASE,
+)
+_OFFER = re.compile(
+    r"\b(?:here(?:'s| is| are)|here you (?:go|are)|take (?:my|this|these|them|it)|i(?:'ll| will) pay|i'm paying)\b",
+    re.IGNORECASE,
+)
+_QUESTION = re.compile(
+    r"^(?:who|what|where|when|why|how|which|whose|is|are|was|were|am|do|does|did|has|have|had|should|shall|may|might|any"
+    r"|isn't|aren't|don't|doesn't|didn't|what's|where's|who's|how's|when's|which's)\b",
+    re.IGNORECASE,
+)
+_TAIL = re.compile(r",? (?:would|will|could|can|won't|can't) you(?: please| kindly| for me)?\s*\?$", re.IGNORECASE)
+_WH = re.compile(r"^(?:who|what|where|when|how|which|whose|why(?! don't you| not))\b", re.IGNORECASE)
+_NOT = re.compile(r"^(?:don't|do not|never|no need to|stop asking)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing asked for. `verbs` are candidates, the plainest first; `text` the sentence, `rest` what follows the
+    verb.
+
+    `firm`: an imperative or "could you"; not firm: "I'd like …", "may I have …".
+    """
+
+    verbs: tuple[str, ...]
+    rest: str
+    text: str
+    firm: bool
+
+
+def _verbs(verb: str, after: str) -> tuple[str, ...]:
+    """ "Take me to …" asks for guidance, not for taking."""
+    if verb in ("take", "bring", "walk", "get") and re.match(r"^(?:me|us|him|her|them) (?:over )?to\b", after.lower()):
+        return ("lead", "show")
+    return (verb,)
+
+
+def groups_of(verb: str) -> frozenset[str]:
+    """The synonym groups of a verb ("pass" -> {"give"}); a verb of no group is its own."""
+    found = _GROUPS.get(verb) or _GROUPS.get(stem(verb))
+    return frozenset(found) if found else frozenset({verb})
+
+
+def requests(text: str, own_verbs: Iterable[str] = ()) -> tuple[Request, ...]:
+    """Requests in a turn, in order. `own_verbs` are verbs of the character's actions: always understood."""
+    own = frozenset(own_verbs)
+    found: list[Request] = []
+    for sentence in _clauses(text):
+        request = _request_in(sentence, own)
+        if request is not None:
+            found.append(request)
+    return tuple(found)
+
+
+def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
+    # "Light the lamp, would you?" is an order with a polite tail.
+    sentence = _TAIL.sub(".", sentence)
+    stripped = _LEAD.sub("", sentence).strip()
+    # A name in front ("Wick, fetch the rope") is an address.
+    stripped = re.sub(r"^[A-Z]\w+, (?=\w)", "", stripped)
+    if _NOT.match(stripped) or _NOT.match(sentence):
+        return None
+    if _WH.match(stripped):
+        return None
+    polite = _POLITE.search(sentence)
+    if polite:
+        rest = sentence[polite.end() :].strip(" ?!.")
+        verb, after = _verb(rest)
+        known = verb in own or verb in _GROUPS or verb in _OTHER_VERBS
+        led = _verbs(verb, after) != (verb,)
+        if known and (led or verb in own or verb not in _TALK or (verb in _BOTH and _object(after))):
+            return Request(_verbs(verb, after), after, sentence, True)
+        return None
+    offer = _OFFER.search(sentence)
+    if offer and not sentence.rstrip().endswith("?"):
+        return Request(("take", "accept"), sentence[offer.end() :], sentence, False)
+    want = _WANT.search(sentence)
+    if want:
+        return Request(("give", "sell"), sentence[want.end() :].strip(" ?!."), sentence, False)
+    if _QUESTION.match(stripped) and not re.match(r"^have (?:a|the|some)\b", stripped, re.IGNORECASE):
+        return None
+    verb, after = _verb(stripped)
+    known = verb in own or verb in _GROUPS or verb in _OTHER_VERBS
+    if verb and known and not stripped.endswith("?") and not re.match(r"^(?:is|are|was|were|has|of)\b", after):
+        led = _verbs(verb, after) != (verb,)
+        if verb in _TALK and verb not in own and not led and not (verb in _BOTH and _object(after)):
+            return None
+        return Request(_verbs(verb, after), after, sentence, True)
+    # "The red one, the valve by your elbow, shut it please." / "Ring light: open it."
+    late = re.search(r"[,;:] (?:please )?(\w+)(?: \w+)? (?:it|that|them|one|this|these|those)\b", stripped)
+    if late:
+        verb = late.group(1).lower()
+        if verb in own or verb in _GROUPS or verb in _OTHER_VERBS:
+            return Request((verb,), stripped, sentence, True)
+    please = re.match(r"^(.{3,60}?),? please[.!]?$", stripped, re.IGNORECASE)
+    if please and not _QUESTION.match(stripped):
+        return Request(("give", "sell"), please.group(1), sentence, False)
+    return None
+
+
+def _verb(text: str) -> tuple[str, str]:
+    """First word as a verb, with its particle when the pair is a known verb ("turn off", "hold out")."""
+    words = text.split()
+    if not words:
+        return "", ""
+    first = re.sub(r"[^a-z']", "", words[0].lower())
+    # "go and fetch", "come and see"
+    if first in ("go", "come") and len(words) > 2 and words[1].lower() in ("and", "to"):
+        return _verb(" ".join(words[2:]))
+    if len(words) > 1:
+        pair = f"{first} {re.sub(r'[^a-z]', '', words[1].lower())}"
+        if pair in _GROUPS:
+            return pair, " ".join(words[2:])
+        if len(words) > 2 and words[1].lower() in ("it", "that", "this", "them", "me"):
+            split = f"{first} {re.sub(r'[^a-z]', '', words[2].lower())}"
+            if split in _GROUPS:
+                return split, " ".join([words[1], *words[3:]])
+    return first, " ".join(words[1:])
+
+
+def _object(after: str) -> bool:
+    """Whether what follows a verb names a thing: an article or possessive and a noun, or a number."""
+    return bool(
+        re.match(
+            r"^(?:the|that|this|these|those|my|your|a|an|one|two|me (?:the|a|that)|out|off|it\b|for)\b", after.lower()
+        )
+    )
+
+
+def _clauses(text: str) -> list[str]:
+    """Sentences, and the parts of one joined by ", then" or "and" before a verb that can begin a request."""
+    parts: list[str] = []
+    for sentence in re.split(r"(?<=[.!?;])\s+", text):
+        parts += re.split(r",? (?:and )?then (?=\w+ (?:the|it|me|that|my|a)\b)", sentence)
+    return [part.strip() for part in parts if tokens(part)]

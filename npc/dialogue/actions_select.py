@@ -1,0 +1,237 @@
+"""From the player's request to a decision: which action, with which arguments, or why not. No language model.
+
+Each action is scored against each request by its verb (same, synonym), by how well its parameters fill, by shared
+words, and by nearness of meaning where a sentence encoder is at hand. Then come the reasons against it, in this order:
+it is not for the player to ask, a precondition fails, a fact forbids it, an argument is impossible or missing.
+
+A request for a deed that no action covers is refused as well: the character must not say "done" to what it cannot do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from npc.dialogue.actions import ArgumentError, Decision, names_entity, validate
+from npc.dialogue.actions_request import Request, groups_of, requests
+from npc.dialogue.actions_slots import Filled, Surroundings, fill
+from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity, Fact
+from npc.dialogue.conditions import Situation, holds
+from npc.dialogue.emotion_reading import Encoder
+from npc.dialogue.interface import Action
+from npc.dialogue.knowledge.words import content, numbers_in, stem, tokens
+
+#: Score from which an action is taken to be meant. A synonym verb and one filled parameter give 0.62; nearness of
+#: meaning alone gives at most 0.35.
+TAKEN = 0.5
+#: Weights of verb, parameters, shared words, meaning.
+_VERB, _SLOTS, _WORDS, _MEANING = 0.45, 0.25, 0.15, 0.35
+
+_FORBIDS = re.compile(
+    r"\b(?:no|nobody|none|never|not|cannot|can't|must not|may not|forbidden|prohibited|not allowed|banned|only|except"
+    r"|unless|without|at most|no more than|under)\b",
+    re.IGNORECASE,
+)
+_LIMIT = re.compile(r"\b(?:at most|no more than|only|up to|maximum(?: of)?|never more than)\s+(?:about )?(\w+)", re.I)
+_IMMOVABLE = re.compile(
+    r"\b(?:fixture|person|animal|vehicle|building|door|sign|furniture|machine|robot|valve|hazard|plant|statue)\b", re.I
+)
+_HANDS_OVER = frozenset({"give"})
+_DANGEROUS = re.compile(
+    r"\b(?:kill|murder|poison|strangle|burn|torch|bomb|explode|drown|maim|stab|shoot|weapon|pistol|gun|rifle|explosive"
+    r"|smuggle|steal|forge|tape|bypass|disable|overdose)\w*\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    spec: ActionSpec
+    request: Request
+    filled: Filled
+    score: float
+    verb: float
+
+
+class ActionSelector:
+    """Chooses actions for one character. Immutable after construction; `new_id` names calls."""
+
+    def __init__(self, character: Character, new_id: Callable[[], str], encoder: Encoder | None = None) -> None:
+        self._character = character
+        self._new_id = new_id
+        self._encoder = encoder
+        self._verbs = {spec.name: _own_verbs(spec) for spec in character.actions}
+        self._all_verbs = frozenset(verb for verbs in self._verbs.values() for verb in verbs)
+        self._words = {spec.name: _own_words(spec) for spec in character.actions}
+        lines = [(spec.name, text) for spec in character.actions for text in (_sentence(spec), *spec.phrases)]
+        self._lines = tuple(name for name, _ in lines)
+        self._vectors = encoder.encode([text for _, text in lines]) if encoder is not None and lines else None
+        self._forbidding = tuple(f for f in character.facts if not f.is_secret and _FORBIDS.search(f.text))
+
+    def select(self, text: str, around: Surroundings, now: Situation) -> Decision:
+        """Decide about a turn. Looks at the first 1,500 characters."""
+        text = text[:1_500]
+        around = replace(around, turn=text)
+        asked = requests(text, self._all_verbs)
+        if not asked:
+            return Decision()
+        scored = [self._score(spec, request, text, around) for request in asked for spec in self._character.actions]
+        best = max(scored, key=lambda s: s.score, default=None)
+        if best is not None and best.score >= TAKEN:
+            return self._judge(best, around, now)
+        if best is not None and best.score >= TAKEN - 0.1 and best.verb >= 0.8 and not best.filled.missing:
+            return self._judge(best, around, now)
+        deed = next((request for request in asked if request.firm), None)
+        wanted = deed or next((r for r in asked if _DANGEROUS.search(r.text)), None)
+        if wanted is None or not self._is_deed(wanted):
+            return Decision()
+        fact = self._forbidden_by(wanted.text)
+        return Decision("refuse", reason=fact.text if fact else "", fact_id=fact.id if fact else None)
+
+    def call(self, spec: ActionSpec, filled: Filled, around: Surroundings, score: float = 1.0) -> Decision:
+        """The call itself, validated. An argument that does not satisfy the schema is a refusal, never a call."""
+        try:
+            arguments = validate(spec, filled.arguments, frozenset(e.id for e in around.scene.entities))
+        except ArgumentError as error:
+            return Decision("refuse", spec=spec, reason=str(error), score=score)
+        action = Action(self._new_id(), spec.name, arguments)
+        return Decision("confirm" if spec.confirm else "call", action, spec, score=score)
+
+    def _score(self, spec: ActionSpec, request: Request, text: str, around: Surroundings) -> _Scored:
+        verbs = self._verbs[spec.name]
+        wanted = frozenset(group for verb in request.verbs for group in groups_of(verb))
+        own = frozenset(group for verb in verbs for group in groups_of(verb))
+        verb = 1.0 if verbs & set(request.verbs) else 0.85 if wanted & own else 0.0
+        filled = fill(spec, request.text, around)
+        if filled.missing and request.text != text:
+            wider = fill(spec, text, around)
+            filled = wider if len(wider.missing) < len(filled.missing) else filled
+        names = [n for n in spec.parameters.get("properties", {}) if n in spec.parameters.get("required", [])]
+        slots = 0.6 if not names else (len(names) - len(filled.missing)) / len(names) * (1.0 if filled.said else 0.5)
+        said = set(content(request.text))
+        shared = len(said & self._words[spec.name]) / max(1, min(3, len(said)))
+        meaning = max(0.0, (self._meaning(spec.name, request.text) - 0.2) / 0.5)
+        score = _VERB * verb + _SLOTS * slots + _WORDS * min(1.0, shared) + _MEANING * min(1.0, meaning)
+        if verb == 0.0:
+            # A different verb means a different deed, unless the meaning is very near.
+            score = min(score, TAKEN - 0.01) if meaning < 0.75 or filled.missing else score
+        if filled.missing:
+            score -= 0.15
+        return _Scored(spec, request, filled, score, verb)
+
+    def _meaning(self, name: str, text: str) -> float:
+        if self._encoder is None or self._vectors is None:
+            return 0.0
+        likeness = self._vectors @ self._encoder.encode([text])[0]
+        mine = [float(likeness[i]) for i, line in enumerate(self._lines) if line == name]
+        return max(mine)
+
+    def _judge(self, best: _Scored, around: Surroundings, now: Situation) -> Decision:
+        spec, filled = best.spec, best.filled
+        refused = self._not_permitted(spec, now)
+        if refused is not None:
+            return refused
+        if filled.out_of_range:
+            name, complaint = next(iter(filled.out_of_range.items()))
+            return Decision("refuse", spec=spec, reason=f"{name}: {complaint}", score=best.score)
+        fact = self._forbidden_by(best.request.text, spec, filled)
+        if fact is not None:
+            return Decision("refuse", spec=spec, reason=fact.text, fact_id=fact.id, score=best.score)
+        if filled.missing:
+            return Decision("ask", spec=spec, reason=filled.missing[0].replace("_", " "), score=best.score)
+        entity = self._entity_of(spec, filled, around)
+        if entity is not None and _HANDS_OVER & {g for v in self._verbs[spec.name] for g in groups_of(v)}:
+            if re.search(r"\bout of (?:your |her |his |my )?reach\b", entity.description):
+                return Decision("refuse", spec=spec, reason=f"the {entity.name} is out of reach", score=best.score)
+            if _IMMOVABLE.search(entity.kind):
+                return Decision(
+                    "refuse", spec=spec, reason=f"the {entity.name} cannot be handed over", score=best.score
+                )
+        return self.call(spec, filled, around, best.score)
+
+    def _not_permitted(self, spec: ActionSpec, now: Situation) -> Decision | None:
+        if spec.permission == "game":
+            return Decision("refuse", spec=spec, reason="")
+        order: tuple[str, ...] = RELATIONSHIPS
+        if spec.permission != "anyone" and order.index(now.relationship) < order.index(spec.permission):
+            return Decision("refuse", spec=spec, reason="")
+        failed = next((condition for condition in spec.preconditions if not holds(condition, now)), None)
+        return None if failed is None else Decision("refuse", spec=spec, reason="")
+
+    def _forbidden_by(self, text: str, spec: ActionSpec | None = None, filled: Filled | None = None) -> Fact | None:
+        """The open fact that speaks against the request: it forbids, and it is about the same deed and thing."""
+        said = set(content(text))
+        best, best_score = None, 0.0
+        for fact in self._forbidding:
+            about = set(content(fact.text))
+            shared = len(said & about)
+            limit = _limit_of(fact.text)
+            if spec is not None and limit is not None:
+                # A number over a stated limit, with the thing named in both.
+                asked = [value for value, _ in numbers_in(text)]
+                over = [value for value in asked if value > limit]
+                if over and shared:
+                    return fact
+            if spec is not None:
+                verbs = {stem(v) for v in self._verbs[spec.name]} | {stem(v) for v in tokens(text)}
+                strong = _strong_ban(fact.text) and shared >= 2 and bool(verbs & about)
+                if strong and shared > best_score:
+                    best, best_score = fact, float(shared)
+            else:
+                near = 0.0
+                if self._encoder is not None:
+                    pair = self._encoder.encode([text, fact.text])
+                    near = float(np.dot(pair[0], pair[1]))
+                # Better no reason than a wrong one: near in meaning, and about a thing the player named.
+                score = shared + 4.0 * max(0.0, near - 0.3)
+                if shared and near >= 0.4 and score > max(best_score, 1.4):
+                    best, best_score = fact, score
+        return best
+
+    def _is_deed(self, request: Request) -> bool:
+        verb = request.verbs[0]
+        return bool(verb) and (bool(_DANGEROUS.search(request.text)) or len(content(request.text)) >= 1)
+
+    @staticmethod
+    def _entity_of(spec: ActionSpec, filled: Filled, around: Surroundings) -> Entity | None:
+        for name, schema in spec.parameters.get("properties", {}).items():
+            if names_entity(schema) and name in filled.arguments:
+                return around.scene.everything.get(filled.arguments[name])
+        return None
+
+
+def _own_verbs(spec: ActionSpec) -> frozenset[str]:
+    """Verbs of an action: first word (and particle) of its name and of its description and phrases."""
+    name = spec.name.split("_")
+    described = tokens(spec.description)
+    verbs = {name[0], *described[:1], " ".join(name[:2]), " ".join(described[:2])}
+    return frozenset(verb for verb in verbs if verb)
+
+
+def _own_words(spec: ActionSpec) -> frozenset[str]:
+    choices = [
+        str(c).replace("_", " ") for p in spec.parameters.get("properties", {}).values() for c in p.get("enum", ())
+    ]
+    names = " ".join(spec.parameters.get("properties", {})).replace("_", " ")
+    return frozenset(content(" ".join((spec.name.replace("_", " "), spec.description, names, *spec.phrases, *choices))))
+
+
+def _sentence(spec: ActionSpec) -> str:
+    return f"{spec.name.replace('_', ' ')}: {spec.description}"
+
+
+def _limit_of(text: str) -> float | None:
+    limits = [number for match in _LIMIT.finditer(text) for number, _ in numbers_in(match.group(1))]
+    return min(limits, default=None)
+
+
+def _strong_ban(text: str) -> bool:
+    return bool(
+        re.match(r"^\s*(?:no|nobody|none|never)\b", text, re.IGNORECASE)
+        or re.search(
+            r"\b(?:may not|must not|never|forbidden|prohibited|not allowed|nobody|cannot)\b", text, re.IGNORECASE
+        )
+    )

@@ -1,0 +1,255 @@
+"""Filling an action's parameters from what was said, what is in the scene, and what the talk was just about.
+
+Where a value is looked for, in this order, and never past the first source that gives one:
+
+    the request itself  >  (for "that one", or when nothing was said) the last reply  >  facts near the request
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from npc.dialogue.actions import names_entity
+from npc.dialogue.character import ActionSpec, Entity
+from npc.dialogue.knowledge.words import content, numbers_in, stem, tokens
+from npc.dialogue.scene import SceneState
+
+_ANAPHORA = re.compile(
+    r"\b(?:that|this|the same|the other) (?:one|way|berth|place|side)\b|\b(?:it|that|them|one)\b", re.I
+)
+_NOT_A_NUMBER = re.compile(
+    r"\b(that|this|the|which|another|other|any|no|every|each|red|blue|green|black|white|big|small|long|old|new) one\b"
+    r"|\bone (?:of|more thing|thing|moment|second|day|time)\b|\bat once\b",
+    re.IGNORECASE,
+)
+_CORRECTION = re.compile(r"\b(?:no,|no wait,?|i mean|make (?:that|it)|rather,|sorry,)\s", re.IGNORECASE)
+_SUCH_ONE = re.compile(r"\bthe \w+ (?:one|thing|bit|stuff)\b", re.IGNORECASE)
+_WORD_NUMBERS = {
+    "once": 1, "twice": 2, "thrice": 3, "couple": 2, "pair": 2, "both": 2, "dozen": 12, "half-dozen": 6, "single": 1,
+}  # fmt: skip
+_COUNT_NAMES = frozenset(
+    {"quantity", "count", "number", "amount", "times", "turns", "pieces", "units", "copies", "visitors"}
+)
+_NEGATION = re.compile(r"\bnot (?:the |a |my )?$|\binstead of (?:the |a )?$|\brather than (?:the |a )?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Arguments found, names of required ones that were not, values out of range (name -> complaint), and a quality.
+
+    `said` counts parameters whose value the player named; `unused` are numbers said that no parameter took.
+    """
+
+    arguments: Mapping[str, Any]
+    missing: tuple[str, ...]
+    out_of_range: Mapping[str, str]
+    said: int
+    unused: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What slots may be filled from beside the request."""
+
+    scene: SceneState
+    last_reply: str = ""
+    facts: Sequence[str] = ()
+    """Texts the player may hear, nearest first."""
+    turn: str = ""
+    """The whole turn the request stands in: "The skiff is drifting! Throw it a line!"."""
+    player_words: str = ""
+    """The player's earlier words of this conversation, for "the two of us"."""
+
+
+def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
+    """Fill the parameters of `spec` from `text`."""
+    properties: Mapping[str, Any] = spec.parameters.get("properties", {})
+    required = set(spec.parameters.get("required", []))
+    arguments: dict[str, Any] = {}
+    bad: dict[str, str] = {}
+    said = 0
+    corrected = _CORRECTION.split(text)[-1]
+    numbers = _numbers(corrected) or _numbers(text)
+    integers = [name for name, schema in properties.items() if schema["type"] in ("integer", "number")]
+    taken: set[float] = set()
+    for name, schema in properties.items():
+        value: Any = None
+        from_player = False
+        if "enum" in schema:
+            value, from_player = _enum(name, schema["enum"], text, around, name in required)
+        elif names_entity(schema):
+            entity, from_player = _entity(spec, text, around)
+            value = entity.id if entity is not None else None
+        elif schema["type"] in ("integer", "number"):
+            value, from_player, complaint = _number(name, schema, text, numbers, taken, len(integers), around)
+            if complaint:
+                bad[name] = complaint
+            if value is not None:
+                taken.add(float(value))
+                value = int(value) if schema["type"] == "integer" else value
+        elif schema["type"] == "boolean":
+            value = not re.search(r"\b(?:not|don't|without|off|no)\b", text, re.IGNORECASE)
+        else:
+            value, from_player = _free_text(name, text), True
+        if value is not None:
+            arguments[name] = value
+            said += from_player
+    missing = tuple(name for name in properties if name in required and name not in arguments)
+    return Filled(arguments, missing, bad, said, tuple(n for n in numbers if n not in taken))
+
+
+def _numbers(text: str) -> list[float]:
+    masked = _NOT_A_NUMBER.sub(" ", text)
+    found = [value for value, _ in numbers_in(masked)]
+    found += [float(_WORD_NUMBERS[word]) for word in tokens(masked) if word in _WORD_NUMBERS]
+    return found
+
+
+def _number(
+    name: str,
+    schema: Mapping[str, Any],
+    text: str,
+    numbers: Sequence[float],
+    taken: set[float],
+    rivals: int,
+    around: Surroundings,
+) -> tuple[float | None, bool, str]:
+    low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
+    free = [value for value in numbers if value not in taken and (schema["type"] == "number" or value.is_integer())]
+    near = _beside(name, text, free) if rivals > 1 else None
+    for value in [near] if near is not None else free:
+        if low <= value <= high:
+            return value, True, ""
+    if free and rivals == 1:
+        return None, True, f"{_plain(free[0])} is not between {_plain(low)} and {_plain(high)}"
+    words = set(tokens(text))
+    if {"us", "we", "my", "our"} & words and (
+        match := re.search(r"\b(?:the )?(\w+) of us\b", around.player_words, re.I)
+    ):
+        told = _numbers(match.group(1))
+        if told and low <= told[0] <= high:
+            return told[0], True, ""
+    if name in _COUNT_NAMES or stem(name) in {stem(count) for count in _COUNT_NAMES}:
+        # "a lamp", "the lamp", "one": a count nobody said is one.
+        return (1.0, False, "") if low <= 1 <= high else (None, False, "")
+    if _ANAPHORA.search(text) or not free:
+        for source in (around.last_reply, *around.facts[:2]):
+            # A bare number of a fact counts only beside the parameter's name or its like.
+            beside = _beside(name, source, [v for v in _numbers(source) if low <= v <= high])
+            if beside is not None:
+                return beside, False, ""
+        candidates = [v for v in _numbers(around.last_reply) if low <= v <= high]
+        if len(set(candidates)) == 1 and _ANAPHORA.search(text):
+            return candidates[0], False, ""
+    return None, False, ""
+
+
+def _beside(name: str, text: str, values: Sequence[float]) -> float | None:
+    """The value that stands next to the parameter's name ("berth nine", "three divers")."""
+    words = tokens(text)
+    marks = {stem(part) for part in name.split("_")}
+    places = [index for index, word in enumerate(words) if stem(word) in marks]
+    best: float | None = None
+    distance = 4
+    for value, index in numbers_in(_NOT_A_NUMBER.sub(lambda m: " ".join("x" * len(tokens(m.group()))), text)):
+        if value in values:
+            for place in places:
+                if abs(place - index) < distance:
+                    best, distance = value, abs(place - index)
+    return best
+
+
+def _enum(name: str, choices: Sequence[Any], text: str, around: Surroundings, needed: bool) -> tuple[Any | None, bool]:
+    found = _choice(choices, text)
+    if found is not None:
+        return found, True
+    if not needed:
+        return None, False
+    if len(choices) == 1:
+        return choices[0], False
+    for source in (around.last_reply, *around.facts[:4]):
+        # Only a source that names the choice together with the parameter or with what was asked for.
+        leans = source is around.last_reply and bool(_ANAPHORA.search(text))
+        if source and (leans or _shares_topic(name, text, source)):
+            found = _choice(choices, source)
+            if found is not None:
+                return found, False
+    return None, False
+
+
+def _choice(choices: Sequence[Any], text: str) -> Any | None:
+    """The choice whose words stand in the text: all of them, else the one with most; a negated one never."""
+    stems = [stem(word) for word in tokens(text)]
+    joined = " ".join(tokens(text))
+    best, best_score = None, 0.0
+    for choice in choices:
+        words = tokens(str(choice).replace("_", " "))
+        hits = [word for word in words if stem(word) in stems]
+        if not hits:
+            continue
+        before = joined.split(hits[0])[0] if hits[0] in joined else ""
+        if _NEGATION.search(before):
+            continue
+        score = len(hits) / len(words) + 0.01 * len(words)
+        # A choice that is only half said must not beat silence when it shares a common word.
+        if score > best_score and (len(hits) == len(words) or len(hits) / len(words) >= 0.5):
+            best, best_score = choice, score
+    return best
+
+
+def _shares_topic(name: str, text: str, source: str) -> bool:
+    there = set(content(source))
+    return bool(there & set(content(text))) or bool(there & {stem(part) for part in name.split("_")})
+
+
+def _entity(spec: ActionSpec, text: str, around: Surroundings) -> tuple[Entity | None, bool]:
+    referents = list(around.scene.refer(text))
+    named = [r for r in referents if r.by != "attention"]
+    if not named and around.turn != text:
+        earlier_words = [r for r in around.scene.refer(around.turn) if r.by == "name" and r.score >= 0.5]
+        referents = earlier_words or referents
+    # "close_valve" wants valves: a kind named by the action goes first.
+    wanted = {stem(word) for word in tokens(f"{spec.name.replace('_', ' ')} {spec.description}")}
+    kinds = [r for r in referents if wanted & set(_stems((r.entity.kind, r.entity.name)))]
+    if kinds and kinds[0].score >= 0.6 * referents[0].score:
+        referents = kinds
+    referents = [r for r in referents if not _negated(text, r.entity)] or referents
+    best = referents[0] if referents else None
+    if (best is None or (best.by == "attention" and best.score < 0.4)) and _ANAPHORA.search(text):
+        # "That one" is what was just spoken of, unless the player says that it is what is looked at.
+        spoken = around.scene.refer(around.last_reply)
+        if spoken and spoken[0].by == "name" and spoken[0].score >= 0.5:
+            return spoken[0].entity, False
+    # One word of a description is thin ("half past four", "a half-full jar"), unless the player says "the green one".
+    bar = 0.45 if best is not None and best.by == "description" and not _SUCH_ONE.search(text) else 0.3
+    if best is not None and best.score >= bar:
+        return best.entity, best.by != "attention"
+    return None, False
+
+
+def _stems(texts: Iterable[str]) -> list[str]:
+    return [stem(word) for text in texts for word in tokens(text)]
+
+
+def _negated(text: str, entity: Entity) -> bool:
+    return any(
+        re.search(rf"\bnot (?:the |that |my )?(?:\w+ )?{re.escape(word)}\b", text, re.IGNORECASE)
+        for word in tokens(entity.name)
+    )
+
+
+def _free_text(name: str, text: str) -> str:
+    """What a free-text parameter is about: quoted words, else what follows a marker, else the whole request."""
+    quoted = re.search(r"[\"“]([^\"”]{2,200})[\"”]|(?<!\w)'([^']{2,200})'(?!\w)", text)
+    if quoted:
+        return (quoted.group(1) or quoted.group(2)).strip()
+    marked = re.search(r"(?:\b(?:because|that|saying|reads?|about|for)\b|:)\s+(.{3,300})$", text, re.IGNORECASE)
+    found = marked.group(1) if marked else text
+    return found.strip(" .!?\"'")[:300] or name
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)

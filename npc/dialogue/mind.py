@@ -1,0 +1,359 @@
+"""A character in one conversation: perceive, feel, decide, answer, and remember only what was heard.
+
+    listen(partial) ─ ─ ─ ─ ─ ─ ─ ─ ┐ (warms caches)
+    respond(turn) ─> draft (mind_draft) ─> Responder ─> review ─> clauses          nothing is written
+    commit(turn, reply) ─> history, memory, emotion, habit, narrative              the only writer
+    observe(event) ─> scene, results, feelings; True: "I want to say something"
+
+Everything the mind decides with, time, randomness and ids included, is given to it; `mind_open.open_mind` builds one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from npc.animation.interface import Affect
+from npc.dialogue.actions import CallLedger, Decision
+from npc.dialogue.character import RELATIONSHIPS, Character
+from npc.dialogue.clauses import split_clauses
+from npc.dialogue.conditions import Situation
+from npc.dialogue.context import Context, Exchange
+from npc.dialogue.emotion import Baseline, EmotionState
+from npc.dialogue.emotion_appraisal import Happening, appraise
+from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader
+from npc.dialogue.interface import Clause, HeardReply, MindState, PlayerTurn, Responder, WorldEvent
+from npc.dialogue.memory.store import PlayerMemory
+from npc.dialogue.mind_draft import Draft, Drafter, Moment
+from npc.dialogue.mind_words import bias_words
+from npc.dialogue.safety import Moderator, clean
+from npc.dialogue.scene import SceneState
+
+#: Exchanges kept in the context; older talk lives in memory.
+MAX_HISTORY = 40
+#: Drafts kept for a turn that was answered but not committed yet (speculation makes several, the last one counts).
+MAX_DRAFTS = 8
+#: An event this salient makes the character want to speak even when the game does not ask for it.
+SALIENT = 0.8
+MAX_EVENTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The mind's own state between turns: immutable, so that save slots are copies for free."""
+
+    scene: SceneState
+    emotion: EmotionState
+    history: tuple[Exchange, ...] = ()
+    habit: DeliveryHabit = DeliveryHabit()
+    calls: CallLedger = CallLedger()
+    pending: Decision = Decision()
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    relationship: str = "stranger"
+    turns: int = 0
+    player_affect: Affect = Affect()
+
+
+class CharacterMind:
+    """Implements `interface.Mind` over a Responder."""
+
+    def __init__(
+        self,
+        character: Character,
+        responder: Responder,
+        drafter: Drafter,
+        reader: PlayerReader,
+        moderator: Moderator,
+        *,
+        memory: PlayerMemory | None,
+        consent: bool = True,
+        clock: Callable[[], float],
+        seed: int = 0,
+    ) -> None:
+        self.character_id = character.id
+        self.character = character
+        self._responder = responder
+        self._drafter = drafter
+        self._reader = reader
+        self._moderator = moderator
+        self._memory = memory
+        self._consent = consent
+        self._clock = clock
+        self._seed = seed
+        self._held = Held(
+            scene=SceneState.of(character.scene),
+            emotion=EmotionState.rest(Baseline.of(character), clock()),
+            relationship=character.player_relationship,
+        )
+        self._slots: dict[str, Held] = {}
+        self._drafts: dict[str, Draft] = {}
+        self._cited: dict[str, tuple[str, ...]] = {}
+        self._events: list[str] = []
+        self._whisper = ""
+        self._notes: dict[str, Any] = {}
+        self._narrative: list[Mapping[str, Any]] = []
+        self._heard_memory = False
+        self._names = frozenset(word.lower() for word in bias_words(character, self._held.scene))
+
+    # -- the loop's side ------------------------------------------------------------------------------------------
+
+    def bias_words(self) -> tuple[str, ...]:
+        return bias_words(self.character, self._held.scene)
+
+    async def greet(self) -> AsyncIterator[Clause]:
+        await self._wake()
+        lines = self.character.greeting
+        if lines:
+            line = lines[(self._seed + self._held.turns) % len(lines)]
+            for clause in self._spoken(line, self._held.emotion.affect()):
+                yield clause
+
+    def listen(self, partial: str) -> None:
+        listen = getattr(self._responder, "listen", None)
+        if listen is not None:
+            listen(partial)
+
+    async def respond(self, turn: PlayerTurn) -> AsyncIterator[Clause]:
+        await self._wake()
+        moment = self._moment()
+        draft = await asyncio.to_thread(self._drafter.draft, turn, moment)
+        if self._whisper:
+            draft = replace(draft, context=replace(draft.context, whisper=self._whisper))
+        self._remember_draft(turn.turn_id, draft)
+        self._note(draft)
+        clauses = self._fixed(draft) if draft.fixed else self._composed(draft)
+        placed = draft.action is None
+        async for clause in clauses:
+            if clause.affect == Affect():
+                clause = replace(clause, affect=draft.context.affect)
+            if not placed and draft.action is not None:
+                if not any(action.call_id == draft.action.call_id for action in clause.actions):
+                    at = 0 if draft.urgent else len(clause.text.split())
+                    action = replace(draft.action, at_word=at)
+                    clause = replace(clause, actions=(*clause.actions, action))
+                placed = True
+            known = self._cited.get(turn.turn_id, ())
+            self._cited[turn.turn_id] = (*known, *(c.fact_id for c in clause.citations if c.fact_id not in known))
+            yield clause
+
+    async def observe(self, event: WorldEvent) -> bool:
+        await self._wake()
+        data = event.data
+        match event.kind:
+            case "scene":
+                scene, problems = self._held.scene.apply(data)
+                self._held = replace(self._held, scene=scene)
+                await self._game_state(data)
+                if problems:
+                    self._notes["scene_problems"] = list(problems)
+                return False
+            case "event":
+                return self._happened(data)
+            case "action_result":
+                calls, outcome = self._held.calls.result(
+                    str(data.get("call_id", "")), bool(data.get("ok", True)), data.get("output")
+                )
+                self._held = replace(self._held, calls=calls)
+                if outcome.failed:
+                    self._feel(Happening("bad_news", 0.3, "what I tried did not work"))
+                if outcome.news:
+                    self._want_to_say(clean(outcome.text, 400))
+                return outcome.news
+            case "save":
+                slot = str(data["slot"])
+                self._slots[slot] = self._held
+                if self._memory is not None:
+                    await asyncio.to_thread(self._memory.save, slot, now=self._clock())
+                return False
+            case "load":
+                slot = str(data["slot"])
+                if slot in self._slots:
+                    self._held = self._slots[slot]
+                self._drafts.clear()
+                if self._memory is not None:
+                    await asyncio.to_thread(self._memory.load, slot)
+                return False
+            case "silence":
+                return False
+            case "whisper":
+                self._whisper = clean(str(data.get("text", "")), 400)
+                return False
+
+    async def commit(self, turn: PlayerTurn | None, reply: HeardReply | None) -> None:
+        turn_id = turn.turn_id if turn is not None else reply.turn_id if reply is not None else ""
+        draft = self._drafts.pop(turn_id, None)
+        cited = self._cited.pop(turn_id, ()) if reply is not None and reply.text else ()
+        player = clean(turn.text) if turn is not None else ""
+        heard = reply.text if reply is not None else ""
+        now = self._clock()
+        held = self._held
+        if player or heard:
+            exchange = Exchange(player, heard, cited)
+            held = replace(held, history=(*held.history, exchange)[-MAX_HISTORY:])
+        if turn is not None:
+            held = replace(held, turns=held.turns + 1, habit=held.habit.heard(turn.delivery))
+        if draft is not None:
+            emotion = draft.emotion if draft.emotion.at >= held.emotion.at else held.emotion
+            held = replace(held, emotion=emotion.fade(now), player_affect=draft.reading.affect)
+            held = self._settle(held, draft, reply, now)
+        self._held = held
+        self._whisper = ""
+        if self._memory is not None and (player or heard):
+            await asyncio.to_thread(
+                self._memory.commit,
+                player,
+                heard,
+                now=now,
+                turn_id=turn_id,
+                interrupted=reply is not None and reply.interrupted,
+                fact_ids=cited,
+                consent=self._consent,
+                known=self._names,
+            )
+
+    def state(self) -> MindState:
+        narrative, self._narrative = tuple(self._narrative), []
+        emotion = self._held.emotion.fade(self._clock())
+        why = [{"emotion": f.emotion, "strength": round(f.strength, 3), "cause": f.cause} for f in emotion.why()]
+        notes = {**self._notes, "why": why, "relationship": self._held.relationship}
+        notes["route"] = getattr(self._responder, "route", None) or self._responder.name
+        return MindState(emotion.affect(), self._held.player_affect, notes, narrative)
+
+    async def close(self) -> None:
+        if self._memory is not None and not self._consent:
+            await asyncio.to_thread(self._memory.end_session)
+        close = getattr(self._responder, "close", None)
+        if close is not None:
+            await close()
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    async def _wake(self) -> None:
+        """Once per session: what memory says of the relationship."""
+        if self._heard_memory or self._memory is None:
+            return
+        self._heard_memory = True
+        stored = await asyncio.to_thread(self._memory.standing)
+        known = stored.pop("relationship", None)
+        if known in RELATIONSHIPS:
+            self._held = replace(self._held, relationship=str(known))
+        self._held = replace(self._held, flags={**stored, **self._held.flags})
+
+    def _moment(self) -> Moment:
+        held, now = self._held, self._clock()
+        flags = {**held.scene.flags, **held.flags}
+        situation = Situation(
+            relationship=held.relationship,
+            flags=flags,
+            variables=flags,
+            scene=held.scene,
+            said="\n".join(exchange.player for exchange in held.history),
+            told=frozenset(fact for exchange in held.history for fact in exchange.fact_ids),
+            turns=held.turns,
+        )
+        return Moment(
+            scene=held.scene,
+            emotion=held.emotion.fade(now),
+            situation=situation,
+            history=held.history,
+            habit=held.habit,
+            pending=held.pending,
+            event=self._events[0] if self._events else "",
+            standing={"relationship": held.relationship, **{name: str(value) for name, value in flags.items()}},
+            variables={name: str(value) for name, value in flags.items()},
+            seed=self._seed + held.turns,
+            now=now,
+        )
+
+    async def _fixed(self, draft: Draft) -> AsyncIterator[Clause]:
+        for clause in self._spoken(draft.fixed, draft.context.affect):
+            yield clause
+
+    def _spoken(self, line: str, affect: Affect) -> list[Clause]:
+        return [Clause(text, affect) for text in split_clauses(line)]
+
+    async def _composed(self, draft: Draft) -> AsyncIterator[Clause]:
+        context: Context = draft.context
+        async for clause in self._responder.respond(context):
+            text = self._moderator.review(clause.text)
+            if not text:
+                continue
+            if text != clause.text:
+                # Word spans point into the old text; a rewritten clause supports nothing.
+                clause = replace(clause, text=text, citations=())
+            yield clause
+
+    def _remember_draft(self, turn_id: str, draft: Draft) -> None:
+        self._drafts.pop(turn_id, None)
+        while len(self._drafts) >= MAX_DRAFTS:
+            self._drafts.pop(next(iter(self._drafts)))
+        self._drafts[turn_id] = draft
+        self._cited[turn_id] = ()
+        for old in [key for key in self._cited if key not in self._drafts]:
+            del self._cited[old]
+
+    def _settle(self, held: Held, draft: Draft, reply: HeardReply | None, now: float) -> Held:
+        """Actions and questions of a heard reply: what was announced, begun, cancelled, and what waits for a yes."""
+        decision = draft.decision
+        pending = decision if decision.kind == "confirm" and reply is not None and reply.text else Decision()
+        calls = held.calls
+        if draft.action is not None and reply is not None:
+            calls = calls.announce(draft.action, now)
+            if draft.action.call_id in reply.actions_cancelled:
+                calls = calls.cancelled(draft.action.call_id)
+            elif draft.action.call_id in reply.actions_done:
+                calls = calls.begun(draft.action.call_id)
+        if draft.context.event and self._events and self._events[0] == draft.context.event:
+            self._events.pop(0)
+        return replace(held, pending=pending, calls=calls)
+
+    def _happened(self, data: Mapping[str, Any]) -> bool:
+        text = clean(str(data.get("text") or ""), 400)
+        salience = float(data.get("salience", 0.5))
+        reading = self._reader.read(text)
+        if reading.reaction != "none":
+            self._feel(Happening(reading.reaction, min(1.0, reading.strength * (0.5 + salience)), text))
+        elif text:
+            self._feel(Happening("alarm", 0.5 * salience, text) if salience >= SALIENT else Happening("none", 0.0))
+        if text and (data.get("react") or salience >= SALIENT):
+            self._want_to_say(text)
+            return True
+        return False
+
+    async def _game_state(self, data: Mapping[str, Any]) -> None:
+        """Relationship and flags are the game's to set, in `player` and `state` of a scene delta; they are stored."""
+        player, state = data.get("player"), data.get("state")
+        given: dict[str, Any] = {}
+        if isinstance(player, Mapping) and player.get("relationship") in RELATIONSHIPS:
+            given["relationship"] = str(player["relationship"])
+            self._held = replace(self._held, relationship=given["relationship"])
+        if isinstance(state, Mapping):
+            flags = {str(k): v for k, v in state.items() if isinstance(v, str | int | float | bool)}
+            self._held = replace(self._held, flags={**self._held.flags, **flags})
+            given |= flags
+        if self._memory is not None:
+            for name, value in given.items():
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                await asyncio.to_thread(self._memory.set_standing, name, text, now=self._clock())
+
+    def _feel(self, happening: Happening) -> None:
+        now = self._clock()
+        dominance = self._held.emotion.affect().dominance
+        impulses = appraise(happening, self.character, dominance, self._held.relationship)
+        self._held = replace(self._held, emotion=self._held.emotion.feel(impulses, now))
+
+    def _want_to_say(self, text: str) -> None:
+        self._events = [*self._events, re.sub(r"\s+", " ", text)][-MAX_EVENTS:]
+
+    def _note(self, draft: Draft) -> None:
+        self._notes["reading"] = {"reaction": draft.reading.reaction, **draft.reading.witnesses}
+        self._notes["safety"] = {"kind": draft.verdict.kind, "rule": draft.verdict.rule}
+        self._notes["decision"] = {
+            "kind": draft.decision.kind,
+            "action": draft.decision.spec.name if draft.decision.spec else None,
+            "reason": draft.decision.reason,
+            "score": round(draft.decision.score, 3),
+        }

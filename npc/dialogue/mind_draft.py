@@ -1,0 +1,212 @@
+"""Deciding about one turn before a word is chosen: safety, reading, action, feeling. Pure but for the call ids it
+draws.
+
+    turn ─clean─> judge ──unsafe──────────────────────────┐
+                    └─ok─> read ─> select action ─> feel ─┴─> Draft (Context for a Responder, or a fixed line)
+
+A draft changes nothing: `CharacterMind.commit` takes its emotion over once the reply was heard. So a draft made while
+the player still speaks, and thrown away, leaves no trace.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from npc.dialogue.actions import Decision
+from npc.dialogue.actions_select import ActionSelector
+from npc.dialogue.actions_slots import Surroundings
+from npc.dialogue.character import ActionSpec, Character
+from npc.dialogue.clauses import split_sentences
+from npc.dialogue.conditions import Situation
+from npc.dialogue.context import Act, Context, Exchange
+from npc.dialogue.emotion import EmotionState
+from npc.dialogue.emotion_appraisal import Happening, appraise
+from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader, Reading
+from npc.dialogue.interface import Action, PlayerTurn
+from npc.dialogue.knowledge.words import content
+from npc.dialogue.safety import Moderator, Verdict, clean
+from npc.dialogue.scene import SceneState
+
+_YES = re.compile(
+    r"^\W*(?:yes|yeah|yep|yup|sure|please do|do it|go ahead|ok(?:ay)?|of course|aye|certainly|right)\b", re.I
+)
+_NO = re.compile(r"^\W*(?:no|nope|nah|don't|do not|stop|wait|never mind|leave it|better not)\b", re.I)
+
+#: How a verdict strikes the character: (reaction, strength).
+_STRIKES: Mapping[str, tuple[str, float]] = {
+    "injection": ("manipulation", 0.6),
+    "self_harm": ("distress", 1.0),
+    "abuse": ("distress", 1.0),
+    "sexual": ("danger", 0.6),
+    "minors": ("danger", 1.0),
+    "violence": ("danger", 0.9),
+    "illegal": ("danger", 0.8),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the mind is in when a turn comes: everything a draft depends on beside the turn."""
+
+    scene: SceneState
+    emotion: EmotionState
+    situation: Situation
+    history: tuple[Exchange, ...] = ()
+    habit: DeliveryHabit = DeliveryHabit()
+    pending: Decision = Decision()
+    """An action that waits for the player's yes."""
+    event: str = ""
+    """What just happened and wants a remark, for a turn without words."""
+    standing: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Decisions about a turn. `fixed` is said word for word; where it is empty a Responder answers `context`."""
+
+    context: Context
+    emotion: EmotionState
+    reading: Reading
+    verdict: Verdict
+    decision: Decision
+    fixed: str = ""
+    action: Action | None = None
+    urgent: bool = False
+
+
+class Drafter:
+    """Makes drafts for one character."""
+
+    def __init__(
+        self, character: Character, reader: PlayerReader, moderator: Moderator, selector: ActionSelector
+    ) -> None:
+        self._character = character
+        self._reader = reader
+        self._moderator = moderator
+        self._selector = selector
+        known = [fact.text for fact in character.facts if not fact.is_secret]
+        known += split_sentences(character.biography[:20_000])
+        self._open_facts = tuple((set(content(text)), text) for text in known)
+
+    def draft(self, turn: PlayerTurn, moment: Moment) -> Draft:
+        """Decide about a turn (10-40 ms with the sentence encoder: call it on a worker thread)."""
+        verdict = self._moderator.judge(turn.text)
+        text = clean(turn.text)
+        turn = replace(turn, text=text)
+        reading = self._reader.read(text, moment.habit, turn.delivery)
+        decision = Decision()
+        if verdict.kind == "ok" and text:
+            decision = self._decide(text, moment)
+        strikes = self._strikes(verdict, reading, decision, text)
+        dominance = moment.emotion.affect().dominance
+        impulses = [
+            impulse
+            for happening in strikes
+            for impulse in appraise(happening, self._character, dominance, moment.situation.relationship)
+        ]
+        emotion = moment.emotion.feel(impulses, moment.now)
+        context = Context(
+            turn=turn,
+            act=_act(verdict, decision),
+            reaction=strikes[0].reaction if strikes else "none",
+            action=decision.action if decision.kind == "call" else None,
+            refusal=decision.reason if decision.kind == "refuse" else "",
+            refusal_fact=decision.fact_id,
+            scripted=verdict.line,
+            scene=moment.scene,
+            history=moment.history,
+            affect=emotion.affect(),
+            standing=moment.standing,
+            variables=moment.variables,
+            seed=moment.seed,
+            event=moment.event if not text else "",
+        )
+        return Draft(
+            context,
+            emotion,
+            reading,
+            verdict,
+            decision,
+            fixed=self._fixed(verdict, decision, moment),
+            action=context.action,
+            urgent=reading.reaction == "alarm",
+        )
+
+    def _decide(self, text: str, moment: Moment) -> Decision:
+        pending = moment.pending
+        if pending.kind == "confirm" and pending.action is not None:
+            if _YES.match(text):
+                return replace(pending, kind="call")
+            if _NO.match(text):
+                return Decision()
+        last = moment.history[-1].reply if moment.history else ""
+        said = "\n".join(exchange.player for exchange in moment.history[-6:])
+        around = Surroundings(moment.scene, last, self._near(f"{text} {last}"), said)
+        return self._selector.select(text, around, moment.situation)
+
+    def _near(self, text: str) -> tuple[str, ...]:
+        """Open facts that share most words with the request: where slots may be filled from."""
+        words = set(content(text))
+        scored = [(len(words & about), fact) for about, fact in self._open_facts]
+        ranked = sorted((pair for pair in scored if pair[0]), key=lambda pair: -pair[0])
+        return tuple(fact for _, fact in ranked[:4])
+
+    def _strikes(self, verdict: Verdict, reading: Reading, decision: Decision, text: str) -> tuple[Happening, ...]:
+        if verdict.kind in _STRIKES:
+            reaction, strength = _STRIKES[verdict.kind]
+            return (Happening(reaction, strength, text),)
+        found = []
+        if reading.reaction != "none" and not (decision.kind == "refuse" and reading.strength < 0.6):
+            found.append(Happening(reading.reaction, reading.strength, text))
+        if decision.kind == "refuse":
+            found.append(Happening("danger", 0.8 if decision.fact_id or not decision.spec else 0.4, text))
+        return tuple(found)
+
+    def _fixed(self, verdict: Verdict, decision: Decision, moment: Moment) -> str:
+        if verdict.line:
+            return verdict.line
+        choose = random.Random(moment.seed).choice
+        guard = self._character.guardrails
+        if verdict.kind == "avoid":
+            return choose(guard.decline or ("I'd rather not talk about that.",))
+        if decision.kind == "refuse" and decision.spec is not None and decision.spec.refuse and not decision.fact_id:
+            return decision.spec.refuse
+        if decision.kind == "ask":
+            return f"Which {decision.reason} do you mean?"
+        if decision.kind == "confirm" and decision.spec is not None and decision.action is not None:
+            return f"{_spell(decision.spec, decision.action, moment.scene)}: shall I?"
+        if decision.kind == "call" and decision.spec is not None and decision.spec.say and decision.action is not None:
+            return _filled(choose(decision.spec.say), decision.action, moment.scene)
+        return ""
+
+
+def _act(verdict: Verdict, decision: Decision) -> Act:
+    if verdict.kind == "injection":
+        return "injection"
+    if verdict.kind not in ("ok", "avoid"):
+        return "unsafe"
+    return {"call": "action", "refuse": "action_refused"}.get(decision.kind, "open")  # type: ignore[return-value]
+
+
+def spoken_value(value: object, scene: SceneState) -> str:
+    """An argument as it is said: the name of an entity, an enum without underscores."""
+    entity = scene.everything.get(value) if isinstance(value, str) else None
+    return entity.name if entity is not None else str(value).replace("_", " ")
+
+
+def _filled(line: str, action: Action, scene: SceneState) -> str:
+    for name, value in action.arguments.items():
+        line = line.replace(f"{{{name}}}", spoken_value(value, scene))
+    line = re.sub(r"\s*\{\w+\}", "", line)
+    return line[:1].upper() + line[1:]
+
+
+def _spell(spec: ActionSpec, action: Action, scene: SceneState) -> str:
+    values = ", ".join(spoken_value(value, scene) for value in action.arguments.values())
+    return f"{spec.description.rstrip('.')}{f' ({values})' if values else ''}"

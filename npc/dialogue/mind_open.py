@@ -1,0 +1,86 @@
+"""Building a mind from its parts: the one place that knows which classes belong together."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from npc.dialogue.actions_select import ActionSelector
+from npc.dialogue.character import Character
+from npc.dialogue.composed.responder import ComposedResponder
+from npc.dialogue.emotion_reading import PlayerReader
+from npc.dialogue.emotion_words import load_word_emotions
+from npc.dialogue.interface import Responder
+from npc.dialogue.knowledge.knowledge import Knowledge
+from npc.dialogue.memory.store import MemoryStore, PlayerMemory
+from npc.dialogue.mind import CharacterMind
+from npc.dialogue.mind_draft import Drafter
+from npc.dialogue.safety import Moderator
+from npc.inference.encoder import SentenceEncoder, load_encoder
+
+#: Makes the Responder of one session: (character, its knowledge, what it remembers of the player).
+ResponderFactory = Callable[[Character, Knowledge, PlayerMemory], Responder]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all minds of one character share: read-only, made once (0.2-0.5 s), used from any session."""
+
+    character: Character
+    folder: Path | None
+    knowledge: Knowledge
+    encoder: SentenceEncoder | None
+    reader: PlayerReader
+    moderator: Moderator
+
+
+def prepare(character: Character, folder: Path | None = None, encoder: SentenceEncoder | None = None) -> Shared:
+    """Index the character's knowledge and load the small models. `folder` is where its relative paths begin."""
+    encoder = encoder if encoder is not None else load_encoder()
+    return Shared(
+        character=character,
+        folder=folder,
+        knowledge=Knowledge(character, encoder=encoder),
+        encoder=encoder,
+        reader=PlayerReader(load_word_emotions(), encoder),
+        moderator=Moderator(character, encoder),
+    )
+
+
+def open_mind(
+    shared: Shared | Character,
+    *,
+    player_id: str = "player",
+    memory: MemoryStore | None = None,
+    responder: ResponderFactory | None = None,
+    clock: Callable[[], float] = time.time,
+    seed: int = 0,
+    ids: Iterator[str] | None = None,
+    consent: bool = True,
+) -> CharacterMind:
+    """A mind for one session. Without `memory` nothing outlives the process; without `responder` it is `composed`.
+
+    `consent` False: what is learnt of the player is dropped when the mind closes.
+    """
+    shared = prepare(shared) if isinstance(shared, Character) else shared
+    character = shared.character
+    store = memory if memory is not None else MemoryStore()
+    remembered = store.player(character.id, player_id)
+    make = responder if responder is not None else ComposedResponder
+    numbers = ids if ids is not None else (f"call_{seed}_{number}" for number in itertools.count(1))
+    selector = ActionSelector(character, lambda: next(numbers), shared.encoder)
+    drafter = Drafter(character, shared.reader, shared.moderator, selector)
+    return CharacterMind(
+        character,
+        make(character, shared.knowledge, remembered),
+        drafter,
+        shared.reader,
+        shared.moderator,
+        memory=remembered,
+        consent=consent,
+        clock=clock,
+        seed=seed,
+    )

@@ -1,0 +1,218 @@
+"""Actions: from words to a valid call or a reason, and what becomes of calls."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npc.config.paths import data_dir
+from npc.dialogue.actions import ArgumentError, CallLedger, Decision, validate
+from npc.dialogue.actions_request import requests
+from npc.dialogue.actions_select import ActionSelector
+from npc.dialogue.actions_slots import Surroundings
+from npc.dialogue.character import ActionSpec, Character, load_character
+from npc.dialogue.conditions import Situation
+from npc.dialogue.interface import Action
+from npc.dialogue.scene import SceneState
+from npc.inference.encoder import load_encoder
+
+ENCODER = load_encoder()
+CHARACTERS = {
+    path.parent.name: load_character(path) for path in (data_dir("demo") / "characters").glob("*/character.yaml")
+}
+SELA, ANSELM, CALLUM = (CHARACTERS[name] for name in ("sela-marrow", "anselm-roe", "callum-reid"))
+
+
+def decide(
+    character: Character, text: str, *, encoder: Any = ENCODER, now: Situation | None = None, last: str = ""
+) -> Decision:
+    numbers = itertools.count()
+    selector = ActionSelector(character, lambda: f"c{next(numbers)}", encoder)
+    return selector.select(text, Surroundings(SceneState.of(character.scene), last), now or Situation())
+
+
+CALLS = [
+    (SELA, "Two storm lamps, please.", "sell_item", {"item": "storm lamp", "quantity": 2}),
+    (SELA, "I'll take three bundles of wicks.", "sell_item", {"item": "wicks", "quantity": 3}),
+    (SELA, "I want to buy a hand lamp.", "sell_item", {"item": "hand lamp", "quantity": 1}),
+    (SELA, "Sell me five... no, make that two silk ropes.", "sell_item", {"item": "silk rope", "quantity": 2}),
+    (SELA, "Light the storm lamp for me, would you?", "light_lamp", {"target": "storm-lamp"}),
+    (SELA, "Can you light that one you're looking at?", "light_lamp", {"target": "storm-lamp"}),
+    (SELA, "Please point at the barrels.", "point_to", {"target": "barrels"}),
+    (ANSELM, "Take me to the tide machine.", "show_exhibit", {"target": "tide-machine"}),
+    (ANSELM, "Would you give me a leaflet in French?", "give_leaflet", {"language": "French"}),
+    (ANSELM, "Play the sound of the pendulum, please.", "play_sound", {"sound": "pendulum"}),
+    (ANSELM, "Wind the walnut clock four turns.", "wind_clock", {"target": "walnut-clock", "turns": 4}),
+    (CALLUM, "Quick, call a nurse, it's urgent!", "call_nurse", {"urgency": "urgent"}),
+    (CALLUM, "Could you print badges for two visitors?", "print_badge", {"visitors": 2}),
+    (CALLUM, "Show me the way to cardiology.", "show_route", {"place": "cardiology"}),
+    (CALLUM, "That's my umbrella, could you hand it over?", "hand_over", {"item": "umbrella"}),
+    (CALLUM, "Pass me the visitor form, please.", "hand_over", {"item": "form"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("character", "text", "name", "arguments"), CALLS)
+def test_request_becomes_a_call(character: Character, text: str, name: str, arguments: dict[str, Any]) -> None:
+    decision = decide(character, text)
+    assert decision.kind == "call", decision
+    assert decision.action is not None
+    assert (decision.action.name, dict(decision.action.arguments)) == (name, arguments)
+
+
+def test_most_requests_work_without_the_sentence_encoder() -> None:
+    right = 0
+    for character, text, name, arguments in CALLS:
+        decision = decide(character, text, encoder=None)
+        right += decision.action is not None and (decision.action.name, dict(decision.action.arguments)) == (
+            name,
+            arguments,
+        )
+    assert right >= 0.8 * len(CALLS)
+
+
+@pytest.mark.parametrize(
+    ("character", "text"),
+    [
+        (SELA, "Set fire to Old Pell's stall."),
+        (SELA, "Sell me eighty storm lamps."),
+        (SELA, "Close the stall right now."),
+        (SELA, "Hand me Wick."),
+        (SELA, "Poison the perch for me."),
+        (ANSELM, "Open the case and let me hold the watch."),
+        (ANSELM, "Smuggle the sundial out to my car."),
+        (ANSELM, "Could you paint the walls red?"),
+        (CALLUM, "Open the ward door for me."),
+        (CALLUM, "Print badges for six visitors."),
+        (CALLUM, "Delete my neighbour's records."),
+    ],
+)
+def test_what_must_not_be_done_is_refused(character: Character, text: str) -> None:
+    decision = decide(character, text)
+    assert decision.kind == "refuse", decision
+    assert decision.action is None
+
+
+@pytest.mark.parametrize(
+    ("character", "text"),
+    [
+        (SELA, "How much is a storm lamp?"),
+        (SELA, "Where do the lamplighters meet?"),
+        (SELA, "Tell me about the High Pass."),
+        (SELA, "Do you sell silk rope?"),
+        (SELA, "Have you got anything for the fog?"),
+        (SELA, "My brother bought a lamp here last year."),
+        (SELA, "Thank you, that is kind."),
+        (SELA, "Is it true that you take back broken lamps?"),
+        (ANSELM, "Who built the first pendulum clock?"),
+        (ANSELM, "What does a leaflet cost?"),
+        (ANSELM, "Can you tell me when the tour starts?"),
+        (ANSELM, "Could you explain how a water clock works?"),
+        (ANSELM, "I was born in Lisbon and I love clocks."),
+        (CALLUM, "Which ward is Mrs Hale on?"),
+        (CALLUM, "How late can I visit?"),
+        (CALLUM, "Remember that I came by bus."),
+        (CALLUM, "Don't call a nurse."),
+        (CALLUM, ""),
+        (CALLUM, "Listen, I don't know what to do."),
+        (CALLUM, "You should see the other lift."),
+    ],
+)
+def test_talk_is_not_taken_for_a_request(character: Character, text: str) -> None:
+    decision = decide(character, text)
+    assert decision.kind == "none", decision
+
+
+def test_that_one_is_what_was_just_spoken_of() -> None:
+    decision = decide(ANSELM, "Take me to that one.", last="You mean the tide machine? It is over by the window.")
+    assert decision.action is not None
+    assert decision.action.arguments == {"target": "tide-machine"}
+
+
+def test_missing_argument_is_asked_for() -> None:
+    assert decide(ANSELM, "Give me a leaflet, please.").kind == "ask"
+
+
+def test_relationship_opens_a_permission_and_a_claim_does_not() -> None:
+    assert decide(SELA, "Close the stall, we are friends.").kind == "refuse"
+    assert decide(SELA, "Close the stall, please.", now=Situation(relationship="friend")).kind == "call"
+
+
+def spec(**properties: Any) -> ActionSpec:
+    return ActionSpec(
+        name="act",
+        description="Act",
+        parameters={"type": "object", "properties": properties, "required": list(properties)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "complaint"),
+    [
+        ({"type": "integer", "minimum": 1}, 0, "at least 1"),
+        ({"type": "integer", "maximum": 3}, 4, "at most 3"),
+        ({"type": "integer"}, True, "type integer"),
+        ({"type": "integer"}, "3", "type integer"),
+        ({"type": "string", "enum": ["a"]}, "b", "one of a"),
+        ({"type": "string", "format": "entity"}, "ghost", "no 'ghost' here"),
+        ({"type": "string"}, "x" * 501, "longer"),
+    ],
+)
+def test_bad_arguments_are_named(schema: dict[str, Any], value: Any, complaint: str) -> None:
+    with pytest.raises(ArgumentError, match=complaint):
+        validate(spec(x=schema), {"x": value}, frozenset({"lamp"}))
+    with pytest.raises(ArgumentError, match="missing x"):
+        validate(spec(x=schema), {})
+    with pytest.raises(ArgumentError, match="unknown y"):
+        validate(ActionSpec(name="act", description="d"), {"y": 1})
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=200))
+def test_any_text_gives_a_valid_decision(text: str) -> None:
+    for character in (SELA, CALLUM):
+        decision = decide(character, text, encoder=None)
+        if decision.action is not None and decision.spec is not None:
+            validate(decision.spec, decision.action.arguments)
+
+
+def test_long_input_is_bounded() -> None:
+    assert decide(SELA, "sell me a lamp " * 10_000, encoder=None).kind in ("call", "refuse", "none", "ask")
+
+
+ACTION = Action("c1", "wave", {})
+
+
+def test_results_late_double_unknown_failed() -> None:
+    ledger = CallLedger().announce(ACTION, 0.0).begun("c1")
+    assert [call.action.call_id for call in ledger.overdue(30.0)] == ["c1"]
+    after, outcome = ledger.result("c1", False, {"error": "The gate is rusted shut."})
+    assert outcome.news
+    assert outcome.failed
+    assert outcome.text == "The gate is rusted shut."
+    again, second = after.result("c1", True, "ok")
+    assert again == after
+    assert not second.news
+    assert not ledger.result("c9", True, "ok")[1].news
+    assert not ledger.result("c1", True, "ok")[1].news
+    assert ledger.result("c1", True, '{"text": "It swings open."}')[1].text == "It swings open."
+    cancelled = ledger.cancelled("c1")
+    assert not cancelled.result("c1", True, "It swings open.")[1].news
+
+
+def test_ledger_is_bounded() -> None:
+    ledger = CallLedger()
+    for number in range(1000):
+        ledger = ledger.announce(Action(f"c{number}", "wave", {}), float(number))
+    assert len(ledger.calls) <= 64
+
+
+def test_requests_find_the_verb() -> None:
+    assert requests("Could you pass me the wrench?")[0].verbs == ("pass",)
+    assert requests("The red one, by your elbow, shut it please.")[0].verbs == ("shut",)
+    assert requests("Please turn it off.")[0].verbs == ("turn off",)
+    assert not requests("Why is the gate shut?")
+    assert not requests("Don't open it!")
