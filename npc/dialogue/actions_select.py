@@ -181,7 +181,7 @@ class ActionSelector:
                 if strong and shared > best_score:
                     best, best_score = fact, float(shared)
             else:
-                near = 0.0
+                near = shared / max(2, len(said))
                 if self._encoder is not None:
                     pair = self._encoder.encode([text, fact.text])
                     near = float(np.dot(pair[0], pair[1]))

@@ -77,6 +77,6 @@ class Context:
     variables: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     event: str = ""
-    """Plain words for what just happened, when the turn has none: remark on it (a result, something seen, a silence)."""
+    """Plain words for what just happened, when the turn has none: remark on it (a result, a thing seen, a silence)."""
     whisper: str = ""
     """An instructor's hint, to be followed where the character can; never read out as it stands."""
