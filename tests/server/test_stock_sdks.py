@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,11 +28,43 @@ from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel  # noqa
 
 RATE = 24_000
 
+#: The Agents SDK and what it imports warn about themselves.
+quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
-def _voice(seconds: float) -> bytes:
+
+@dataclass(frozen=True)
+class Talk:
+    """What is said to whom. `call` is a text that makes the character announce the action `tool`."""
+
+    character: str
+    spoken: bytes
+    call: str
+    tool: str
+    pace_s: float = 0.0
+
+
+def _tone(seconds: float) -> bytes:
     """A loud tone: speech enough for the scripted session."""
     t = np.arange(int(RATE * seconds)) / RATE
     return (8000 * np.sin(2 * np.pi * 220 * t)).astype("<i2").tobytes()
+
+
+def _speech(text: str) -> bytes:
+    """`text` by a synthetic player, at 24 kHz; skips the test where there is no voice."""
+    from npc.audio.resample import Resampler
+    from npc.tts.fetch_flite import locate
+    from npc.tts.flite import FliteSettings, FliteVoice
+    from npc.tts.interface import SpeechRequest
+
+    if locate() is None:
+        pytest.skip("no Flite library: run `npc doctor --fix`")
+    voice = FliteVoice(FliteSettings("rms"))
+    pcm = np.concatenate([chunk.pcm for chunk in voice.synthesize(SpeechRequest(text))])
+    resampler = Resampler(voice.sample_rate, RATE)
+    return np.concatenate([resampler.push(pcm), resampler.flush()]).astype("<i2").tobytes()
+
+
+SCRIPT = Talk("ada", _tone(0.5), "call light_lamp", "light_lamp")
 
 
 def _frames(pcm: bytes) -> list[bytes]:
@@ -58,9 +92,9 @@ async def _until(connection: Any, *kinds: str) -> dict[str, Any]:
                 return seen
 
 
-async def _openai_conversation(server: Running) -> None:
+async def _openai_conversation(server: Running, talk: Talk) -> None:
     client = _client(server)
-    async with client.realtime.connect(model="ada") as connection:
+    async with client.realtime.connect(model=talk.character) as connection:
         first = await connection.recv()
         assert first.type == "session.created"
         await connection.session.update(
@@ -74,8 +108,8 @@ async def _openai_conversation(server: Running) -> None:
                 "tools": [
                     {
                         "type": "function",
-                        "name": "light_lamp",
-                        "description": "Light a lamp",
+                        "name": talk.tool,
+                        "description": "Do something with an item",
                         "parameters": {"type": "object", "properties": {"item": {"type": "string"}}},
                     }
                 ],
@@ -85,8 +119,9 @@ async def _openai_conversation(server: Running) -> None:
         assert updated.session.audio.input.turn_detection.interrupt_response is True
 
         # Spoken turn.
-        for frame in _frames(_voice(0.5) + bytes(RATE * 2)):
+        for frame in _frames(talk.spoken + bytes(RATE * 4)):
             await connection.input_audio_buffer.append(audio=base64.b64encode(frame).decode())
+            await asyncio.sleep(talk.pace_s)
         seen = await _until(connection, "response.done")
         assert seen["conversation.item.input_audio_transcription.completed"].transcript
         assert seen["response.output_audio.delta"].delta
@@ -107,10 +142,10 @@ async def _openai_conversation(server: Running) -> None:
         assert seen["response.output_audio_transcript.done"].transcript
 
         # Function call with its result.
-        await _typed(connection, "call light_lamp")
+        await _typed(connection, talk.call)
         seen = await _until(connection, "response.done")
         call = seen["response.function_call_arguments.done"]
-        assert call.name == "light_lamp"
+        assert call.name == talk.tool
         await connection.conversation.item.create(
             item={"type": "function_call_output", "call_id": call.call_id, "output": '{"ok":true}'}
         )
@@ -134,29 +169,31 @@ async def _typed(connection: Any, text: str) -> None:
     await connection.response.create()
 
 
-async def _agents_conversation(server: Running) -> None:
-    lit: list[str] = []
+async def _agents_conversation(server: Running, talk: Talk) -> None:
+    done: list[str] = []
 
-    @agents.function_tool
-    def light_lamp(item: str) -> str:
-        """Light a lamp."""
-        lit.append(item)
-        return "it burns"
+    @agents.function_tool(name_override=talk.tool)
+    def act(item: str) -> str:
+        """Do something with an item."""
+        done.append(item)
+        return "it is done"
 
-    agent = RealtimeAgent(name="Ada", instructions="Answer briefly.", tools=[light_lamp])
+    agent = RealtimeAgent(name="Ada", instructions="Answer briefly.", tools=[act])
     runner = RealtimeRunner(agent, model=OpenAIRealtimeWebSocketModel())
-    session = await runner.run(model_config={"url": server.ws("model=ada"), "api_key": "not-needed-on-loopback"})
+    session = await runner.run(
+        model_config={"url": server.ws(f"model={talk.character}"), "api_key": "not-needed-on-loopback"}
+    )
     events: list[Any] = []
     async with session:
         iterator = session.__aiter__()
 
-        async def until(done: Callable[[Any], bool]) -> Any:
+        async def until(wanted: Callable[[Any], bool]) -> Any:
             async with asyncio.timeout(20):
                 while True:
                     event = await iterator.__anext__()
                     events.append(event)
                     assert event.type != "error", event
-                    if done(event):
+                    if wanted(event):
                         return event
 
         def raw(kind: str, status: str | None = None) -> Callable[[Any], bool]:
@@ -171,8 +208,9 @@ async def _agents_conversation(server: Running) -> None:
         await until(raw("session.updated"))
 
         # Spoken turn.
-        for frame in _frames(_voice(0.5) + bytes(RATE * 2)):
+        for frame in _frames(talk.spoken + bytes(RATE * 4)):
             await session.send_audio(frame)
+            await asyncio.sleep(talk.pace_s)
         await until(lambda event: event.type == "audio")
         await until(lambda event: event.type == "audio_end")
         await until(raw("response.done", "completed"))
@@ -183,9 +221,9 @@ async def _agents_conversation(server: Running) -> None:
         await until(raw("response.done", "completed"))
 
         # Function call: the SDK runs the tool, sends the result and asks for the next response by itself.
-        await session.send_message("call light_lamp")
+        await session.send_message(talk.call)
         await until(lambda event: event.type == "tool_end")
-        assert lit == ["lamp"]
+        assert len(done) == 1
         await until(lambda event: event.type == "audio_end")
         await until(raw("response.done", "completed"))
 
@@ -203,12 +241,27 @@ async def _agents_conversation(server: Running) -> None:
     assert not [event for event in events if event.type == "error"]
 
 
-def _scripted(talk: Callable[[Running], Awaitable[None]]) -> None:
+def _scripted(talk: Callable[[Running, Talk], Awaitable[None]]) -> None:
     async def main() -> None:
         service = ScriptedService(frames=30, frame_s=0.005)
         async with running(service) as server:
-            await asyncio.wait_for(talk(server), 60)
+            await asyncio.wait_for(talk(server, SCRIPT), 60)
         assert not service.conversations[0].opted_in
+
+    asyncio.run(main())
+
+
+def _embedded(talk: Callable[[Running, Talk], Awaitable[None]], folder: Path) -> None:
+    """The same with the real session, recogniser, mind and voice of the embedded profile."""
+    from npc.config.settings import load_settings
+    from npc.server.assembly import build
+
+    said = Talk("sela-marrow", _speech("What do you sell?"), "I want to buy two silk ropes.", "sell_item", 0.02)
+
+    async def main() -> None:
+        service = build(load_settings(profile="embedded", overrides={"store.folder": str(folder)}))
+        async with running(service) as server:
+            await asyncio.wait_for(talk(server, said), 100)
 
     asyncio.run(main())
 
@@ -217,6 +270,17 @@ def test_the_openai_sdk_with_a_scripted_session() -> None:
     _scripted(_openai_conversation)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@quiet
 def test_the_agents_sdk_with_a_scripted_session() -> None:
     _scripted(_agents_conversation)
+
+
+@pytest.mark.slow
+def test_the_openai_sdk_with_the_embedded_profile(tmp_path: Path) -> None:
+    _embedded(_openai_conversation, tmp_path)
+
+
+@pytest.mark.slow
+@quiet
+def test_the_agents_sdk_with_the_embedded_profile(tmp_path: Path) -> None:
+    _embedded(_agents_conversation, tmp_path)
