@@ -1,10 +1,12 @@
 """What a speech recogniser promises. Implementations live beside this file, named after what they wrap.
 
-    recogniser = PocketsphinxRecognizer(...)                 # loads models; one per process, thread-safe
+    recogniser = npc.asr.load("pocketsphinx")                # one per process, thread-safe
+    recogniser.prepare(bias)                                 # optional, once per session: be ready for its words
     stream = recogniser.open(Bias(phrases=("Velkora",)))     # one per utterance; owned by one worker thread
     partial = stream.accept(pcm)                             # blocking: call it off the event loop
     first = stream.finish()                                  # text of the first pass
     better = stream.refine()                                 # optional slower pass over the same utterance
+    carry = stream.carry()                                   # what was learned of voice and room, for the next `open`
 
 All audio is PCM16 mono at `npc.audio.clock.LISTEN_RATE` (16 kHz) and all times are samples since the stream was opened.
 """
@@ -60,8 +62,13 @@ class Bias:
     pronunciations: tuple[tuple[str, str], ...] = field(default=())
 
 
+class RecognizerError(RuntimeError):
+    """The engine crashed, hung or is overloaded. The utterance is lost, the recogniser lives on: open the next one."""
+
+
 class RecognizerStream(Protocol):
-    """One utterance. Not thread-safe; every call may block and belongs on a worker."""
+    """One utterance. Not thread-safe; every call may block and belongs on a worker, and but for `close` may raise
+    RecognizerError."""
 
     def accept(self, pcm: Pcm16) -> Hypothesis | None:
         """Feed audio of any length; a new partial when the text changed, else None."""
@@ -75,6 +82,10 @@ class RecognizerStream(Protocol):
         Only reads the accepted audio, so it may run on another worker while `accept` goes on.
         """
 
+    def carry(self) -> object | None:
+        """What this utterance taught about the voice and the room (opaque; None when nothing): give it to the next
+        `open` of the same session."""
+
     def close(self) -> None:
         """Release the decoder. Safe to call twice."""
 
@@ -86,8 +97,12 @@ class StreamingRecognizer(Protocol):
     name: str
     languages: Sequence[str]
 
-    def open(self, bias: Bias = Bias(), language: str = "en") -> RecognizerStream:
-        """Start an utterance. Raises ValueError for a language the engine does not speak."""
+    def prepare(self, bias: Bias, language: str = "en") -> None:
+        """Get ready for this bias in the background; returns at once. Never needed; saves the first turn a wait."""
+
+    def open(self, bias: Bias = Bias(), language: str = "en", carry: object | None = None) -> RecognizerStream:
+        """Start an utterance; `carry` comes from an earlier stream of the same session and this recogniser. Raises
+        ValueError for a language the engine does not speak, RecognizerError when it cannot take one more."""
 
     def close(self) -> None:
         """Release models and workers."""

@@ -1,0 +1,293 @@
+"""PocketSphinx: the embedded recogniser. Needs no download, hears English, is for trying things out.
+
+    accept ─▶ live process   tree search, cepstral means that follow the voice        partials, text at once
+    refine ─▶ batch process  tree and flat search, means of the whole utterance       better text, 0.14 s a second
+
+Two processes (`sphinx_worker.py` says why processes), started on first use and again after a crash. Names of the bias
+list are added to the default language model with pronunciations from `npc.phonetics`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from npc.asr.interface import Bias, Hypothesis, Pcm16, RecognizedWord, RecognizerError, RecognizerStream
+from npc.asr.sphinx_worker import Segment, Words
+from npc.asr.stability import StableWords
+from npc.audio.clock import Span
+from npc.phonetics.g2p import pronounce
+from npc.phonetics.lexicon import default_lexicon, sphinx_model
+from npc.phonetics.normalize import spoken_words
+
+_FRAME = 160
+#: Longest utterance kept for the second pass; a monologue is refined over its last minute.
+_KEPT = 60 * 16_000
+#: A decoder load is 0.3 s and a second pass 0.14 s a second of sound; ten times that means that the process hangs.
+_DEADLINE_S = 15.0
+#: Ends every taught word: the dictionary refuses words it has, and many of those are unknown to the language model.
+TAUGHT = "~"
+#: Pronunciations tried for a word that no dictionary knows.
+_VARIANTS = 3
+
+
+_NO_BIAS = Bias()
+
+
+class _Process:
+    """A worker process and the one connection to it. Calls from several threads take turns."""
+
+    def __init__(self, decoders: int, settings: dict[str, Any]) -> None:
+        self._decoders, self._settings = decoders, settings
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self.generation = 0
+        """Grows with every start: streams of an earlier process are gone."""
+
+    def call(self, name: str, *arguments: Any, generation: int | None = None) -> Any:
+        """Send one request and wait for its answer. Raises RecognizerError; a dead or silent process is ended, and the
+        next call starts a new one."""
+        with self._lock:
+            if self._connection is None:
+                if generation is not None:
+                    raise RecognizerError("the recogniser was restarted in the middle of this utterance")
+                self._start()
+            elif generation not in (None, self.generation):
+                raise RecognizerError("the recogniser was restarted in the middle of this utterance")
+            assert self._connection is not None
+            try:
+                self._connection.send((name, *arguments))
+                if not self._connection.poll(_DEADLINE_S):
+                    self._end()
+                    raise RecognizerError(f"the recogniser gave no answer to {name!r} for {_DEADLINE_S:.0f} s")
+                kind, value = self._connection.recv()
+            except (EOFError, OSError) as error:
+                self._end()
+                raise RecognizerError(f"the recogniser process died during {name!r}") from error
+        if kind == "error":
+            raise RecognizerError(str(value))
+        return value
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "npc.asr.sphinx_worker", str(theirs.fileno())], pass_fds=(theirs.fileno(),)
+        )
+        theirs.close()
+        self._connection = Connection(ours.detach())
+        self._connection.send((self._decoders, self._settings))
+        self.generation += 1
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+
+class PocketsphinxRecognizer:
+    """The embedded engine. `decoders` bounds how many utterances are decoded at the same moment (90 MB each)."""
+
+    name = "pocketsphinx"
+    languages: Sequence[str] = ("en",)
+
+    def __init__(self, decoders: int = 4) -> None:
+        if decoders < 1:
+            raise ValueError(f"decoders must be at least 1, got {decoders}")
+        self._live = _Process(decoders, {"fwdflat": False})
+        self._batch = _Process(decoders, {})
+        self._numbers = itertools.count()
+        self._taught = lru_cache(maxsize=64)(self._teach)
+
+    def prepare(self, bias: Bias, language: str = "en") -> None:
+        """Start both processes and teach them the words, in the background."""
+        self._check(language)
+
+        def ready() -> None:
+            words, _ = self._taught(bias)
+            for process in (self._live, self._batch):
+                try:
+                    process.call("prepare", words)
+                except RecognizerError:
+                    # Whoever speaks first hears of it; preparing is only a kindness.
+                    return
+
+        threading.Thread(target=ready, name="pocketsphinx-prepare", daemon=True).start()
+
+    def open(self, bias: Bias = _NO_BIAS, language: str = "en", carry: object | None = None) -> RecognizerStream:
+        self._check(language)
+        if carry is not None and not isinstance(carry, str):
+            raise ValueError(f"carry must come from an earlier stream of this recogniser, got {type(carry).__name__}")
+        return _Stream(self, bias, carry)
+
+    def close(self) -> None:
+        self._live.close()
+        self._batch.close()
+
+    def _check(self, language: str) -> None:
+        if language.split("-")[0].lower() != "en":
+            raise ValueError(f"pocketsphinx hears English only, not {language!r}: choose another recogniser")
+
+    def _teach(self, bias: Bias) -> tuple[Words, dict[str, str]]:
+        """Words to add with phones, and how the character spells them."""
+        given = {word.lower(): phones for word, phones in bias.pronunciations}
+        words: dict[str, list[str]] = {}
+        spelling: dict[str, str] = {}
+        for phrase in (*bias.phrases, *(word for word, _ in bias.pronunciations)):
+            for written in spoken_words(phrase):
+                word = written.lower()
+                if word in given:
+                    words[word] = [_bare(given[word])]
+                elif word in language_model_words() or word in words:
+                    continue
+                else:
+                    words[word] = [*default_lexicon().phones(word)] or [*pronounce(word, _VARIANTS)]
+                spelling[word] = written
+        pairs = [
+            (word + TAUGHT if number == 0 else f"{word}{TAUGHT}({number + 1})", phones)
+            for word, variants in words.items()
+            for number, phones in enumerate(dict.fromkeys(variants))
+            if phones
+        ]
+        return tuple(pairs), spelling
+
+
+@lru_cache(maxsize=1)
+def language_model_words() -> frozenset[str]:
+    """The 72,500 words that the default language model can put out (its dictionary has 126,000), read from the end of
+    the model's file: a 32-bit length, then that many bytes of words, each ended by a zero."""
+    model = sphinx_model()
+    if model is None:
+        return frozenset()
+    with (model / "en-us.lm.bin").open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - 4_000_000))
+        tail = file.read()
+    listed = re.search(rb"(?:[\x20-\x7e]+\x00){1000,}\Z", tail)
+    if listed is None:
+        # Another model's layout: believe the dictionary.
+        return frozenset(default_lexicon())
+    return frozenset(word.decode("ascii").lower() for word in listed.group().split(b"\0")[:-1])
+
+
+def _bare(phones: str) -> str:
+    """Phones without stress digits, as the recogniser's dictionary has them."""
+    return re.sub(r"[012]", "", phones.upper())
+
+
+class _Stream:
+    """One utterance over both processes. The live decoder is taken with the first sound, so opening costs nothing."""
+
+    def __init__(self, owner: PocketsphinxRecognizer, bias: Bias, means: str | None) -> None:
+        self._owner, self._bias, self._means = owner, bias, means
+        self._words: Words | None = None
+        self._spelling: dict[str, str] = {}
+        self._number = next(owner._numbers)
+        self._generation: int | None = None
+        self._kept: list[Pcm16] = []
+        self._accepted = self._kept_samples = 0
+        self._stable = StableWords()
+        self._final: Hypothesis | None = None
+        self._closed = False
+
+    def accept(self, pcm: Pcm16) -> Hypothesis | None:
+        if self._final is not None or self._closed:
+            raise ValueError("accept after finish or close: open a new stream")
+        if not pcm.size:
+            return None
+        self._begin()
+        self._keep(pcm)
+        heard = self._call("accept", self._number, pcm.astype(np.int16, copy=False).tobytes())
+        if heard is None:
+            return None
+        text, segments = heard
+        stable = self._stable.update(text.split(), self._accepted)
+        return self._hypothesis(segments, stable, final=False)
+
+    def finish(self) -> Hypothesis:
+        if self._final is None:
+            if self._closed:
+                raise ValueError("finish after close")
+            self._begin()
+            _, segments, self._means = self._call("finish", self._number)
+            self._final = self._hypothesis(segments, len(segments), final=True)
+        return self._final
+
+    def refine(self) -> Hypothesis | None:
+        kept = list(self._kept)
+        if not kept:
+            return None
+        words, _ = self._taught()
+        offset = self._accepted - self._kept_samples
+        _, segments, _ = self._owner._batch.call("decode", words, np.concatenate(kept).tobytes(), self._means)
+        return self._hypothesis(segments, len(segments), final=True, offset=offset)
+
+    def carry(self) -> object | None:
+        return self._means
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._kept.clear()
+        if self._generation is not None:
+            try:
+                self._call("close", self._number)
+            except RecognizerError:
+                pass
+
+    def _taught(self) -> tuple[Words, dict[str, str]]:
+        return self._owner._taught(self._bias)
+
+    def _begin(self) -> None:
+        if self._generation is None:
+            self._words, self._spelling = self._taught()
+            self._owner._live.call("open", self._number, self._words, self._means)
+            self._generation = self._owner._live.generation
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        return self._owner._live.call(name, *arguments, generation=self._generation)
+
+    def _keep(self, pcm: Pcm16) -> None:
+        self._kept.append(pcm.copy())
+        self._accepted += pcm.size
+        self._kept_samples += pcm.size
+        while self._kept_samples - self._kept[0].size > _KEPT:
+            self._kept_samples -= self._kept.pop(0).size
+
+    def _hypothesis(self, segments: list[Segment], stable: int, *, final: bool, offset: int = 0) -> Hypothesis:
+        words = tuple(
+            RecognizedWord(
+                self._written(word),
+                Span(offset + start * _FRAME, offset + (end + 1) * _FRAME),
+                # Only a finished pass has word probabilities.
+                probability if final else 0.0,
+            )
+            for word, start, end, probability in segments
+        )
+        confidence = float(np.mean([word.confidence for word in words])) if words else 0.0
+        text = " ".join(word.text for word in words)
+        return Hypothesis(text, words, min(stable, len(words)), confidence, "en", final)
+
+    def _written(self, word: str) -> str:
+        if word.endswith(TAUGHT):
+            return self._spelling.get(word[: -len(TAUGHT)], word[: -len(TAUGHT)])
+        return "I" + word[1:] if word == "i" or word.startswith("i'") else word
