@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "engine_plugins"
 VECTORS = PLUGINS / "conformance" / "vectors"
+UNREAL = PLUGINS / "unreal" / "Source" / "NpcCharacters"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -68,5 +69,5 @@ def cpp_runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     core = PLUGINS / "unreal/Source/NpcCharacters/Private/Core"
     out = tmp_path_factory.mktemp("cpp") / "runner"
     sources = [core / "CharacterClient.cpp", PLUGINS / "unreal/Tests/Runner.cpp"]
-    run(compiler, "-std=c++20", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{core}", *sources, "-o", out)
+    run(compiler, "-std=c++20", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{core}", f"-I{UNREAL / 'ThirdParty'}", *sources, "-o", out)
     return out
