@@ -38,7 +38,7 @@ class Articulation:
     """One mouth target. Channel weights in [0, 1]; dominance is relative to a vowel's 1.
 
     `lead_s` and `lag_s` say how far the lips reach before and after the phone (jaw and tongue use fixed, shorter
-    reaches). `hold` is the part of the phone, from its start, during which a closure or contact is held.
+    reaches). `hold` is the part of the phone, from and to, during which a closure or contact is held.
     """
 
     viseme: str
@@ -54,7 +54,7 @@ class Articulation:
     lip_dominance: float = 1.0
     lead_s: float = 0.08
     lag_s: float = 0.08
-    hold: float = 1.0
+    hold: tuple[float, float] = (0.0, 1.0)
 
 
 REST: Final = Articulation("sil", Manner.REST)
@@ -71,6 +71,9 @@ _VOWELS: Final[dict[str, tuple[float, float, float]]] = {
 }  # fmt: skip
 _RHOTIC_VOWELS: Final = "ɚɝ"
 
+#: When the lips are shut, as shares of the phone: a voiceless stop ends with its burst, a voiced one begins with the
+#: vowel's tail. Measured on three synthetic voices by the energy of the sound (`npc.bench.closures`).
+_CLOSED: Final = {"p": (0.0, 0.85), "b": (0.2, 1.0), "m": (0.0, 1.0)}
 _BILABIAL: Final = "pbmɓʘʙ"
 _LABIAL_FRICATIVE: Final = "ɸβ"
 _LABIODENTAL: Final = "fvɱʋⱱȸȹ"
@@ -122,22 +125,22 @@ def _vowel(height: float, back: float, rounding: float) -> Articulation:
 
 def _consonant(symbol: str) -> Articulation | None:
     """Articulation of one IPA consonant letter, or None if it is none."""
-    light = {"lead_s": 0.06, "lag_s": 0.06}
     if symbol in _BILABIAL:
-        # A stop's closure ends with its burst, inside the phone; a nasal is closed to its end.
         return Articulation("PP", Manner.BILABIAL, jaw=0.10, jaw_dominance=0.8, lip_dominance=0.3,
-                            lead_s=0.07, lag_s=0.07, hold=1.0 if symbol == "m" else 0.72)  # fmt: skip
+                            lead_s=0.07, lag_s=0.07, hold=_CLOSED.get(symbol, (0.0, 0.8)))  # fmt: skip
     if symbol in _LABIODENTAL:
         return Articulation("FF", Manner.LABIODENTAL, jaw=0.09, upper_up=0.12, jaw_dominance=0.9, lip_dominance=0.3,
-                            lead_s=0.07, lag_s=0.07, hold=0.9)  # fmt: skip
+                            lead_s=0.07, lag_s=0.07, hold=(0.0, 0.9))  # fmt: skip
     if symbol in _LABIAL_FRICATIVE:
-        return Articulation("PP", Manner.GLIDE, jaw=0.10, pucker=0.15, lower_down=0.05, lip_dominance=1.0, **light)
+        return Articulation(
+            "PP", Manner.GLIDE, jaw=0.10, pucker=0.15, lower_down=0.05, lip_dominance=1.0, lead_s=0.06, lag_s=0.06
+        )
     if symbol in _DENTAL:
         return Articulation("TH", Manner.TONGUE, jaw=0.17, lower_down=0.15, upper_up=0.08, tongue=0.30,
-                            jaw_dominance=0.9, lip_dominance=0.35, **light)  # fmt: skip
+                            jaw_dominance=0.9, lip_dominance=0.35, lead_s=0.06, lag_s=0.06)  # fmt: skip
     if symbol in _SIBILANT:
         return Articulation("SS", Manner.SIBILANT, jaw=0.12, stretch=0.14, lower_down=0.16, upper_up=0.05,
-                            jaw_dominance=1.4, lip_dominance=0.45, **light)  # fmt: skip
+                            jaw_dominance=1.4, lip_dominance=0.45, lead_s=0.06, lag_s=0.06)  # fmt: skip
     if symbol in _POSTALVEOLAR:
         return Articulation("CH", Manner.SIBILANT, jaw=0.12, funnel=0.45, pucker=0.22, lower_down=0.12, upper_up=0.08,
                             jaw_dominance=1.4, lip_dominance=1.5, lead_s=_HEAVY_LEAD, lag_s=_HEAVY_LAG)  # fmt: skip
@@ -147,12 +150,14 @@ def _consonant(symbol: str) -> Articulation | None:
                             lower_down=0.06, lip_dominance=0.1 if uvular else 0.8, lead_s=0.10, lag_s=0.09)  # fmt: skip
     if symbol in _ALVEOLAR_STOP:
         return Articulation("DD", Manner.TONGUE, jaw=0.15, lower_down=0.12, upper_up=0.04, jaw_dominance=0.7,
-                            lip_dominance=0.10, **light)  # fmt: skip
+                            lip_dominance=0.10, lead_s=0.06, lag_s=0.06)  # fmt: skip
     if symbol in _NASAL_LATERAL:
         return Articulation("nn", Manner.TONGUE, jaw=0.18, lower_down=0.10, upper_up=0.04, jaw_dominance=0.5,
-                            lip_dominance=0.10, **light)  # fmt: skip
+                            lip_dominance=0.10, lead_s=0.06, lag_s=0.06)  # fmt: skip
     if symbol in _PALATAL_GLIDE:
-        return Articulation("ih", Manner.GLIDE, jaw=0.13, stretch=0.22, lower_down=0.12, lip_dominance=0.6, **light)
+        return Articulation(
+            "ih", Manner.GLIDE, jaw=0.13, stretch=0.22, lower_down=0.12, lip_dominance=0.6, lead_s=0.06, lag_s=0.06
+        )
     if symbol in _ROUND_GLIDE:
         return Articulation("ou", Manner.ROUND, jaw=0.12, funnel=0.25, pucker=0.76, lip_dominance=3.0,
                             lead_s=_HEAVY_LEAD, lag_s=_HEAVY_LAG)  # fmt: skip
@@ -161,7 +166,7 @@ def _consonant(symbol: str) -> Articulation | None:
         glottal = symbol in "hɦʔħʕ"
         return Articulation("kk", Manner.TONGUE, jaw=0.20, lower_down=0.10, upper_up=0.04,
                             jaw_dominance=0.15 if glottal else 0.45, lip_dominance=0.05 if glottal else 0.08,
-                            **light)  # fmt: skip
+                            lead_s=0.06, lag_s=0.06)  # fmt: skip
     return None
 
 

@@ -17,9 +17,10 @@ from npc.animation.prng import Xorshift32
 
 Floats = NDArray[np.float64]
 
-#: A beat nod on at most every other stressed vowel and never closer than this: speakers nod about 10-20 times a minute.
-NOD_GAP_S: Final = 1.1
-GESTURE_GAP_S: Final = 2.2
+#: A beat nod on about a third of the stressed vowels and never closer than this: speakers nod about 10-20 times a
+#: minute.
+NOD_GAP_S: Final = 1.8
+GESTURE_GAP_S: Final = 2.6
 #: A gesture's stroke comes 0-120 ms before its stressed vowel (design note: 0-200 ms before the word), prepared 400
 #: ms before.
 GESTURE_PREPARE_S: Final = 0.40
@@ -55,7 +56,8 @@ class BodyDirector:
     def __init__(self, rate: int, seed: int) -> None:
         self._rate = rate
         self._rng = Xorshift32(seed, 21)
-        self._last_nod = self._last_gesture = -10.0
+        self._last_nod = -NOD_GAP_S * self._rng.unit()
+        self._last_gesture = -GESTURE_GAP_S * self._rng.unit()
         self._last_flash = -10.0
         self._tilted = 0.0
         self._side = 1.0 if self._rng.unit() < 0.5 else -1.0
@@ -68,17 +70,17 @@ class BodyDirector:
         cues: list[BodyCue] = []
         flashes: list[Flash] = []
         nod, flash, beat, offset = (self._rng.unit() for _ in range(4))
-        if vowel.start - self._last_nod >= NOD_GAP_S and nod < 0.55:
+        if vowel.start - self._last_nod >= NOD_GAP_S and nod < 0.25:
             self._last_nod = vowel.start
             stroke = 0.5 * (vowel.start + vowel.end)
             cues.append(
                 BodyCue("head", "nod", self._at(stroke - 0.16), self._at(stroke + 0.30), self._at(stroke),
-                        round(0.30 + 0.35 * vowel.amount * nod / 0.55, 3))
+                        round(0.30 + 0.35 * vowel.amount * nod / 0.25, 3))
             )  # fmt: skip
         if vowel.start - self._last_flash >= 1.6 and flash < 0.4:
             self._last_flash = vowel.start
             flashes.append(Flash(vowel.start + 0.02, 0.16 + 0.22 * flash))
-        due = vowel.start - self._last_gesture >= GESTURE_GAP_S and vowel.in_phrase >= 0.2 and beat < 0.6
+        due = vowel.start - self._last_gesture >= GESTURE_GAP_S and vowel.in_phrase >= 0.2 and beat < 0.45
         if named_gesture is not None or due:
             self._last_gesture = vowel.start
             stroke = vowel.start - 0.12 * offset

@@ -22,7 +22,6 @@ from npc.animation.coarticulation import (
     LOOKAHEAD_S,
     Segment,
     SpeechStyle,
-    held_span,
     mouth_track,
     rest_segment,
     segments_of,
@@ -164,7 +163,8 @@ class FaceStream:
         for seg in segments:
             start, end = seg.start, seg.end
             if seg.art.manner is Manner.BILABIAL:
-                start, end = seg.start, max(held_span(seg)[1], seg.start)
+                length, (first, last) = seg.end - seg.start, seg.art.hold
+                start, end = seg.start + first * length, seg.start + last * length
             at, until = round(start * self._rate), round(end * self._rate)
             weight = (
                 1.0 if seg.art.manner in (Manner.BILABIAL, Manner.LABIODENTAL, Manner.REST) else round(seg.weight, 3)

@@ -43,6 +43,12 @@ _PRESSING = np.array(
         )
     ]
 )
+_MOST = {
+    fps: np.floor(np.where(np.isin(np.arange(len(ARKIT52)), FAST), MAX_FAST_STEP[fps], MAX_STEP[fps]) * 255.0).astype(
+        np.int16
+    )
+    for fps in MAX_STEP
+}
 _JAW, _CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
@@ -91,13 +97,12 @@ def limit_steps(frames: NDArray[np.uint8], before: NDArray[np.uint8], fps: int) 
     """
     if len(frames) == 0:
         return frames
-    bound = np.where(np.isin(np.arange(len(ARKIT52)), FAST), MAX_FAST_STEP[fps], MAX_STEP[fps])
-    most = np.floor(bound * 255.0).astype(np.int16)
+    most = _MOST[fps]
     poses = np.concatenate([before[None], frames]).astype(np.int16)
     if not (np.abs(np.diff(poses, axis=0)) > most).any():
         return frames
     for k in range(1, len(poses)):
-        poses[k] = np.clip(poses[k], poses[k - 1] - most, poses[k - 1] + most)
+        poses[k] = np.minimum(np.maximum(poses[k], poses[k - 1] - most), poses[k - 1] + most)
         poses[k, _CLOSE] = min(poses[k, _CLOSE], poses[k, _JAW])
     limited: NDArray[np.uint8] = poses[1:].astype(np.uint8)
     return limited
