@@ -7,6 +7,7 @@ second signal, or SIGINT from a terminal twice, stops at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -66,4 +67,6 @@ def configure(app: Application, settings: ServerSettings, **overrides: Any) -> u
 def serve(service: Service, settings: ServerSettings, *, started: Callable[[str], None] | None = None) -> None:
     """Run until stopped. `started` is told the address once connections are accepted. Blocks."""
     app = create_app(service, settings)
-    _Server(configure(app, settings), app, started).run()
+    # uvicorn raises the signal again after it has stopped; for Ctrl-C the stop is the answer.
+    with contextlib.suppress(KeyboardInterrupt):
+        _Server(configure(app, settings), app, started).run()
