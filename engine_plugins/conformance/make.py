@@ -6,11 +6,13 @@ The expected values are worked out here from the rules of docs/protocol.md, not 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from npc.animation.idle import IdleMotion
 from npc.animation.prng import Xorshift32
 from npc.protocol.frames import Kind, encode_audio, encode_blendshapes
 
@@ -296,6 +298,16 @@ def randomness() -> list[Step]:
     return steps
 
 
+def idle() -> list[Step]:
+    steps = []
+    for seed in (0, 1, 2026, 0xDEADBEEF):
+        motion = IdleMotion(seed)
+        for ms in (0, 7, 1000, 4321, 12_345, 59_999):
+            pose = {name: round(value, 6) for name, value in asdict(motion.at(ms)).items()}
+            steps.append({"do": "idle", "seed": seed, "ms": ms, "pose": pose})
+    return steps
+
+
 VECTORS = {
     "frames": ("binary messages that are cut, odd or unknown are refused, each with one message", frames),
     "playout": ("60 ms before an item sounds; starvation primes again; a whole short item sounds at once", playout),
@@ -309,6 +321,7 @@ VECTORS = {
     "track": ("blendshapes between frames, out of order, doubled; decay to rest in 150 ms when starved", track),
     "resuming": ("sequence numbers, doubled events, resume tokens, close codes", resuming),
     "reports": ("what was heard, every 100 ms and at each change", reports),
+    "idle": ("blinks, saccades, breathing and sway of a seed, within 0.0001", idle),
     "randomness": ("the seeded integers that idle motion is made of", randomness),
 }
 

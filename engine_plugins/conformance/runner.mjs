@@ -6,11 +6,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Performer } from '../../demo/js/face/performer.js';
 import { RealtimeSession } from '../../demo/js/client/session.js';
+import { IdleMotion } from '../../demo/js/client/idle.js';
 import { PlayedClock } from '../../demo/js/client/playout.js';
 import { Xorshift32 } from '../../demo/js/client/random.js';
 
 /** No idle life: the vectors speak of the track alone. */
-const STILL = { at: () => ({ blink: 0, saccade: [0, 0], sway: [0, 0, 0] }) };
+const STILL = { at: () => ({ blink: 0, eyes: [0, 0], chest: 0, head: [0, 0, 0] }) };
 const STATES = { starved: 'starved', paused: 'paused', playing: 'playing', finished: 'idle', stopped: 'idle' };
 
 /** The worklet module under a stand-in AudioWorkletGlobalScope; imported afresh for each vector. */
@@ -140,6 +141,12 @@ class Runner {
 
   do_say({ text }) {
     this.session.say(text);
+  }
+
+  do_idle({ seed, ms, pose: wanted }) {
+    const { blink, eyes, chest, head } = new IdleMotion(seed).at(ms);
+    const got = { blink, eye_yaw: eyes[0], eye_pitch: eyes[1], chest, head_yaw: head[0], head_pitch: head[1], head_roll: head[2] };
+    for (const [name, value] of Object.entries(wanted)) if (Math.abs(got[name] - value) > 1e-4) this.fail(`${name} is ${got[name]}, expected ${value}`);
   }
 
   do_random({ seed, stream, integers }) {

@@ -69,5 +69,17 @@ def cpp_runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     core = PLUGINS / "unreal/Source/NpcCharacters/Private/Core"
     out = tmp_path_factory.mktemp("cpp") / "runner"
     sources = [core / "CharacterClient.cpp", PLUGINS / "unreal/Tests/Runner.cpp"]
-    run(compiler, "-std=c++20", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{core}", f"-I{UNREAL / 'ThirdParty'}", *sources, "-o", out)
+    run(
+        compiler,
+        "-std=c++20",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        f"-I{core}",
+        f"-I{UNREAL / 'ThirdParty'}",
+        *sources,
+        "-o",
+        out,
+    )
     return out

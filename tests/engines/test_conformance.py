@@ -15,6 +15,11 @@ def test_the_committed_vectors_are_current() -> None:
     assert made == {path.name: path.read_text() for path in VECTORS.glob("*.json")}
 
 
+def test_the_generated_constants_are_current() -> None:
+    files = runpy.run_path(str(PLUGINS / "conformance/constants.py"), run_name="constants")["render"]()
+    assert files == {path: path.read_text() for path in files}
+
+
 def test_csharp(csharp_runner: Path) -> None:
     assert f"{COUNT} passed, 0 failed" in run(need("mono", "mono-devel"), csharp_runner, VECTORS)
 

@@ -1,49 +1,62 @@
 /**
- * Life without speech: blinks, small saccades and breathing sway from one seed, by integer randomness, so that every client that got
- * the same seed shows the same. Random access in time: `at(t)` depends on the seed and t alone.
+ * Life without speech: blinks, saccades, breathing and sway from the session's seed, by integer randomness, so that every client shows
+ * the same. The specification is the docstring of npc/animation/idle.py; times are milliseconds since the session began.
  */
+import { BLINK_GAP_MS, SACCADE_GAP_MS, SWAY } from './constants.js';
 import { Xorshift32 } from './random.js';
 
-const BLINK_GAPS = [1.1, 1.6, 2.0, 2.4, 2.8, 3.2, 3.7, 4.3, 5.1, 6.6];
-const BLINK_S = 0.19;
-const SACCADE_GAPS = [0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0];
+const CLOSE_MS = 65;
+const HOLD_MS = 35;
+const OPEN_MS = 140;
+const SACCADE_MS = 50;
+const TURN = 2 * Math.PI;
+
+const smooth = (x) => {
+  const t = Math.min(1, Math.max(0, x));
+  return t * t * (3 - 2 * t);
+};
 
 export class IdleMotion {
   constructor(seed) {
-    this.blinks = new Timeline(seed, 1, BLINK_GAPS);
-    this.saccades = new Timeline(seed, 2, SACCADE_GAPS);
-    this.phase = new Xorshift32(seed, 3).unit() * 2 * Math.PI;
+    this.blinkRandom = new Xorshift32(seed, 1);
+    this.saccadeRandom = new Xorshift32(seed, 2);
+    this.blinks = [];
+    this.saccades = [];
+    const breath = new Xorshift32(seed, 3);
+    this.breathPeriod = 3600 + breath.below(801);
+    this.breathOffset = breath.below(this.breathPeriod);
+    const sway = new Xorshift32(seed, 4);
+    this.sines = SWAY.map(([base1, span1, base2, span2, one, two]) => [[base1, span1, one], [base2, span2, two]].map(([base, span, amplitude]) => {
+      const period = base + sway.below(span);
+      return { period, offset: sway.below(period), amplitude };
+    }));
   }
 
-  /** {blink in [0, 1], saccade [left, up] in degrees, sway [yaw, pitch, roll] in degrees} at `t` seconds of the page's life. */
-  at(t) {
-    const blink = this.blinks.last(t);
-    const age = t - blink.at;
-    const closing = age < BLINK_S ? Math.sin((Math.PI * age) / BLINK_S) ** 0.7 : 0;
-    const { value } = this.saccades.last(t);
-    const breath = 2 * Math.PI * 0.22 * t + this.phase;
-    return {
-      blink: blink.at > 0 ? closing : 0,
-      saccade: [(value[0] - 0.5) * 3, (value[1] - 0.5) * 2],
-      sway: [1.4 * Math.sin(0.31 * t + this.phase), 0.5 * Math.sin(breath) + 0.6 * Math.sin(0.23 * t), 0.8 * Math.sin(0.17 * t + 1)],
-    };
-  }
-}
-
-/** Seeded instants with two random values each, extended as time goes on. */
-class Timeline {
-  constructor(seed, stream, gaps) {
-    this.random = new Xorshift32(seed, stream);
-    this.gaps = gaps;
-    this.events = [{ at: 0, value: [0.5, 0.5] }];
-  }
-
-  last(t) {
-    while (this.events.at(-1).at <= t) {
-      const gap = this.random.pick(this.gaps);
-      this.events.push({ at: this.events.at(-1).at + gap, value: [this.random.unit(), this.random.unit()] });
-      if (this.events.length > 64) this.events.splice(0, 32);
+  /** Draw events until one begins after `t`. */
+  extend(t) {
+    while (!this.blinks.length || this.blinks.at(-1) <= t) this.blinks.push((this.blinks.at(-1) ?? 0) + this.blinkRandom.pick(BLINK_GAP_MS));
+    while (!this.saccades.length || this.saccades.at(-1).at <= t) {
+      const at = (this.saccades.at(-1)?.at ?? 0) + this.saccadeRandom.pick(SACCADE_GAP_MS);
+      const [yaw, pitch] = [this.saccadeRandom.below(4001) - 2000, this.saccadeRandom.below(2401) - 1200];
+      const reach = this.saccadeRandom.below(8) === 0 ? 3 : 1;
+      this.saccades.push({ at, yaw: yaw * reach, pitch: pitch * reach });
     }
-    return this.events.findLast((event) => event.at <= t) ?? this.events[0];
+  }
+
+  /** {blink, chest in [0, 1]; eyes [left, up] and head [yaw, pitch, roll] in degrees} at `t` milliseconds. */
+  at(t) {
+    this.extend(t);
+    const blinks = this.blinks.filter((start) => start <= t).slice(-2);
+    const lids = blinks.map((start) => smooth((t - start) / CLOSE_MS) - smooth((t - start - CLOSE_MS - HOLD_MS) / OPEN_MS));
+    const [from, to] = [{ at: 0, yaw: 0, pitch: 0 }, ...this.saccades.filter(({ at }) => at <= t)].slice(-2);
+    const aim = to ?? from;
+    const way = smooth((t - aim.at) / SACCADE_MS);
+    const wave = ({ period, offset, amplitude }) => amplitude * Math.sin((TURN * ((t + offset) % period)) / period);
+    return {
+      blink: Math.max(0, ...lids),
+      eyes: [(from.yaw + way * (aim.yaw - from.yaw)) / 1000, (from.pitch + way * (aim.pitch - from.pitch)) / 1000],
+      chest: 0.5 - 0.5 * Math.cos((TURN * ((t + this.breathOffset) % this.breathPeriod)) / this.breathPeriod),
+      head: this.sines.map((pair) => wave(pair[0]) + wave(pair[1])),
+    };
   }
 }

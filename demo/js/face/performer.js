@@ -84,7 +84,7 @@ export class Performer {
     const due = item && !item.flushed ? item.cues.due(played) : [];
     for (const cue of due) this.start(cue, now, cue.until ? (cue.until - cue.at) / this.rate : 0);
     this.speech(item, played, now);
-    const life = this.idle.at(now);
+    const life = this.idle.at(now * 1000);
     this.blink(life.blink);
     this.look(dt, life);
     return { weights: this.weights, head: this.head(now, life), due };
@@ -112,7 +112,7 @@ export class Performer {
 
   look(dt, life) {
     for (const axis of [0, 1]) {
-      const aim = this.gaze[axis] + life.saccade[axis];
+      const aim = this.gaze[axis] + life.eyes[axis];
       this.eyes[axis] += (aim - this.eyes[axis]) * (1 - Math.exp(-dt / EYE_TAU));
       this.headGaze[axis] += (this.gaze[axis] * HEAD_SHARE - this.headGaze[axis]) * (1 - Math.exp(-dt / HEAD_TAU));
     }
@@ -129,7 +129,7 @@ export class Performer {
 
   head(now, life) {
     const quiet = this.calm ? 0.25 : 1;
-    const pose = { yaw: (this.headGaze[0] + life.sway[0]) * DEGREE, pitch: (this.headGaze[1] + life.sway[1]) * DEGREE, roll: life.sway[2] * DEGREE };
+    const pose = { yaw: (this.headGaze[0] + life.head[0]) * DEGREE, pitch: (this.headGaze[1] + life.head[1]) * DEGREE, roll: life.head[2] * DEGREE, chest: life.chest };
     this.moves = this.moves.filter((move) => now < move.from + move.length);
     for (const move of this.moves) {
       const t = (now - move.from) / move.length;

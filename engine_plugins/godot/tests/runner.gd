@@ -3,6 +3,7 @@
 extends SceneTree
 
 const Client = preload("res://addons/npc/core/character_client.gd")
+const IdleMotion = preload("res://addons/npc/core/idle_motion.gd")
 const SeededRandom = preload("res://addons/npc/core/seeded_random.gd")
 
 var client
@@ -130,6 +131,13 @@ func _do_closed(step):
 
 func _do_say(step):
 	client.say(step.text)
+
+
+func _do_idle(step):
+	var pose = IdleMotion.new(int(step.seed)).at(int(step.ms))
+	for name in step.pose:
+		if abs(pose[name] - step.pose[name]) > 0.0001:
+			_fail("%s is %f, expected %f" % [name, pose[name], step.pose[name]])
 
 
 func _do_random(step):

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "CharacterClient.h"
+#include "IdleMotion.h"
 
 namespace {
 
@@ -54,6 +55,7 @@ private:
         else if (what == "step") Step(step);
         else if (what == "closed") Closed(step);
         else if (what == "say") client_->Say(step["text"]);
+        else if (what == "idle") Idle(step);
         else if (what == "random") Random(step);
         else Fail("unknown step");
     }
@@ -105,6 +107,16 @@ private:
         const auto delay = client_->Closed(step["code"].get<int>(), 0.0);
         if (step.contains("final")) Same("final", true, !delay.has_value());
         else Same("retry_ms", step["retry_ms"].get<double>(), delay.value_or(-1.0));
+    }
+
+    void Idle(const Json& step) {
+        const npc::IdlePose pose = npc::IdleMotion(step["seed"].get<std::uint32_t>()).At(step["ms"].get<int>());
+        const std::pair<const char*, double> got[] = {{"blink", pose.blink}, {"eye_yaw", pose.eyeYaw}, {"eye_pitch", pose.eyePitch}, {"chest", pose.chest},
+                                                      {"head_yaw", pose.headYaw}, {"head_pitch", pose.headPitch}, {"head_roll", pose.headRoll}};
+        for (const auto& [name, value] : got) {
+            const double wanted = step["pose"][name].get<double>();
+            if (std::abs(wanted - value) > 1e-4) Fail(std::string(name) + " is " + std::to_string(value) + ", expected " + std::to_string(wanted));
+        }
     }
 
     void Random(const Json& step) {

@@ -61,6 +61,7 @@ public sealed class Runner : ICharacterEvents
             case "step": Step(step); break;
             case "closed": Closed(step); break;
             case "say": client.Say((string)step["text"]); break;
+            case "idle": Idle(step); break;
             case "random": Random(step); break;
             default: failures.Add(where + ": unknown step"); break;
         }
@@ -105,6 +106,24 @@ public sealed class Runner : ICharacterEvents
         double delay = client.Closed((int)step["code"], 0);
         if (step["final"] != null) Same("final", true, delay < 0);
         else Same("retry_ms", (double)step["retry_ms"], delay);
+    }
+
+    void Idle(JObject step)
+    {
+        IdlePose pose = new IdleMotion((uint)step["seed"]).At((int)step["ms"]);
+        JObject wanted = (JObject)step["pose"];
+        Near("blink", (double)wanted["blink"], pose.Blink);
+        Near("eye_yaw", (double)wanted["eye_yaw"], pose.EyeYaw);
+        Near("eye_pitch", (double)wanted["eye_pitch"], pose.EyePitch);
+        Near("chest", (double)wanted["chest"], pose.Chest);
+        Near("head_yaw", (double)wanted["head_yaw"], pose.HeadYaw);
+        Near("head_pitch", (double)wanted["head_pitch"], pose.HeadPitch);
+        Near("head_roll", (double)wanted["head_roll"], pose.HeadRoll);
+    }
+
+    void Near(string what, double wanted, double got)
+    {
+        if (Math.Abs(wanted - got) > 1e-4) failures.Add(where + ": " + what + " is " + got + ", expected " + wanted);
     }
 
     void Random(JObject step)

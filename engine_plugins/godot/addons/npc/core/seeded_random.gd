@@ -31,3 +31,12 @@ func next():
 	x ^= (x << 5) & MASK
 	_state = x
 	return x
+
+
+# An integer in [0, n) for n up to 65536.
+func below(n):
+	return ((next() >> 16) * n) >> 16
+
+
+func pick(table):
+	return table[below(table.size())]

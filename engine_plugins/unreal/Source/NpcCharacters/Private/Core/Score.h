@@ -107,6 +107,9 @@ public:
         return state_;
     }
 
+    /// An integer in [0, n) for n up to 65536.
+    int Below(int n) { return static_cast<int>(((Next() >> 16) * static_cast<std::uint32_t>(n)) >> 16); }
+
 private:
     std::uint32_t state_;
 };
