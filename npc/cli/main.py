@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Final
+
+# NumPy's BLAS would start a thread per core for every small matrix of the sentence encoder and spin beside the audio:
+# 19 CPU-seconds instead of 1.7 to index three characters, measured on a busy two-core machine.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 #: name -> (module with `main(argv) -> int`, one line of help)
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
