@@ -114,18 +114,21 @@ void npc_unpack(const NpcMatrix *w, int32_t row, float *values) {
   for (int k = 0; k < w->cols; k += BLOCK) {
     const int width = block_width(w->cols, k);
     float scale = 1.0f;
+    int word = 0;
     if (w->format == NPC_INT8) memcpy(&scale, p + 4 * lane, 4);
     else if (quantised(w->format)) {
       uint16_t half;
       memcpy(&half, p + 2 * lane, 2);
-      scale = half_to_float(half);
+      scale = half_to_float(w->format == NPC_INT4 ? half & SCALE_BITS : half);
+      word = half;
     }
     for (int i = 0; i < width; i++) {
       const int quad = i / 4, at = 4 * lane + i % 4;
       float value = 0.0f;
       switch (w->format) {
       case NPC_INT4: {
-        const int g = i / GROUP, factor = p[32 + 16 * (g / 2) + lane] >> (4 * (g & 1)) & 15;
+        const int g = i / GROUP, size = p[32 + 16 * (g / 2) + lane] >> (4 * (g & 1)) & 15;
+        const int factor = word >> sign_bit(g) & 1 ? -size : size;
         value = scale * (float)(factor * ((p[64 + 64 * (quad / 2) + at] >> (4 * (quad & 1)) & 15) - 8));
         break;
       }

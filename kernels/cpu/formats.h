@@ -3,7 +3,9 @@
 //
 //   INT4     64 B header: 16 half scales S, 32 B of 4-bit multipliers M (one per row and group of 32 columns)
 //            then per group 256 B of nibbles                                        4.25 bits a weight
-//            w = S * M * q, q in -8..7, M in 1..15: M * q fits a signed byte, so a whole block accumulates in integers
+//            w = S * F * q, q in -8..7, F = M or -M, M in 1..15: F * q fits a signed byte, so a whole block accumulates
+//            in integers. The signs of the four F sit in bits 0, 1, 2 and 15 of S (S itself is positive and keeps 7 bits
+//            of mantissa): a group's largest weight can be the -8, whatever its own sign
 //   INT8     64 B header: 16 float scales S; then 2048 B of bytes q + 128           8.25 bits
 //   TERNARY  64 B header: 16 half scales S; then 512 B of 2-bit q + 1, q in -1..1   2.25 bits
 //   F32/BF16 no header: column after column, 16 rows each
@@ -14,7 +16,7 @@
 //
 // The numeric definition, shared by every path and by npc/inference/reference.py:
 //   activations of a row: per block of 128 columns, scale a = max|x| / 127, bytes r = nearest(x * (127 / max|x|))
-//   y = sum over blocks in order of (float(sum of M q r, exact integer) * S) * a, each operation rounded once.
+//   y = sum over blocks in order of (float(sum of F q r, exact integer) * S) * a, each operation rounded once.
 // A block whose x holds NaN or infinity has a = NaN, so the damage reaches that row's outputs and no other row.
 #pragma once
 #include <stddef.h>
@@ -41,6 +43,9 @@ static inline size_t tile_bytes(int format, int cols) {
   size_t whole = (size_t)(cols / BLOCK) * block_bytes(format, BLOCK);
   return cols % BLOCK ? whole + block_bytes(format, cols % BLOCK) : whole;
 }
+
+enum { SCALE_BITS = 0x7ff8 };                                     // of an INT4 header half: the scale
+static inline int sign_bit(int group) { return group < 3 ? group : 15; } // and the sign of a group's factor
 
 static inline bool quantised(int format) { return format >= NPC_INT8; }
 

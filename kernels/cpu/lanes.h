@@ -189,7 +189,7 @@ template <bool SMALL> INLINE i32x16 dot4(i32x16 acc, u8x64 w, int32_t four) {
 #endif
 }
 
-// sum + part * factor, for part in the range of 16 bits and factor in 0..15.
+// sum + part * factor, both signed 16-bit numbers; the upper half of each lane of `factor` is zero.
 INLINE i32x16 multiply_add(i32x16 sum, i32x16 part, i32x16 factor) {
 #if defined(__AVX512VNNI__)
   return (i32x16)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)part, (__m512i)factor);
@@ -203,8 +203,23 @@ INLINE i32x16 multiply_add(i32x16 sum, i32x16 part, i32x16 factor) {
   }
   return sum;
 #else
-  return sum + part * factor;
+  return sum + part * (factor << 16 >> 16);
 #endif
+}
+
+// An INT4 header (see formats.h): the scales, and the factor of group `g` as 16 bits of each lane.
+INLINE f32x16 int4_scales(const uint8_t *p) {
+  uint16_t half[16];
+  memcpy(half, p, 32);
+  for (int i = 0; i < 16; i++) half[i] &= SCALE_BITS;
+  return load_half(half);
+}
+
+INLINE i32x16 widen_half(const uint8_t *p) {
+  typedef uint16_t u16x16 __attribute__((vector_size(32)));
+  u16x16 v;
+  memcpy(&v, p, 32);
+  return __builtin_convertvector(v, i32x16);
 }
 
 INLINE i32x16 widen(const uint8_t *p) { // 16 bytes to lanes
@@ -212,4 +227,10 @@ INLINE i32x16 widen(const uint8_t *p) { // 16 bytes to lanes
   u8x16 v;
   memcpy(&v, p, 16);
   return __builtin_convertvector(v, i32x16);
+}
+
+INLINE i32x16 int4_factor(const uint8_t *p, i32x16 scale_words, int g) {
+  const i32x16 negative = scale_words << (31 - sign_bit(g)) >> 31;
+  const i32x16 magnitude = widen(p + 32 + 16 * (g / 2)) >> (4 * (g & 1)) & 15;
+  return ((magnitude ^ negative) - negative) & 0xffff;
 }

@@ -2,6 +2,7 @@
 // core.cpp goes first to the linker: of inline functions compiled in several files the linker keeps the first copy, and that
 // must be the one any machine can run. Nothing here may instantiate a standard container.
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 

@@ -14,6 +14,8 @@ from npc.inference import kernels
 from npc.inference.kernels import BLOCK, GROUP, TILE, Floats, Format, Matrix, matrix_bytes, pad
 
 Bytes = NDArray[np.uint8]
+_SCALE_BITS = 0x7FF8
+_SIGN_BITS = (0, 1, 2, 15)
 
 
 class WeightError(ValueError):
@@ -69,12 +71,14 @@ def pack(
     return Matrix(format, rows, cols, packed, padded_bias)
 
 
-def _half(x: Floats) -> Floats:
-    return x.astype(np.float16).astype(np.float32)
+def _coarse(x: Floats) -> Floats:
+    """To the scales an INT4 header can hold: halves with seven bits of mantissa."""
+    bits = (x.astype(np.float16).view(np.uint16) + np.uint16(4)) & np.uint16(_SCALE_BITS)
+    return bits.view(np.float16).astype(np.float32)
 
 
 def _int4(block: Floats, weigh: Floats) -> tuple[Floats, NDArray[np.int32], NDArray[np.int32]]:
-    """Scales (rows), factors (rows x groups) and nibbles q in -8..7 (rows x width): the search of pack.inc."""
+    """Scales (rows), signed factors (rows x groups) and nibbles q in -8..7 (rows x width): the search of pack.inc."""
     rows, width = block.shape
     groups = block.reshape(rows, -1, GROUP)
     weigh = weigh.reshape(1, -1, GROUP)
@@ -88,7 +92,7 @@ def _int4(block: Floats, weigh: Floats) -> tuple[Floats, NDArray[np.int32], NDAr
 
     def error(scale: Floats) -> Floats:
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            inverse = np.where(scale > 0, one / scale, np.float32(0)).astype(np.float32)[..., None]
+            inverse = np.where(scale != 0, one / scale, np.float32(0)).astype(np.float32)[..., None]
             q = np.rint(np.clip(groups * inverse, -8, 7))
             e = groups - q * scale[..., None]
             return tree((e * e) * weigh)
@@ -99,22 +103,23 @@ def _int4(block: Floats, weigh: Floats) -> tuple[Floats, NDArray[np.int32], NDAr
             total = total + x[:, g]
         return total
 
-    most = np.abs(groups).max(-1)
-    steps = np.stack([most / np.float32(s) for s in (6.2, 6.8, 7.4, 8.0)])
+    high, low = np.maximum(groups.max(-1), 0), np.maximum((-groups).max(-1), 0)
+    most = np.where(high > low, high, -low).astype(np.float32)
+    steps = np.stack([most / np.float32(s) for s in (-6.6, -7.1, -7.6, -8.0, -8.5, 6.4, 7.0)])
     step = np.take_along_axis(steps, np.stack([error(s) for s in steps]).argmin(0)[None], 0)[0]
-    widest = step.max(1)
+    widest, sign = np.abs(step).max(1), np.where(step < 0, np.float32(-1), one)
     scale = np.zeros(rows, np.float32)
     factor = np.ones(groups.shape[:2], np.int32)
     least = np.full(rows, np.inf, np.float32)
-    for top in (15, 14, 13, 12, 10, 8):
-        candidate = _half(widest / np.float32(top))
+    for top in (15, 14, 13, 12, 11, 10, 9):
+        candidate = _coarse(widest / np.float32(top))
         usable = (candidate > 0) & (widest >= 1e-20)
         safe = np.where(usable, candidate, one)[:, None]
-        below = np.clip((step / safe).astype(np.int32), 1, 15)
-        above = np.clip((step / safe).astype(np.int32) + 1, 1, 15)
-        e_below = error(safe * below.astype(np.float32))
-        e_above = error(safe * above.astype(np.float32))
-        choice = np.where(e_above < e_below, above, below)
+        whole = (np.abs(step) / safe).astype(np.int32)
+        below, above = np.clip(whole, 1, 15), np.clip(whole + 1, 1, 15)
+        e_below = error(safe * (sign * below))
+        e_above = error(safe * (sign * above))
+        choice = (sign * np.where(e_above < e_below, above, below)).astype(np.int32)
         total = sequence(np.minimum(e_below, e_above))
         better = usable & (total < least)
         least = np.where(better, total, least)
@@ -149,9 +154,11 @@ def _block(format: Format, block: Floats, weigh: Floats) -> Bytes:
         return np.concatenate([header, _quads(q + 128).ravel()])
     if format is Format.INT4:
         scale, factor, q = _int4(block, weigh)
-        header[:32] = scale.astype(np.float16).view(np.uint8)
+        words = scale.astype(np.float16).view(np.uint16)
         for g in range(width // GROUP):
-            header[32 + 16 * (g // 2) :][:16] |= (factor[:, g] << (4 * (g & 1))).astype(np.uint8)
+            words |= (factor[:, g] < 0).astype(np.uint16) << np.uint16(_SIGN_BITS[g])
+            header[32 + 16 * (g // 2) :][:16] |= (np.abs(factor[:, g]) << (4 * (g & 1))).astype(np.uint8)
+        header[:32] = words.view(np.uint8)
         for g in range(width // GROUP, 4):
             header[32 + 16 * (g // 2) :][:16] |= np.uint8(1 << (4 * (g & 1)))
         lines = _quads(q + 8)
@@ -203,12 +210,15 @@ def integers(matrix: Matrix) -> tuple[NDArray[np.int32], Floats]:
                 scales[row : row + TILE, b] = header.view(np.float32)
                 q -= 128
             else:
-                scales[row : row + TILE, b] = header[:32].view(np.float16)
+                words = header[:32].view(np.uint16)
+                held = words & np.uint16(_SCALE_BITS) if matrix.format is Format.INT4 else words
+                scales[row : row + TILE, b] = held.view(np.float16)
                 q -= 8 if matrix.format is Format.INT4 else 1
             if matrix.format is Format.INT4:
                 for g in range(width // GROUP):
-                    factor = header[32 + 16 * (g // 2) :][:16] >> (4 * (g & 1)) & 15
-                    q[:, GROUP * g : GROUP * (g + 1)] *= factor[:, None].astype(np.int32)
+                    size = (header[32 + 16 * (g // 2) :][:16] >> (4 * (g & 1)) & 15).astype(np.int32)
+                    factor = np.where(words >> np.uint16(_SIGN_BITS[g]) & np.uint16(1), -size, size)
+                    q[:, GROUP * g : GROUP * (g + 1)] *= factor[:, None]
             whole[row : row + TILE, k : k + width] = q
     return whole, scales
 

@@ -1,0 +1,212 @@
+"""Every kernel path against the NumPy reference and against each other: bit for bit where the definition is shared."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npc.inference import formats, kernels, reference
+from npc.inference.kernels import CacheFormat, Floats, Format, Level, linear, pad
+from npc.inference.step import Batch
+from tests.inference import tiny
+
+pytestmark = tiny.needs_kernels
+
+LEVELS = [level for level in Level if kernels.load() is not None and level <= (kernels.best_level() or Level.PLAIN)]
+QUANTISED = (Format.INT8, Format.INT4, Format.TERNARY)
+
+
+def bits(x: Floats) -> np.ndarray:
+    return np.ascontiguousarray(x).view(np.uint32)
+
+
+def weights(rng: np.random.Generator, rows: int, cols: int) -> Floats:
+    """Ordinary weights with outliers, an empty row, denormals."""
+    w = (rng.standard_normal((rows, cols)) * 0.05).astype(np.float32)
+    w[0] = 0
+    w[rows // 2, : min(cols, 32)] *= 40
+    w[-1, :3] = 1e-41
+    return w
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 70),
+    cols=st.integers(1, 300),
+    m=st.integers(1, 40),
+    format=st.sampled_from(QUANTISED),
+    seed=st.integers(0, 1000),
+)
+def test_all_paths_give_the_bits_of_the_reference(rows: int, cols: int, m: int, format: Format, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = formats.pack(format, weights(rng, rows, cols))
+    x = rng.standard_normal((m, cols)).astype(np.float32) * np.float32(10.0) ** rng.integers(-6, 6, (m, 1))
+    x = x.astype(np.float32)
+    want = reference.linear(matrix, x)
+    for level in LEVELS:
+        assert (bits(linear(matrix, x, level)) == bits(want)).all(), level.name
+
+
+@pytest.mark.parametrize("format", list(Format))
+@pytest.mark.parametrize("shape", [(17, 33), (48, 576), (33, 896), (16, 160)])
+def test_a_row_does_not_depend_on_its_batch(format: Format, shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    matrix = formats.pack(format, weights(rng, *shape))
+    x = rng.standard_normal((50, shape[1])).astype(np.float32)
+    whole = bits(linear(matrix, x, Level.PLAIN))
+    for level in LEVELS:
+        for m in (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 50):
+            assert (bits(linear(matrix, x[:m], level)) == whole[:m]).all(), (level.name, m)
+
+
+@pytest.mark.parametrize("format", QUANTISED)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_stay_in_their_row(format: Format, bad: float) -> None:
+    rng = np.random.default_rng(2)
+    matrix = formats.pack(format, weights(rng, 32, 256))
+    x = rng.standard_normal((20, 256)).astype(np.float32)
+    clean = linear(matrix, x, LEVELS[-1])
+    x[4, 130] = bad
+    for level in LEVELS:
+        dirty = linear(matrix, x, level)
+        assert np.isnan(dirty[4]).all()
+        others = np.arange(20) != 4
+        assert (bits(dirty[others]) == bits(clean[others])).all()
+
+
+@pytest.mark.parametrize("format", list(Format))
+def test_packing_is_the_same_in_c_and_numpy(format: Format) -> None:
+    rng = np.random.default_rng(3)
+    for rows, cols in ((16, 32), (32, 160), (48, 608)):
+        w = weights(rng, rows, cols)
+        importance = rng.uniform(0.1, 4, cols).astype(np.float32)
+        weigh = np.maximum(importance / importance.mean(), 1e-6).astype(np.float32)
+        packed = formats.pack(format, w, importance=importance).packed
+        assert (packed == formats.pack_reference(format, w, weigh)).all()
+
+
+def test_quantisation_error_is_what_is_promised() -> None:
+    """Relative RMS error on normal weights. On the same numbers Q4_0 has 0.0858 at 4.5 bits, ours 0.0820."""
+    w = np.random.default_rng(4).standard_normal((256, 1024)).astype(np.float32)
+    bounds = {Format.F32: 0.0, Format.BF16: 0.002, Format.INT8: 0.008, Format.INT4: 0.0825, Format.TERNARY: 0.47}
+    for format, bound in bounds.items():
+        back = formats.unpack(formats.pack(format, w))
+        assert np.sqrt(((back - w) ** 2).mean()) <= bound * 1.01, format.name
+
+
+def test_ternary_weights_survive_exactly() -> None:
+    rng = np.random.default_rng(5)
+    w = (rng.integers(-1, 2, (32, 256)) * np.float32(0.03125)).astype(np.float32)
+    assert (formats.unpack(formats.pack(Format.TERNARY, w)) == w).all()
+
+
+def test_importance_moves_the_error_to_columns_that_matter_less() -> None:
+    rng = np.random.default_rng(6)
+    w = rng.standard_normal((64, 128)).astype(np.float32)
+    weigh = np.where(np.arange(128) % 2, 10.0, 0.1).astype(np.float32)
+    plain = (formats.unpack(formats.pack(Format.INT4, w)) - w) ** 2
+    aware = (formats.unpack(formats.pack(Format.INT4, w, importance=weigh)) - w) ** 2
+    assert (aware * weigh).mean() < (plain * weigh).mean()
+
+
+def test_the_amx_configuration_reaches_the_unit() -> None:
+    """GCC 12 drops stores to the configuration; see configure_tiles in amx.inc."""
+    lib = kernels.load()
+    assert lib is not None
+    if kernels.best_level() is not Level.AMX:
+        pytest.skip("no AMX on this CPU")
+    assert lib.npc_amx_config_survives() == 1
+
+
+@pytest.mark.parametrize("cache", list(CacheFormat))
+@pytest.mark.parametrize("changes", [{}, {"head_dim": 8}, {"head_dim": 80}, {"num_key_value_heads": 4}])
+def test_whole_steps_agree_whatever_the_level_threads_and_chunks(cache: CacheFormat, changes: dict[str, int]) -> None:
+    config, packed = tiny.model(**changes)
+    tokens = np.random.default_rng(7).integers(0, 96, 90)
+    base = tiny.step(config, packed, cache=cache, threads=1, level=Level.PLAIN)
+    want = bits(tiny.logits(base, tokens))
+    slow = reference.ReferenceStep(config, packed, pages=8, positions=512, cache=cache)
+    close = tiny.logits(slow, tokens)
+    # float rounding of norms and softmax may move an activation to the next whole number: near, not equal
+    assert np.abs(close - want.view(np.float32)).mean() < 0.02
+    for level in LEVELS:
+        for threads in (1, 2, 3):
+            step = tiny.step(config, packed, cache=cache, threads=threads, level=level)
+            assert (bits(tiny.logits(step, tokens)) == want).all(), (level.name, threads)
+            pages = np.array([[9, 3, 7]], np.int32)
+            rows = []
+            for first, end in ((0, 1), (1, 40), (40, 44), (44, 45), (45, 90)):
+                span = np.arange(first, end, dtype=np.int32)
+                zero = np.zeros(end - first, np.int32)
+                batch = Batch(tokens[span].astype(np.int32), span, zero, pages, span - first)
+                rows.append(step.forward(batch).logits.copy())
+            assert (bits(np.concatenate(rows)) == want).all(), (level.name, threads, "chunks")
+            step.close()
+    base.close()
+
+
+def test_neighbours_do_not_change_a_row() -> None:
+    config, packed = tiny.model()
+    step = tiny.step(config, packed)
+    rng = np.random.default_rng(8)
+    alone = bits(tiny.logits(step, rng.integers(0, 96, 50)))
+    tokens = np.random.default_rng(8).integers(0, 96, 50)
+    mixed = np.concatenate([rng.integers(0, 96, 37), tokens, rng.integers(0, 96, 5)]).astype(np.int32)
+    positions = np.concatenate([np.arange(37), np.arange(50), np.arange(5)]).astype(np.int32)
+    sequences = np.repeat([0, 1, 2], [37, 50, 5]).astype(np.int32)
+    tables = np.array([[5, 6], [7, 8], [9, -1]], np.int32)
+    result = step.forward(Batch(mixed, positions, sequences, tables, np.arange(37, 87, dtype=np.int32)))
+    assert (bits(result.logits) == alone).all()
+    step.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tokens": np.array([96], np.int32)}, "outside the vocabulary"),
+        ({"positions": np.array([512], np.int32)}, "outside the context"),
+        ({"tables": np.array([[-1]], np.int32)}, "no cache page"),
+        ({"tables": np.array([[64]], np.int32)}, "no cache page"),
+        ({"sequences": np.array([1], np.int32)}, "not in the batch"),
+        ({"outputs": np.array([1], np.int32)}, "output row"),
+    ],
+)
+def test_bad_batches_are_refused_before_anything_runs(change: dict[str, np.ndarray], message: str) -> None:
+    config, packed = tiny.model()
+    step = tiny.step(config, packed)
+    zero = np.zeros(1, np.int32)
+    fields = {"tokens": zero, "positions": zero, "sequences": zero, "tables": zero[None], "outputs": zero, **change}
+    with pytest.raises(ValueError, match=message):
+        step.forward(Batch(**fields))
+    step.close()
+
+
+def test_sizes_of_packed_matrices_agree() -> None:
+    lib = kernels.load()
+    assert lib is not None
+    for format in Format:
+        for rows, cols in ((1, 1), (16, 128), (17, 129), (49152, 576), (33, 4864)):
+            tall, wide = pad(rows, 16), pad(cols, 32)
+            assert kernels.matrix_bytes(format, rows, cols) == lib.npc_matrix_bytes(int(format), tall, wide)
+
+
+def test_without_a_compiler_there_is_one_clear_notice() -> None:
+    code = (
+        "import logging; logging.basicConfig(); from npc.inference import kernels; "
+        "assert kernels.load() is None and kernels.best_level() is None"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "CXX": "/nonexistent/cxx", "NPC_CACHE": "/tmp/npc-no-kernels"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "running on NumPy" in done.stderr
