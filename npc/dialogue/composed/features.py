@@ -10,6 +10,7 @@ from typing import Literal
 
 from npc.dialogue.composed.question import Question, leans, located, without_guess
 from npc.dialogue.composed.wanted import fits, scope
+from npc.dialogue.knowledge.grammar import verb_at
 from npc.dialogue.knowledge.meaning import WordMeaning
 from npc.dialogue.knowledge.words import STOPWORDS, alike, names_in, numbers_in, repair, stem, tokens
 from npc.inference.encoder import SentenceEncoder, Vectors
@@ -66,6 +67,7 @@ class Index:
         self.context_stems = [frozenset(stem(word) for word in tokens(whole)) for whole in wholes]
         self.words = [_topical(c.text) for c in self.candidates]
         self.context_words = [_topical(whole) for whole in wholes]
+        self.subjects = [_subject(c) for c in self.candidates]
         self.numbers = [frozenset(value for value, _ in numbers_in(c.text)) for c in self.candidates]
         self._counts: dict[str, int] = {}
         for stems in self.context_stems:
@@ -94,7 +96,16 @@ class Index:
                 return match.group(0)
             return repair(lower, self.vocabulary, self.english)
 
-        return re.sub(r"[A-Za-z]{4,}", fix, text)
+        return re.sub(r"\b[A-Za-z]{4,}\b(?!['’])", fix, text)
+
+
+def _subject(candidate: Candidate) -> list[str]:
+    """Topical words of what a candidate is about: before its verb, or the name of a thing in the scene."""
+    if candidate.origin == "scene":
+        return _topical(candidate.text.partition(":")[0])
+    words = candidate.text.split()
+    verb = verb_at([re.sub(r"[^\w'-]", "", word).lower() for word in words])
+    return _topical(" ".join(words[: verb[0]])) if verb else []
 
 
 def _topical(text: str) -> list[str]:
@@ -125,8 +136,9 @@ def measure(
     (None: all).
     """
     told = index.mend(question.told) if question.told and question.told not in asking else ""
-    pointing = leans(question) and not question.told
+    pointing = leans(question) and (not question.told or len(_topical(asking)) <= 1)
     follow = 0.0 if leaning is None else 1.0 if question.elliptical or question.corrected else 0.5 if pointing else 0.0
+    full = without_guess(question.text)
     keep = _PIVOTS if question.elliptical else frozenset()
     words = [w for w in dict.fromkeys(tokens(asking)) if (w not in STOPWORDS or w in keep) and len(w) > 1]
     told_words = _topical(told)
@@ -138,7 +150,7 @@ def measure(
     deictic = bool(re.search(r"\b(that|there|this|those|these|here|see|look|beside|now|on the|in the)\b", asking, re.I))
     vectors = None
     if index.encoder is not None and index.vectors is not None:
-        texts = [asking, question.text]
+        texts = [asking, full]
         if leaning is not None and follow:
             texts += [f"{leaning.asking} {asking}", leaning.answer]
         vectors = index.vectors @ index.encoder.encode(texts).T
@@ -156,11 +168,12 @@ def measure(
         cover, soft, weakest = _cover(words, index.words[row], index)
         _, whole, _ = _cover(words, index.context_words[row], index)
         f["cover"], f["soft"], f["weakest"], f["context"] = cover, soft, weakest, max(0.0, whole - soft)
+        f["subject"] = _precision(index.subjects[row], words, index)
         f["precision"] = _precision(index.words[row], words, index)
         if told_words:
             f["told"] = _cover(told_words, index.context_words[row], index)[1]
         if follow and before:
-            f["before"] = follow * _cover(before, index.context_words[row], index)[1]
+            f["before"] = follow * _cover(before, index.words[row], index)[1]
         if follow and leaning is not None and candidate.key in leaning.keys:
             f["repeat"] = follow
         fit = fits(question.wanted, candidate.text, asking, index.meaning.likeness)
@@ -179,6 +192,7 @@ def measure(
         if candidate.origin == "scene":
             f["deictic"] = float(deictic)
         rows.append((candidate, f))
+    _relate(rows)
     alien = [w for w in words if not index.knows(w) and w.isalpha()]
     nothing = {
         "null": 1.0,
@@ -189,6 +203,21 @@ def measure(
         f"null_{question.wanted}": 1.0,
     }
     return rows, nothing
+
+
+def _relate(rows: Sequence[tuple[Candidate, dict[str, float]]]) -> None:
+    """Add how each candidate stands among the others: a clear winner answers even where all likenesses are low."""
+    for name in ("cosine", "cosine_full", "soft", "sibling"):
+        values = [f[name] for _, f in rows if name in f]
+        if len(values) < 3:
+            continue
+        mean = sum(values) / len(values)
+        spread = math.sqrt(sum((v - mean) ** 2 for v in values) / len(values)) or 1.0
+        top, second = sorted(values, reverse=True)[:2]
+        for _, f in rows:
+            if name in f:
+                f[f"{name}_z"] = max(-2.0, min(4.0, (f[name] - mean) / spread)) / 4.0
+                f[f"{name}_top"] = f[name] - second if f[name] == top and top > 0 else 0.0
 
 
 def strange_name(index: Index, asking: str) -> bool:

@@ -183,12 +183,10 @@ def located(asking: str, place: str) -> str:
 
     def name(match: re.Match[str]) -> str:
         noun = match.group(2)
-        found = re.search(rf"((?:[A-Z][\w'-]+ )+){noun}\b", place, re.I)
-        return f"the {found.group(0)}" if found and found.group(1)[:1].isupper() else match.group(0)
+        found = re.search(rf"((?:[A-Z][\w'-]+ )+)(?i:{noun})\b", place)
+        return f"the {found.group(0)}" if found else match.group(0)
 
-    return re.sub(
-        r"\b(this|our|the) (\w+)\b(?= (?:dry|then|here|now|have|has|got)|\W*$|\?|,)", name, asking, flags=re.I
-    )
+    return re.sub(r"\b(this|our) (\w+)\b", name, asking, flags=re.I)
 
 
 def _topics(text: str) -> int:

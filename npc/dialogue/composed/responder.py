@@ -17,6 +17,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
@@ -38,6 +39,12 @@ _BIOGRAPHY_WORDS, _FACT_WORDS = 22, 26
 _ASKED, _SAID = 0.0, 1.0
 
 
+class Realiser(Protocol):
+    """A trained model that may put a chosen reply into other words; None where it would rather not."""
+
+    def realise(self, context: Context, reply: Reply) -> Reply | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The words, the facts cited by word span, and the route that led there (for the bench and the inspector)."""
@@ -52,8 +59,16 @@ class ComposedResponder:
 
     name = "composed"
 
-    def __init__(self, character: Character, knowledge: Knowledge, memory: PlayerMemory | None = None) -> None:
+    def __init__(
+        self,
+        character: Character,
+        knowledge: Knowledge,
+        memory: PlayerMemory | None = None,
+        *,
+        realiser: Realiser | None = None,
+    ) -> None:
         self._character, self._knowledge, self._memory = character, knowledge, memory
+        self._realiser = realiser
         self._style = phrases.style_of(character)
         self.route = ""
 
@@ -66,8 +81,9 @@ class ComposedResponder:
 
     def compose(self, context: Context) -> Reply:
         """The whole reply at once. Pure but for reading memory and caches."""
-        turn = _Turn(self, context)
-        return turn.reply()
+        reply = _Turn(self, context).reply()
+        better = self._realiser.realise(context, reply) if self._realiser is not None else None
+        return better or reply
 
 
 class _Turn:
@@ -188,11 +204,12 @@ class _Turn:
         context = self._context
         said = [*(exchange.player for exchange in context.history), context.turn.text]
         allowed = self._knowledge.open(said, context.standing, context.scene)
+        before = self._knowledge.open(said[:-1], context.standing, context.scene)
         leaning = self._leaning()
         everything = self._choose(leaning, None)
         open_ones = tuple(s for s in everything.ranked if s.candidate.fact_id is None or s.candidate.fact_id in allowed)
         locked = next((s for s in everything.ranked if s not in open_ones), None)
-        choice = replace(everything, ranked=open_ones)
+        choice = _favour(replace(everything, ranked=open_ones), allowed - before)
         best = compare(choice) or choice.best
         if locked is not None and locked.score > max(choice.nothing, best.score if best else choice.nothing):
             fact = self._knowledge.fact(locked.candidate.fact_id or "")
@@ -275,6 +292,18 @@ class _Turn:
         if re.match(r"^\W*(hello|hi|hey|good (morning|day|evening|afternoon)|morning|evening|greetings)\b", text):
             return self._line(phrases.HELLO, "hello")
         return self._line(phrases.HEARD, "heard")
+
+
+#: Log-odds for a secret whose condition this very turn fulfilled: it is what the player is after.
+_JUST_UNLOCKED = 4.0
+
+
+def _favour(choice: Choice, unlocked: frozenset[str]) -> Choice:
+    """Raise what has just been unlocked."""
+    if not unlocked:
+        return choice
+    raised = [replace(s, score=s.score + _JUST_UNLOCKED * (s.candidate.fact_id in unlocked)) for s in choice.ranked]
+    return replace(choice, ranked=tuple(sorted(raised, key=lambda s: -s.score)))
 
 
 def _said_part(told: Sequence[Candidate], reply: str) -> Candidate | None:

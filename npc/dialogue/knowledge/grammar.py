@@ -137,15 +137,16 @@ def parts(sentence: str) -> tuple[str, ...]:
     body = sentence.strip()
     stop = body[-1] if body and body[-1] in ".!?" else "."
     body = body.rstrip(".!?").strip()
-    for match in re.finditer(r"(;|, and|, but|, while|,| and| but) ", body):
-        left, right = body[: match.start()].strip(), body[match.end() :].strip()
-        if re.search(r"\b(between|both|because|either)\b[^,;]*$", left) and match.group(1).strip() == "and":
-            continue
-        found = _join(left, right, match.group(1))
-        if found is not None:
-            first, second = found
-            rest = parts(second + stop)
-            return (_sentence(first, stop), *rest)
+    for links in (r"(;|, and|, but|, while) ", r"(,) ", r"( and| but) "):
+        for match in re.finditer(links, body):
+            left, right = body[: match.start()].strip(), body[match.end() :].strip()
+            link = match.group(1).strip()
+            if link == "and" and re.search(r"\b(between|both|because|either)\b[^,;]*$|\b(hundred|thousand)$", left):
+                continue
+            found = _join(left, right, link)
+            if found is not None:
+                first, second = found
+                return (*parts(_sentence(first, stop)), *parts(second + stop))
     return (_sentence(body, stop),)
 
 
@@ -188,7 +189,8 @@ def _gapped(
     raw, other_raw = left.split(), right.split()
     subject, group, rest = raw[: verb[0]], raw[verb[0] : verb[1]], words[verb[1] :]
     head = next((i for i, word in enumerate(words[: verb[0]]) if word in PREPOSITIONS), verb[0]) - 1
-    object_stems = {stem(word) for word in rest if word not in STOPWORDS and word not in PREPOSITIONS}
+    object_end = next((i for i, word in enumerate(rest) if word in PREPOSITIONS), len(rest))
+    object_stems = {stem(word) for word in rest[:object_end] if word not in STOPWORDS}
     mine = [word for word in others if word not in STOPWORDS and not numbers_in(word)]
     like_object = any(stem(word) in object_stems for word in mine)
     like_subject = any(stem(word) == stem(words[head]) for word in mine)
