@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from npc.conversation.engines import Engines
@@ -58,6 +58,7 @@ class Outcome:
     rate: int
     status: str
     interrupted: bool
+    text_only: bool
     begun: tuple[LedgerAction, ...]
     cancelled: tuple[LedgerAction, ...]
     undone: frozenset[str]
@@ -72,6 +73,7 @@ class Host(Protocol):
 
     engines: Engines
     outbox: Outbox
+    recording: bool
 
     def clock(self) -> float: ...
     def new_id(self, prefix: str) -> str: ...
@@ -175,7 +177,21 @@ class Answering:
         )
         playout.attach(self._connected)
         reply.commit()
-        self._host.record("response.begun", {"response_id": writer.response_id, "item_id": writer.item_id})
+        begun = {
+            "response_id": writer.response_id,
+            "item_id": writer.item_id,
+            "rate": playout.pacer.rate,
+            "animated": reply.score.animated,
+            "turn": None if asked.turn is None else asdict(asked.turn),
+        }
+        self._host.record("response.begun", begun)
+        response_id = writer.response_id
+        if self._host.recording:
+            reply.record_to(
+                lambda operation, data: self._host.record(
+                    "score", {"response_id": response_id, "operation": operation, **data}
+                )
+            )
         task = self._host.spawn(playout.run())
         self._live = _Live(asked, playout, speculation, task, maker)
         self._by_item[writer.item_id] = self._live
@@ -266,7 +282,7 @@ class Answering:
             speed=session.audio.output.speed,
         )
         previous = self._draft[1] if self._draft is not None else None
-        return Reply(lambda: self._clauses(asked, previous), stage, self._host.clock)
+        return Reply(lambda: self._clauses(asked, previous), stage, self._host.clock, self._host.recording)
 
     async def _clauses(self, asked: Asked, previous: asyncio.Task[None] | None) -> AsyncIterator[Clause]:
         """The mind's answer, once what was heard before is in its history and an older draft is really gone."""
@@ -335,6 +351,8 @@ class Answering:
                 "truncated": playout.ledger.truncated,
                 "lead": playout.pacer.lead,
                 "finished": playout.ledger.finished,
+                "text_only": playout.reply.text_only,
+                **playout.reply.score.ledger_data(),
             },
         )
         if not self._host.on_outcome(outcome):
@@ -375,6 +393,7 @@ class Answering:
             rate=playout.pacer.rate,
             status=status,
             interrupted=flushed or status == "cancelled",
+            text_only=reply.text_only,
             begun=begun,
             cancelled=waiting if flushed or status == "cancelled" else (),
             undone=frozenset(playout.announced_calls()),

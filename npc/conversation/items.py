@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from npc.protocol import Item, MessageItem
 from npc.protocol.items import ContentPart
+
+PartKind = Literal["output_audio", "output_text"]
 
 #: Items kept; the oldest leave first. A day of talk, and a bound on what one session can cost.
 MOST_ITEMS = 4000
@@ -53,6 +56,9 @@ class Items:
             raise ItemError(f"there is no item {item_id!r}", "item_not_found", "item_id")
         return self._by_id[item_id]
 
+    def find(self, item_id: str) -> Item | None:
+        return self._by_id.get(item_id)
+
     def replace(self, item: Item) -> None:
         """New contents for an item that may have been deleted meanwhile."""
         if item.id in self._by_id:
@@ -68,11 +74,12 @@ class Items:
         self._by_id.clear()
 
 
-def with_text(item: Item, text: str, complete: bool) -> Item:
-    """The message with other text: what was recognised, or what was heard of it."""
-    if not isinstance(item, MessageItem) or not item.content:
+def with_text(item: Item, text: str, complete: bool, kind: PartKind = "output_audio") -> Item:
+    """The message with other text: what was recognised, or what was heard of it. `kind` is that of its part where it
+    has none yet."""
+    if not isinstance(item, MessageItem):
         return item
-    part = item.content[0]
+    part = item.content[0] if item.content else ContentPart(type=kind)
     field_name = "transcript" if part.type.endswith("audio") else "text"
     changed = part.model_copy(update={field_name: text})
     return item.model_copy(update={"content": [changed], "status": "completed" if complete else "incomplete"})

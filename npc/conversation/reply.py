@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,13 +83,21 @@ class Marks:
 class Reply:
     """One reply. `run` is its task; `changed` is set whenever the score grew or the reply ended."""
 
-    def __init__(self, clauses: Callable[[], AsyncIterator[Clause]], stage: Stage, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        clauses: Callable[[], AsyncIterator[Clause]],
+        stage: Stage,
+        clock: Callable[[], float],
+        recorded: bool = False,
+    ) -> None:
         self._clauses, self._stage, self._clock = clauses, stage, clock
         self._gate = asyncio.Event()
         self._face: FaceStream | None = None
         if stage.animator is not None and stage.speaker is not None:
             self._face = stage.animator.open(stage.rate, stage.fps, stage.seed)
-        self.score = Score(stage.rate, animated=self._face is not None)
+        self.score = Score(stage.rate, animated=self._face is not None, journal=self._note if recorded else None)
+        self._journal: list[tuple[str, Mapping[str, Any]]] = []
+        self._sink: Callable[[str, Mapping[str, Any]], None] | None = None
         self.made: list[Clause] = []
         self.marks = Marks()
         self.changed = asyncio.Event()
@@ -109,6 +118,19 @@ class Reply:
     def commit(self) -> None:
         """The turn is over and this is the answer: go on past the first clause."""
         self._gate.set()
+
+    def record_to(self, sink: Callable[[str, Mapping[str, Any]], None]) -> None:
+        """Where the score's operations go; those of the draft so far come first."""
+        for operation, data in self._journal:
+            sink(operation, data)
+        self._journal.clear()
+        self._sink = sink
+
+    def _note(self, operation: str, data: Mapping[str, Any]) -> None:
+        if self._sink is not None:
+            self._sink(operation, data)
+        else:
+            self._journal.append((operation, data))
 
     def playback(self, played: int) -> None:
         """The playout got this far."""

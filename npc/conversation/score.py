@@ -16,9 +16,10 @@ cues can always be sent ahead of, or with, the audio they belong to.
 from __future__ import annotations
 
 import bisect
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ class Score:
 
     rate: int
     animated: bool = False
+    journal: Callable[[str, Mapping[str, Any]], None] | None = None
+    """Told every operation, with JSON values: the same operations on a new score give the same cues (replay)."""
     text: str = ""
     words: list[PlacedWord] = field(default_factory=list)
     actions: list[PlacedAction] = field(default_factory=list)
@@ -85,6 +88,7 @@ class Score:
 
     def begin(self, clause: Clause) -> None:
         """A clause starts where the audio ends now."""
+        self._note("begin", lambda: asdict(clause))
         self._clause, self._clause_at, self._clause_word = clause, self.length, len(self.text.split())
         self._heard = {}
         self.text = f"{self.text} {clause.text}" if self.text else clause.text
@@ -104,6 +108,7 @@ class Score:
     def push(self, pcm: Pcm16, words: Sequence[SpokenWord] = ()) -> None:
         """Audio of the open clause with the words that begin in it, in samples of the clause."""
         clause = self._open()
+        self._note("push", lambda: {"samples": int(pcm.size), "words": [asdict(word) for word in words]})
         if pcm.size:
             self._audio.append(pcm)
             self._audio_at.append(self.length)
@@ -118,6 +123,7 @@ class Score:
     def end(self) -> None:
         """The open clause is complete: its words, actions, citations and gesture get their places."""
         clause = self._open()
+        self._note("end", dict)
         written = clause.text.split()
         spans = _complete(self._heard, written, self._clause_at, self.length)
         first = self._clause_word
@@ -154,11 +160,13 @@ class Score:
 
     def finish(self, face: FaceUpdate = _NO_FACE) -> None:
         """No clause follows: `face` decays to rest, and everything is final."""
+        self._note("finish", dict)
         self.animate(face)
         self.final, self.finished = max(self.final, self.length), True
 
     def animate(self, update: FaceUpdate) -> None:
         """Take what the animator has made final, in samples of the item."""
+        self._note("animate", lambda: _face_data(update))
         for viseme in update.visemes:
             self._cues.append(
                 Cue.model_construct(
@@ -208,6 +216,11 @@ class Score:
 
     def take(self, until: int) -> list[Cue]:
         """Cues before sample `until` that were not taken yet, in order of time."""
+        taken = self._take(until)
+        self._note("take", lambda: {"until": until, "cues": [cue.model_dump(exclude_none=True) for cue in taken]})
+        return taken
+
+    def _take(self, until: int) -> list[Cue]:
         end = self._taken
         while end < len(self._cues) and self._cues[end].at < until:
             end += 1
@@ -226,7 +239,18 @@ class Score:
     def ledger_actions(self, since: int) -> list[LedgerAction]:
         return [LedgerAction(action.call_id, action.name, action.at) for action in self.actions[since:]]
 
+    def ledger_data(self) -> dict[str, Any]:
+        """Words and actions with their samples: what the heard ledger judges by."""
+        return {
+            "words": [[word.text, word.at, word.until] for word in self.words],
+            "actions": [[action.call_id, action.name, action.at] for action in self.actions],
+        }
+
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _note(self, operation: str, data: Callable[[], dict[str, Any]]) -> None:
+        if self.journal is not None:
+            self.journal(operation, data())
 
     def _open(self) -> Clause:
         if self._clause is None:
@@ -273,6 +297,23 @@ def _shares(words: Sequence[str], left: int, right: int) -> Iterable[Span]:
         begin = left + (right - left) * at // total
         at += len(word) + 1
         yield Span(begin, left + (right - left) * at // total)
+
+
+def _face_data(update: FaceUpdate) -> dict[str, Any]:
+    """A face update as JSON; of the blendshapes, their place and a digest."""
+    block = update.blendshapes
+    return {
+        "visemes": [asdict(viseme) for viseme in update.visemes],
+        "body": [asdict(body) for body in update.body],
+        "block": None
+        if block is None
+        else {
+            "start": block.start,
+            "samples_per_frame": block.samples_per_frame,
+            "frames": len(block.frames),
+            "sha256": hashlib.sha256(block.frames.tobytes()).hexdigest(),
+        },
+    }
 
 
 def loudness_db(pcm: Pcm16) -> float:

@@ -30,7 +30,7 @@ from npc.conversation.detection import detector_for, gate_for
 from npc.conversation.ear import EarEvent
 from npc.conversation.engines import Engines, NoRecorder, PlayerRef, Recorder
 from npc.conversation.hearing import Hearing
-from npc.conversation.items import Items, spoken_item, with_text
+from npc.conversation.items import Items, PartKind, spoken_item, with_text
 from npc.conversation.playout import Happening
 from npc.conversation.port import AudioOut, BlendshapesOut, Opening, Outbox
 from npc.conversation.requests import Requests
@@ -126,6 +126,7 @@ class TalkSession:
         self.opening, self.engines = opening, engines
         self.outbox: Outbox = _Gate(outbox, lambda: self.opted_in)
         self._recorder: Recorder = recorder or NoRecorder()
+        self.recording = not isinstance(self._recorder, NoRecorder)
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._session = self._initial()
@@ -253,7 +254,7 @@ class TalkSession:
             await asyncio.wait({self._finishing}, timeout=2.0)
         self.hearing.drop()
         await self.answering.close()
-        self.record("session.closed", {"reason": self._close_reason})
+        self.record("session.closed", {"reason": self._close_reason, "heard": self.turn.heard})
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._recorder.flush(), 5.0)
 
@@ -312,6 +313,8 @@ class TalkSession:
         task = self._group.create_task(self._guard(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before its first step never enters its work, which would complain.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     def _spawn_any(self, work: object) -> None:
@@ -372,10 +375,10 @@ class TalkSession:
         now = self.clock()
         before = self.turn
         self.turn, effects = core.step(before, event, now)
-        if effects or not isinstance(event, ReplyProgress):
-            kept = type(event).__name__
-            if effects or kept not in ("Heard", "Tick"):
-                self.record("turn", {"event": kept, **asdict(event), "effects": [type(e).__name__ for e in effects]})
+        if self.recording and (effects or replace(before, heard=self.turn.heard) != self.turn):
+            told = [[type(effect).__name__, asdict(effect)] for effect in effects]
+            data = {"heard": before.heard, "event": type(event).__name__, "fields": asdict(event), "effects": told}
+            self._recorder.record("turn", data, now)
         for effect in effects:
             self._do(effect)
         self._arm()
@@ -684,15 +687,15 @@ class TalkSession:
         self.hearing.sent(audio.pcm, rate, max(0.0, sounds_at - self.clock()))
 
     def on_outcome(self, outcome: Outcome) -> bool:
-        item = self.items.all() and outcome.item_id
-        if item:
-            with contextlib.suppress(LookupError, ValueError):
-                heard_item = with_text(self.items.get(outcome.item_id), outcome.heard, not outcome.interrupted)
-                self.items.replace(heard_item)
-                self.record(
-                    "item.text",
-                    {"item_id": outcome.item_id, "text": outcome.heard, "complete": not outcome.interrupted},
-                )
+        item = self.items.find(outcome.item_id)
+        if item is not None:
+            part: PartKind = "output_text" if outcome.text_only else "output_audio"
+            complete = not outcome.interrupted
+            self.items.replace(with_text(item, outcome.heard, complete, part))
+            self.record(
+                "item.text",
+                {"item_id": outcome.item_id, "text": outcome.heard, "complete": complete, "part": part},
+            )
         character = self.engines.character_id
         for action in outcome.cancelled:
             undo = action.call_id in outcome.undone
