@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,6 +26,8 @@ from npc.server.settings import ServerSettings
 
 #: Period of the loop-lag probe: ten samples a second cost nothing and catch a 100 ms stall.
 _LAG_PERIOD_S = 0.1
+#: The largest request body there is (a ticket request) has a few hundred bytes.
+_MAX_BODY = 64 * 1024
 _PATH = "/v1/realtime"
 
 
@@ -48,6 +50,10 @@ class Application(FastAPI):
             await self._turn_away(refused, scope, receive, send)
             return
         if scope["type"] != "websocket":
+            oversized = _oversized(header_map(scope))
+            if oversized is not None:
+                await self._turn_away(oversized, scope, receive, send)
+                return
             await super().__call__(scope, receive, send)
         elif scope["path"] == _PATH:
             await self.realtime(scope, receive, send)
@@ -100,6 +106,16 @@ def create_app(service: Service, settings: ServerSettings) -> Application:
         # A service without its page is still a service.
         pass
     return app
+
+
+def _oversized(headers: Mapping[str, str]) -> Refused | None:
+    """Why a request body may not be read, judged by its headers, before it fills the memory."""
+    if "transfer-encoding" in headers:
+        return Refused(411, "length_required", "send the body with a Content-Length")
+    length = headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > _MAX_BODY:
+        return Refused(413, "body_too_large", f"a request body may hold {_MAX_BODY} bytes")
+    return None
 
 
 async def _probe_lag(metrics: Metrics) -> None:

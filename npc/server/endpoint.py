@@ -94,7 +94,8 @@ class Socket:
         except TimeoutError:
             if self._abort is not None:
                 self._abort()
-        except OSError:
+        except (OSError, RuntimeError):
+            # It closed by itself meanwhile.
             pass
 
     async def _drain(self, code: CloseCode) -> None:
@@ -159,6 +160,8 @@ class Socket:
                 self._answer(error.to_event())
             except FrameError as error:
                 self._answer(ErrorEvent.of(str(error), code="invalid_frame", param=error.field))
+            except Exception as error:
+                self._live.crashed(error)
 
     def _text(self, text: str) -> None:
         # A string has at least a quarter as many characters as bytes, so most messages need no encoding to be measured.

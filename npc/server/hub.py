@@ -86,6 +86,7 @@ class Live:
         self.conversation: Conversation
         self.task: asyncio.Task[None]
         self.trace = SessionTrace(session_id, character)
+        self._began = asyncio.get_running_loop().time()
         self._tokens: list[bytes] = []
         self._expiry: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -222,6 +223,7 @@ class Live:
             for token in self._tokens:
                 self.hub.forget_token(token)
             self.hub.remove(self)
+            self.hub.metrics.talk.observe(asyncio.get_running_loop().time() - self._began)
             self.trace.end(reason)
             if self.link is not None:
                 self.link.shut(CloseCode.SESSION_ENDED, reason)

@@ -27,6 +27,11 @@ class RealtimeWebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
 
+    def keepalive_timeout(self) -> None:
+        """A peer that does not answer pings will not take a close frame either: its session shall know at once."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)

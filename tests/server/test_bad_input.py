@@ -216,3 +216,25 @@ def test_a_broken_session_says_so_and_leaves_the_others_alone() -> None:
             await two.close()
 
     asyncio.run(main())
+
+
+def test_an_exception_inside_a_session_ends_that_session_with_an_error_event() -> None:
+    async def main() -> None:
+        service = ScriptedService()
+        async with running(service) as server:
+            ws = await websockets.connect(server.ws(), compression=None, proxy=None)
+            await ws.recv()
+
+            def broken(event: object) -> None:
+                raise KeyError("a bug")
+
+            service.conversations[0].receive = broken  # type: ignore[method-assign, assignment]
+            await ws.send('{"type":"response.create"}')
+            assert (await _error(ws))["code"] == "internal"
+            with pytest.raises(websockets.ConnectionClosed):
+                await ws.recv()
+            assert ws.close_code == 1011
+            await until(lambda: not len(server.app.hub))
+            assert "npc_session_seconds_count 1.0" in server.app.hub.metrics.render().decode()
+
+    asyncio.run(main())

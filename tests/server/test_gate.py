@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -174,6 +175,10 @@ def test_refusals_say_what_to_do() -> None:
     asyncio.run(main())
 
 
+async def _endless() -> AsyncIterator[bytes]:
+    yield b"x"
+
+
 def test_rest() -> None:
     async def main() -> None:
         async with (
@@ -195,6 +200,10 @@ def test_rest() -> None:
             text = (await client.get("/metrics")).text
             assert "npc_sessions 0.0" in text
             assert "npc_event_loop_lag_seconds_bucket" in text
+            big = await client.post("/v1/realtime/client_secrets", content=b"x" * 100_000)
+            assert (big.status_code, big.json()["error"]["code"]) == (413, "body_too_large")
+            chunked = await client.post("/v1/realtime/client_secrets", content=_endless())
+            assert chunked.status_code == 411
             for hidden in ("/characters/sela-marrow/character.yaml", "/../pyproject.toml", "/js/../../Makefile"):
                 assert (await client.get(hidden)).status_code == 404
 
