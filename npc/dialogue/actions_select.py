@@ -20,9 +20,11 @@ from npc.dialogue.actions_request import Request, groups_of, requests
 from npc.dialogue.actions_slots import Filled, Surroundings, fill
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity, Fact
 from npc.dialogue.conditions import Situation, holds
+from npc.dialogue.context import Context
 from npc.dialogue.emotion_reading import Encoder
 from npc.dialogue.interface import Action
 from npc.dialogue.knowledge.words import content, numbers_in, stem, tokens
+from npc.dialogue.scene import SceneState
 
 #: Score from which an action is taken to be meant. A synonym verb and one filled parameter give 0.62; nearness of
 #: meaning alone gives at most 0.35.
@@ -131,7 +133,7 @@ class ActionSelector:
 
     def _judge(self, best: _Scored, around: Surroundings, now: Situation) -> Decision:
         spec, filled = best.spec, best.filled
-        refused = self._not_permitted(spec, now)
+        refused = not_permitted(spec, now)
         if refused is not None:
             return refused
         if filled.out_of_range:
@@ -151,15 +153,6 @@ class ActionSelector:
                     "refuse", spec=spec, reason=f"the {entity.name} cannot be handed over", score=best.score
                 )
         return self.call(spec, filled, around, best.score)
-
-    def _not_permitted(self, spec: ActionSpec, now: Situation) -> Decision | None:
-        if spec.permission == "game":
-            return Decision("refuse", spec=spec, reason="")
-        order: tuple[str, ...] = RELATIONSHIPS
-        if spec.permission != "anyone" and order.index(now.relationship) < order.index(spec.permission):
-            return Decision("refuse", spec=spec, reason="")
-        failed = next((condition for condition in spec.preconditions if not holds(condition, now)), None)
-        return None if failed is None else Decision("refuse", spec=spec, reason="")
 
     def _forbidden_by(self, text: str, spec: ActionSpec | None = None, filled: Filled | None = None) -> Fact | None:
         """The open fact that speaks against the request: it forbids, and it is about the same deed and thing."""
@@ -235,3 +228,30 @@ def _strong_ban(text: str) -> bool:
             r"\b(?:may not|must not|never|forbidden|prohibited|not allowed|nobody|cannot)\b", text, re.IGNORECASE
         )
     )
+
+
+def allowed_actions(character: Character, context: Context) -> tuple[ActionSpec, ...]:
+    """Actions that may be done in this context by the character's own choice: permitted, and with preconditions met."""
+    scene = context.scene if isinstance(context.scene, SceneState) else SceneState()
+    said = "\n".join([*(exchange.player for exchange in context.history), context.turn.text])
+    now = Situation(
+        relationship=context.standing.get("relationship", "stranger"),
+        flags=context.standing,
+        variables=context.variables,
+        scene=scene,
+        said=said,
+        told=frozenset(fact for exchange in context.history for fact in exchange.fact_ids),
+        turns=len(context.history),
+    )
+    return tuple(spec for spec in character.actions if not_permitted(spec, now) is None)
+
+
+def not_permitted(spec: ActionSpec, now: Situation) -> Decision | None:
+    """The refusal where permission or a precondition is missing; None where the action may be done."""
+    if spec.permission == "game":
+        return Decision("refuse", spec=spec)
+    order: tuple[str, ...] = RELATIONSHIPS
+    if spec.permission != "anyone" and order.index(now.relationship) < order.index(spec.permission):
+        return Decision("refuse", spec=spec)
+    failed = any(not holds(condition, now) for condition in spec.preconditions)
+    return Decision("refuse", spec=spec) if failed else None

@@ -1,0 +1,196 @@
+"""The `llm` Responder: any LanguageModel, held to this character's facts, emotions and allowed actions.
+
+    context ─> gate ─> evidence ─> prompt ─> model ──tokens──> TagParser ──text──> ClauseSplitter ─> Clause
+                                                        └─ emotion, citations, actions (checked) ─┘
+
+An action the model writes is done only when it satisfies the schema, the scene, the permission and the preconditions; a
+citation only when the fact was in its prompt. Anything else is dropped without a trace in speech.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from npc.animation.interface import Affect
+from npc.dialogue.actions import ArgumentError, validate
+from npc.dialogue.actions_select import allowed_actions
+from npc.dialogue.character import Character
+from npc.dialogue.clauses import ClauseSplitter
+from npc.dialogue.context import Context
+from npc.dialogue.emotion import VAD
+from npc.dialogue.interface import Action, Citation, Clause
+from npc.dialogue.knowledge.knowledge import Knowledge
+from npc.dialogue.llm_evidence import gather
+from npc.dialogue.llm_tags import Act, Cite, Mood, TagParser, Text
+from npc.dialogue.memory.store import PlayerMemory
+from npc.dialogue.prompt import EVERYTHING, REPLY_TOKENS, Allowed, Evidence, build_prompt
+from npc.inference.interface import LanguageModel, ModelError, Sampling
+
+#: Actions a single reply may carry: a model that writes more is rambling.
+MAX_ACTIONS = 3
+#: Sampling for speech: a little variety, low enough to stay with the facts.
+SPEECH = Sampling(max_tokens=REPLY_TOKENS, temperature=0.6, top_p=0.9, stop=("\nPlayer:", "\nUser:", "\n===", "\n\n"))
+
+
+class LlmResponder:
+    """Answers with a language model. `route` tells the inspector which one."""
+
+    name = "llm"
+
+    def __init__(
+        self,
+        character: Character,
+        knowledge: Knowledge,
+        memory: PlayerMemory | None,
+        model: LanguageModel,
+        *,
+        new_id: Callable[[], str],
+        clock: Callable[[], float],
+        sampling: Sampling = SPEECH,
+        allowed: Allowed = EVERYTHING,
+    ) -> None:
+        self._character, self._knowledge, self._memory = character, knowledge, memory
+        self._model, self._sampling, self._allowed = model, sampling, allowed
+        self._new_id, self._clock = new_id, clock
+        self.route = f"llm:{model.name}"
+
+    async def respond(self, context: Context) -> AsyncIterator[Clause]:
+        """Clauses as the model writes them. Raises ModelError, also in the middle."""
+        evidence = await asyncio.to_thread(gather, self._knowledge, self._memory, context, self._clock())
+        prompt = build_prompt(self._character, context, evidence, self._model.context_tokens, self._allowed)
+        assembler = Assembler(self._character, context, evidence, self._new_id)
+        said = False
+        async for token in self._model.stream(prompt, self._sampling):
+            for clause in assembler.feed(token.text):
+                said = True
+                yield clause
+        for clause in assembler.finish():
+            said = True
+            yield clause
+        if not said:
+            raise ModelError(f"{self._model.name} answered without a single word to speak")
+
+
+@dataclass
+class Assembler:
+    """From token texts to clauses with their marks. Not async, no model: everything about marks is tested here."""
+
+    character: Character
+    context: Context
+    evidence: Evidence
+    new_id: Callable[[], str]
+    _parser: TagParser = field(default_factory=TagParser)
+    _splitter: ClauseSplitter = field(default_factory=ClauseSplitter)
+    _affect: Affect = Affect()
+    _cites: list[tuple[int, str]] = field(default_factory=list)
+    _acts: list[tuple[int, Action]] = field(default_factory=list)
+    _acted: int = 0
+    _fed: int = 0
+    _given: int = 0
+    _last: str = " "
+    _space: str = ""
+    """White space held back until the next word: a source mark may still come for the words before it."""
+    _opening: str | None = ""
+
+    def feed(self, text: str) -> list[Clause]:
+        found: list[Clause] = []
+        for piece in self._parser.feed(text):
+            if isinstance(piece, Text):
+                found += self._speak(piece.text)
+            elif isinstance(piece, Mood):
+                self._affect = self._felt(piece.emotion)
+            elif isinstance(piece, Cite):
+                self._cites.append((self._fed, piece.fact_id))
+            else:
+                self._act(piece)
+        return found
+
+    def finish(self) -> list[Clause]:
+        found: list[Clause] = []
+        for piece in self._parser.finish():
+            if isinstance(piece, Text):
+                found += self._speak(piece.text)
+        if self._opening is not None:
+            held, self._opening = self._opening, None
+            found += self._split(_without_speaker(held, self.character.name))
+        found += [self._clause(clause) for clause in self._splitter.finish()]
+        if self._acts and found:
+            rest = tuple(action for _, action in self._acts)
+            last = found[-1]
+            at = len(last.text.split())
+            actions = (*last.actions, *(Action(a.call_id, a.name, a.arguments, at) for a in rest))
+            found[-1] = Clause(last.text, last.affect, last.citations, actions, last.gesture)
+            self._acts.clear()
+        return found
+
+    def _speak(self, text: str) -> list[Clause]:
+        # "Ada:" at the beginning is the script's margin, not speech; hold back until it is clear.
+        if self._opening is not None:
+            self._opening += text
+            limit = len(self.character.name) + 2
+            stripped = self._opening.lstrip()
+            if len(stripped) < limit and "\n" not in stripped:
+                return []
+            text, self._opening = _without_speaker(stripped, self.character.name), None
+        return self._split(text)
+
+    def _split(self, text: str) -> list[Clause]:
+        for letter in text:
+            if letter.isspace() != self._last.isspace() and not letter.isspace():
+                self._fed += 1
+            self._last = letter
+        text = self._space + text
+        kept = text.rstrip()
+        self._space = text[len(kept) :]
+        return [self._clause(clause) for clause in self._splitter.feed(kept)]
+
+    def _clause(self, text: str) -> Clause:
+        words = len(text.split())
+        start, end = self._given, self._given + words
+        self._given = end
+        sources = {name: source for name, _, source in self.evidence.facts}
+        citations = tuple(
+            Citation(name, sources[name], 0, max(1, min(at, end) - start))
+            for at, name in self._cites
+            if start < at <= end and name in sources
+        )
+        self._cites = [(at, name) for at, name in self._cites if at > end]
+        actions = tuple(
+            Action(action.call_id, action.name, action.arguments, max(0, at - start))
+            for at, action in self._acts
+            if at < end
+        )
+        self._acts = [(at, action) for at, action in self._acts if at >= end]
+        return Clause(text, self._affect, citations, actions)
+
+    def _act(self, piece: Act) -> None:
+        if self._acted >= MAX_ACTIONS or self.context.act != "open":
+            return
+        spec = next((s for s in allowed_actions(self.character, self.context) if s.name == piece.name), None)
+        if spec is None or spec.confirm:
+            return
+        ids = frozenset(entity.id for entity in self.context.scene.entities) if self.context.scene else frozenset()
+        try:
+            arguments = validate(spec, piece.arguments, ids)
+        except ArgumentError:
+            return
+        self._acted += 1
+        self._acts.append((self._fed, Action(self.new_id(), spec.name, arguments)))
+
+    def _felt(self, emotion: str) -> Affect:
+        """The model's choice of label, at the strength and mood that the character's own state has."""
+        state = self.context.affect
+        strength = max(0.3, state.intensity)
+        valence, arousal, dominance = (
+            max(-1.0, min(1.0, 0.5 * mood + 0.5 * value * strength * 2))
+            for mood, value in zip((state.valence, state.arousal, state.dominance), VAD[emotion], strict=True)
+        )
+        return Affect(emotion, round(strength, 4), round(valence, 4), round(arousal, 4), round(dominance, 4))
+
+
+def _without_speaker(text: str, name: str) -> str:
+    first = re.escape(name.split()[0])
+    return re.sub(rf"^\s*(?:{re.escape(name)}|{first})\s*:\s*", "", text, flags=re.IGNORECASE)
