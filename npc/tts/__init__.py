@@ -15,11 +15,12 @@ from typing import Final
 
 from npc.config.authored import AuthoredFileError
 from npc.tts.cards import InstalledVoice, VoiceCard, VoiceNotFound, choose, find_card, list_cards
-from npc.tts.interface import EngineUnavailable, Prosody, SpeechChunk, SpeechRequest, Synthesizer
+from npc.tts.interface import EngineFailed, EngineUnavailable, Prosody, SpeechChunk, SpeechRequest, Synthesizer
 from npc.tts.prosody import prosody_of
 
 __all__ = [
     "ENGINES",
+    "EngineFailed",
     "EngineUnavailable",
     "InstalledVoice",
     "Prosody",

@@ -22,6 +22,11 @@ class EngineUnavailable(RuntimeError):
     """An engine cannot run here: a library or a model is missing. The message says how to get it."""
 
 
+class EngineFailed(RuntimeError):
+    """A loaded engine died, overran its deadline or could not say a clause. The next clause may be tried: the engine
+    has been or will be started again. The message says what happened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prosody:
     """How to say it, relative to the voice's own habit: factors in [0.5, 2.0], pitch in semitones [-6, +6]."""
