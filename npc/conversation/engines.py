@@ -19,12 +19,13 @@ from npc.dialogue.interface import Mind
 
 @dataclass(frozen=True, slots=True)
 class PlayerRef:
-    """Who talks to the character, and whether text of this session may leave the machine."""
+    """Who talks to the character; whether text may leave the machine, and what is learnt may outlive the session."""
 
     player_id: str
     name: str | None = None
     locale: str | None = None
     remote_llm: bool = False
+    remember: bool = True
 
 
 @dataclass(frozen=True, slots=True)

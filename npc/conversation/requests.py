@@ -139,6 +139,7 @@ class Requests:
                     name=npc.player.name or player.name,
                     locale=npc.player.locale or player.locale,
                     remote_llm=npc.privacy.remote_llm,
+                    remember=npc.privacy.retain != "none",
                 )
             )
         session.outbox.send(SessionUpdated(session=merged))

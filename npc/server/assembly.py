@@ -13,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakSet
@@ -24,6 +25,7 @@ from npc.conversation.detection import FixedSilence
 from npc.conversation.ear import NoOwnVoice, OwnVoiceGuard
 from npc.conversation.endpointing.interface import EndOfTurnDetector
 from npc.conversation.engines import Engines, PlayerRef
+from npc.conversation.late_mind import LateMind
 from npc.conversation.port import Conversation, Opening, Outbox, UnknownCharacter
 from npc.conversation.reply import Speaker
 from npc.conversation.saving import SlotsInMemory
@@ -34,6 +36,8 @@ from npc.dialogue.character import Character
 from npc.dialogue.character_library import CharacterNotFound, Installed, find_character, list_characters
 from npc.dialogue.interface import Mind
 from npc.dialogue.memory.store import MemoryStore
+from npc.dialogue.mind_words import bias_words
+from npc.dialogue.scene import SceneState
 from npc.inference.interface import LanguageModel
 from npc.tts import InstalledVoice, Synthesizer, VoiceNotFound, choose, list_cards
 from npc.tts import load as load_voice
@@ -69,7 +73,8 @@ class TalkService:
         self._slots = SlotsInMemory()
         self._synthesizers: dict[str, Synthesizer] = {}
         self._engines: dict[str, Engines] = {}
-        self._minds: dict[str, mind_open.Shared] = {}
+        self._minds: dict[str, Future[mind_open.Shared]] = {}
+        self._indexer = ThreadPoolExecutor(1, "npc-index")
         self._sessions: WeakSet[TalkSession] = WeakSet()
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -105,11 +110,17 @@ class TalkService:
         self._recognizer = self._part("asr", lambda: load_recognizer(self.settings))
         self._model = self._part("llm", lambda: load_model(self.settings))
         for installed in found:
-            # Voices and knowledge load in a fraction of a second; the first player shall not be the one to wait.
+            # Voices load in a moment; what a character knows is indexed behind the back of a server that is up.
             self._speaker(installed.character)
-            self._shared(installed)
+            self._prepare(installed)
+
+    def _prepare(self, installed: Installed) -> None:
+        character = installed.character
+        if character.id not in self._minds:
+            self._minds[character.id] = self._indexer.submit(mind_open.prepare, character, installed.path.parent)
 
     def _unload(self) -> None:
+        self._indexer.shutdown(wait=True, cancel_futures=True)
         self._workers.close()
         if self._recognizer is not None:
             self._recognizer.close()
@@ -132,7 +143,9 @@ class TalkService:
     # -- sessions ------------------------------------------------------------------------------------------------------
 
     def open(self, opening: Opening, outbox: Outbox) -> Conversation:
-        engines = self._engines_of(self._installed(opening.character_id))
+        installed = self._installed(opening.character_id)
+        self._prepare(installed)
+        engines = self._engines_of(installed)
         session = TalkSession(opening, engines, outbox)
         self._sessions.add(session)
         return session
@@ -167,20 +180,26 @@ class TalkService:
         return self._engines[character.id]
 
     def _open_mind(self, installed: Installed, player: PlayerRef) -> Mind:
+        made = self._minds[installed.character.id]
+        if made.done():
+            return self._mind_of(made.result(), player)
+
+        async def later() -> Mind:
+            return self._mind_of(await asyncio.wrap_future(made), player)
+
+        character = installed.character
+        words = bias_words(character, SceneState.of(character.scene))
+        return LateMind(character.id, asyncio.ensure_future(later()), words)
+
+    def _mind_of(self, shared: mind_open.Shared, player: PlayerRef) -> Mind:
         return mind_open.open_mind(
-            self._shared(installed),
+            shared,
             player_id=player.player_id,
             memory=self._memory,
             clock=time.time,
             seed=self.settings.seed,
+            consent=player.remember,
         )
-
-    def _shared(self, installed: Installed) -> mind_open.Shared:
-        """What all sessions of a character share: knowledge, indexes, selectors."""
-        name = installed.character.id
-        if name not in self._minds:
-            self._minds[name] = mind_open.prepare(installed.character, installed.path.parent)
-        return self._minds[name]
 
     def _speaker(self, character: Character) -> tuple[Speaker | None, str]:
         """The character's voice, or the nearest to it; None (text only) when no voice can be loaded."""
@@ -242,12 +261,13 @@ class TalkService:
     async def memory(self, player_id: str, character_id: str) -> Mapping[str, Any]:
         assert self._memory is not None, "start() opens the memory"
         self._installed(character_id)
-        return await self._memory.player(character_id, player_id).export()
+        return await asyncio.to_thread(self._memory.player(character_id, player_id).export)
 
     async def forget(self, player_id: str, character_id: str) -> int:
         assert self._memory is not None, "start() opens the memory"
         self._installed(character_id)
-        return await self._memory.player(character_id, player_id).erase()
+        erased = await asyncio.to_thread(self._memory.erase, character_id, player_id)
+        return len(erased)
 
     def _installed(self, character_id: str) -> Installed:
         # Ids only: a path here would let a client name files of this machine.
@@ -306,9 +326,9 @@ def load_model(settings: Settings) -> LanguageModel | None:
     if mind.model == "composed":
         return None
     if mind.model == "openai_compatible":
-        from npc.inference.openai_compatible import OpenAICompatible
+        from npc.inference.openai_compatible import Endpoint, OpenAICompatible
 
-        return OpenAICompatible(base_url=mind.url or "", model=mind.name or "", api_key=mind.key)
+        return OpenAICompatible(Endpoint(base_url=mind.url or "", model=mind.name or "", api_key=mind.key))
     path = Path(mind.path or "")
     if not path.is_dir():
         raise RuntimeError(f"llm.path: there is no directory {path}")
@@ -318,7 +338,7 @@ def load_model(settings: Settings) -> LanguageModel | None:
         return TransformersModel(path)
     from npc.inference.native import NativeModel
 
-    return NativeModel(path)
+    return NativeModel.load(path)
 
 
 def load_animator() -> Any:

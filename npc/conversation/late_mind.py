@@ -1,0 +1,61 @@
+"""A mind that is still being made: the server is up at once, and only the first words of a session may wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from npc.animation.interface import Affect
+from npc.dialogue.interface import Clause, HeardReply, Mind, MindState, PlayerTurn, WorldEvent
+
+
+class LateMind:
+    """Implements `Mind` over one that a future will bring; what it cannot answer yet it waits for."""
+
+    def __init__(self, character_id: str, made: asyncio.Future[Mind], bias: tuple[str, ...]) -> None:
+        self.character_id = character_id
+        self._made, self._bias = made, bias
+
+    def _ready(self) -> Mind | None:
+        done = self._made.done() and not self._made.cancelled() and self._made.exception() is None
+        return self._made.result() if done else None
+
+    def bias_words(self) -> tuple[str, ...]:
+        mind = self._ready()
+        return self._bias if mind is None else mind.bias_words()
+
+    async def greet(self) -> AsyncIterator[Clause]:
+        async for clause in (await asyncio.shield(self._made)).greet():
+            yield clause
+
+    def listen(self, partial: str) -> None:
+        mind = self._ready()
+        if mind is not None:
+            mind.listen(partial)
+
+    async def respond(self, turn: PlayerTurn) -> AsyncIterator[Clause]:
+        clauses = (await asyncio.shield(self._made)).respond(turn)
+        try:
+            async for clause in clauses:
+                yield clause
+        finally:
+            close = getattr(clauses, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def observe(self, event: WorldEvent) -> bool:
+        return await (await asyncio.shield(self._made)).observe(event)
+
+    async def commit(self, turn: PlayerTurn | None, reply: HeardReply | None) -> None:
+        await (await asyncio.shield(self._made)).commit(turn, reply)
+
+    def state(self) -> MindState:
+        mind = self._ready()
+        return MindState(Affect(), Affect()) if mind is None else mind.state()
+
+    async def close(self) -> None:
+        mind = self._ready()
+        if mind is not None:
+            await mind.close()
+        else:
+            self._made.cancel()
