@@ -57,7 +57,7 @@ class Page {
     this.session?.close();
     this.character = character;
     $('name').textContent = character.name;
-    $('role').textContent = character.role ?? '';
+    $('role').textContent = character.role ?? character.description ?? '';
     document.title = `Talk to ${character.name}`;
     this.captions.clear();
     this.captions.player('');

@@ -61,9 +61,9 @@ export class Stage {
     const size = box.getSize(new THREE.Vector3());
     const centre = box.getCenter(new THREE.Vector3());
     const tall = Math.max(size.y, 1e-3);
-    this.target = new THREE.Vector3(centre.x, box.max.y - tall * 0.5, centre.z);
-    this.distance = (tall * 0.62) / Math.tan(THREE.MathUtils.degToRad(this.camera.fov / 2));
-    this.camera.position.set(centre.x, this.target.y + tall * 0.03, centre.z + this.distance);
+    this.target = new THREE.Vector3(centre.x, box.max.y - tall * 0.4, centre.z);
+    this.distance = (tall * 0.47) / Math.tan(THREE.MathUtils.degToRad(this.camera.fov / 2));
+    this.camera.position.set(centre.x, this.target.y + tall * 0.02, centre.z + this.distance);
     this.camera.near = this.distance / 50;
     this.camera.far = this.distance * 10;
     this.camera.lookAt(this.target);
