@@ -6,6 +6,7 @@ the kernels. Norms, softmax and attention are written the obvious way and agree 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,6 +103,7 @@ class ReferenceStep:
         self._rope = rope_table(config, positions)
         self._pool = np.zeros((pages, config.layers, 2, config.kv_heads, PAGE, config.head_dim), np.float32)
         self._table = unpack(weights.embedding)
+        self.observe: Callable[[str, Floats], None] = lambda name, x: None
 
     @property
     def page_bytes(self) -> int:
@@ -134,9 +136,11 @@ class ReferenceStep:
                 taps.append(x.copy())
             last = rms_norm(x, self.weights.final_norm, c.eps)
             logits = linear(self.weights.head, last[batch.outputs]) if len(batch.outputs) else None
+            self.observe("head", last)
         return Result(logits, np.stack(taps) if batch.want_taps else None, last if batch.want_last else None)
 
     def _linear(self, batch: Batch, layer: int, part: str, matrix: Matrix, x: Floats) -> Floats:
+        self.observe(f"{layer}.{part}", x)
         out = linear(matrix, x)
         for row, adapter in enumerate(batch.adapters or ()):
             if isinstance(adapter, Adapter) and (found := adapter.parts.get((layer, part))) is not None:

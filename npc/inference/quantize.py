@@ -1,0 +1,199 @@
+"""Quantise a model and say what it cost: size, speed, perplexity and divergence from the original.
+
+checkpoint ──> calibrate: mean square of every input column over a text (one forward pass in float)
+           ──> prune (optional): of four neighbours keep the two of largest |w| * rms(x)  (Wanda: Sun et al. 2023)
+           ──> pack: scales by a search that weighs each column by its mean square  (as AWQ: Lin et al. 2023)
+           ──> measure: the packed model against bfloat16 on held-out text
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from npc.inference import kernels
+from npc.inference.checkpoint import Checkpoint
+from npc.inference.config import CheckpointError, ModelConfig, read_config
+from npc.inference.kernels import PAGE, CacheFormat, Floats, Format
+from npc.inference.packed import NAME, write_packed
+from npc.inference.reference import ReferenceStep
+from npc.inference.step import Batch, KernelStep, Step
+from npc.inference.tokenizer import TextTokenizer
+from npc.inference.weights import Importance, Weights, from_tensors
+
+#: files of a model directory that a packed one needs beside its weights
+_BESIDE = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "special_tokens_map.json",
+)
+Prune = Literal["none", "2:4"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to make: formats, whether to calibrate, pruning, and how many tokens of text to calibrate and measure on."""
+
+    format: Format = Format.INT4
+    head_format: Format | None = None
+    calibrate: bool = True
+    prune: Prune = "none"
+    calibration_tokens: int = 512
+    evaluation_tokens: int = 1024
+    threads: int = 2
+
+
+def calibrate(config: ModelConfig, weights: Weights, tokens: Sequence[int]) -> Importance:
+    """Mean square of each column of every matrix's input over `tokens`; names as `from_tensors` takes them."""
+    squares: dict[str, Floats] = {}
+    pages = -(-len(tokens) // PAGE)
+    step = ReferenceStep(config, weights, pages=pages, positions=len(tokens), cache=CacheFormat.F32)
+
+    def observe(name: str, x: Floats) -> None:
+        squares[name] = (x.astype(np.float64) ** 2).mean(0).astype(np.float32)
+
+    step.observe = observe
+    _logits(step, tokens)
+    return squares
+
+
+def prune_two_of_four(weights: Floats, importance: Floats | None) -> Floats:
+    """Zero the two of each four neighbouring weights of a row that matter least."""
+    rows, cols = weights.shape
+    if cols % 4:
+        raise ValueError(f"2:4 pruning needs rows of a multiple of 4, not {cols}")
+    matter = np.abs(weights) if importance is None else np.abs(weights) * np.sqrt(importance)
+    order = matter.reshape(rows, -1, 4).argsort(-1)
+    kept = np.ones_like(order, bool)
+    np.put_along_axis(kept, order[..., :2], False, -1)
+    return np.where(kept.reshape(rows, cols), weights, np.float32(0))
+
+
+def _logits(step: Step, tokens: Sequence[int]) -> Floats:
+    """Logits after each token (tokens x vocab), in chunks."""
+    pages = np.arange(-(-len(tokens) // PAGE), dtype=np.int32)[None]
+    parts = []
+    for at in range(0, len(tokens), 128):
+        span = np.arange(at, min(at + 128, len(tokens)), dtype=np.int32)
+        batch = Batch(np.asarray(tokens, np.int32)[span], span, np.zeros(len(span), np.int32), pages, span - at)
+        result = step.forward(batch)
+        assert result.logits is not None
+        parts.append(result.logits.copy())
+    return np.concatenate(parts)
+
+
+def _open(config: ModelConfig, weights: Weights, tokens: int, threads: int) -> Step:
+    pages, positions = -(-tokens // PAGE) + 1, min(config.positions, tokens + PAGE)
+    if kernels.load() is None:
+        return ReferenceStep(config, weights, pages=pages, positions=positions, cache=CacheFormat.F16)
+    return KernelStep(config, weights, pages=pages, positions=positions, threads=threads, max_rows=128)
+
+
+def _log_softmax(x: Floats) -> Floats:
+    top = x - x.max(1, keepdims=True)
+    return np.asarray(top - np.log(np.exp(top).sum(1, keepdims=True)), np.float32)
+
+
+def compare(
+    config: ModelConfig, original: Weights, packed: Weights, tokens: Sequence[int], threads: int
+) -> dict[str, float]:
+    """Perplexity of both on `tokens`, mean KL from original to packed (nats a token), cosine of logits, argmax
+    agreement, and the decode speed of both measured here, one after the other."""
+    found: dict[str, float] = {}
+    rows: list[Floats] = []
+    targets = np.asarray(tokens[1:])
+    for name, weights in (("original", original), ("packed", packed)):
+        step = _open(config, weights, len(tokens), threads)
+        rows.append(_logits(step, tokens))
+        likely = _log_softmax(rows[-1])[:-1]
+        found[f"perplexity_{name}"] = float(np.exp(-likely[np.arange(len(targets)), targets].mean()))
+        found[f"decode_tok_s_{name}"] = _decode_speed(step)
+        step.close()
+    p, q = (_log_softmax(r).astype(np.float64) for r in rows)
+    found["kl"] = float((np.exp(p) * (p - q)).sum(1).mean())
+    found["cosine"] = float((rows[0] * rows[1]).sum() / np.linalg.norm(rows[0]) / np.linalg.norm(rows[1]))
+    found["argmax_agreement"] = float((rows[0].argmax(1) == rows[1].argmax(1)).mean())
+    return {name: round(value, 5) for name, value in found.items()}
+
+
+def _decode_speed(step: Step, count: int = 16) -> float:
+    zero, table = np.zeros(1, np.int32), np.zeros((1, 1), np.int32)
+    times = []
+    for at in range(count):
+        start = time.perf_counter()
+        step.forward(Batch(zero, np.array([at], np.int32), zero, table, zero))
+        times.append(time.perf_counter() - start)
+    return 1.0 / float(np.median(times))
+
+
+def quantize(
+    source: Path, target: Path, plan: Plan, text: str, say: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """Read `source`, write the packed directory `target`, return the report. Raises CheckpointError, ValueError."""
+    config = read_config(source)
+    tensors: Mapping[str, Floats] = Checkpoint(source)
+    tokens = TextTokenizer(source, config.vocab, config.end_tokens).encode(text)
+    wanted = min(config.positions, plan.evaluation_tokens)
+    if len(tokens) < 64:
+        raise CheckpointError(f"the text has only {len(tokens)} tokens; give at least 64 (better 1,000) with --text")
+    used = plan.calibration_tokens if len(tokens) >= plan.calibration_tokens + wanted else len(tokens) // 3
+    calibration, held_out = tokens[: min(used, config.positions)], tokens[used:][:wanted]
+    where = str(source)
+    say("reading the original as bfloat16")
+    original = from_tensors(config, tensors, Format.BF16, where=where, threads=plan.threads)
+    importance: Importance | None = None
+    if plan.calibrate:
+        say(f"calibrating on {len(calibration)} tokens")
+        importance = calibrate(config, original, calibration)
+
+    def adjust(name: str, value: Floats) -> Floats:
+        if plan.prune == "none" or name in ("head", "embedding"):
+            return value
+        part = "gate" if name.endswith(".up") else name.split(".")[-1]
+        known = importance.get(f"{name.split('.')[0]}.{part}") if importance else None
+        return prune_two_of_four(value, known)
+
+    say(f"packing to {plan.format.name}")
+    start = time.perf_counter()
+    packed = from_tensors(
+        config,
+        tensors,
+        plan.format,
+        head_format=plan.head_format,
+        importance=importance,
+        threads=plan.threads,
+        adjust=adjust,
+        where=where,
+    )
+    took = time.perf_counter() - start
+    say(f"comparing on {len(held_out)} held-out tokens")
+    report: dict[str, Any] = {
+        "format": plan.format.name,
+        "head_format": (plan.head_format or plan.format).name,
+        "calibrated": plan.calibrate,
+        "prune": plan.prune,
+        "bytes": packed.nbytes,
+        "bits_per_weight": round(8 * packed.nbytes / _weights(packed), 3),
+        "packing_s": round(took, 1),
+        "evaluation_tokens": len(held_out),
+        **compare(config, original, packed, held_out, plan.threads),
+    }
+    target.mkdir(parents=True, exist_ok=True)
+    write_packed(target / NAME, config, packed, report)
+    for name in _BESIDE:
+        if (source / name).is_file() and source.resolve() != target.resolve():
+            shutil.copyfile(source / name, target / name)
+    return report
+
+
+def _weights(weights: Weights) -> int:
+    return sum(matrix.rows * matrix.cols for matrix in weights.matrices().values())

@@ -1,0 +1,89 @@
+"""`npc quantize`: the packed directory loads, the report is right, calibration helps, bad input is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from npc.cli.quantize import main
+from npc.inference import formats
+from npc.inference.checkpoint import Checkpoint, write_safetensors
+from npc.inference.config import read_config
+from npc.inference.kernels import Format
+from npc.inference.native import NativeSettings, load_weights
+from npc.inference.quantize import Plan, calibrate, prune_two_of_four, quantize
+from npc.inference.weights import from_tensors
+from tests.inference import tiny
+
+TEXT = "The harbour master keeps the light. She counts the boats at dusk, and nobody sails after nine. " * 12
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tiny.directory(tmp_path_factory.mktemp("source"))
+    scaled = tiny.tensors({**tiny.BASE, "vocab_size": 258})
+    for i in range(2):  # some inputs matter far more than others, as in real models
+        norm = scaled[f"model.layers.{i}.input_layernorm.weight"]
+        norm[::7] *= 12
+    write_safetensors(folder / "model.safetensors", scaled)
+    return folder
+
+
+def test_the_packed_directory_holds_the_same_model(source: Path, tmp_path: Path) -> None:
+    report = quantize(source, tmp_path, Plan(Format.INT8), TEXT)
+    assert report["bits_per_weight"] == pytest.approx(8.4, abs=0.4)
+    assert report["kl"] < 0.15
+    assert abs(report["perplexity_packed"] / report["perplexity_original"] - 1) < 0.05
+    config, weights = load_weights(tmp_path, NativeSettings())
+    direct = from_tensors(config, Checkpoint(source), Format.INT8)
+    assert (weights.layers[1].down.packed == direct.layers[1].down.packed).all()
+    assert (tmp_path / "tokenizer.json").exists()
+
+
+def test_formats_lose_more_with_fewer_bits(source: Path, tmp_path: Path) -> None:
+    loss = {
+        f: quantize(source, tmp_path / f.name, Plan(f), TEXT)["kl"] for f in (Format.INT8, Format.INT4, Format.TERNARY)
+    }
+    assert loss[Format.INT8] < loss[Format.INT4] < loss[Format.TERNARY]
+
+
+def test_calibration_lowers_the_error_of_outputs(source: Path) -> None:
+    config = read_config(source)
+    tensors = Checkpoint(source)
+    tokens = list(TEXT.encode()[:200])
+    importance = calibrate(config, from_tensors(config, tensors, Format.F32), tokens)
+    assert set(importance) >= {"0.qkv", "0.o", "0.gate", "0.down", "1.down", "head"}
+    x = np.random.default_rng(0).standard_normal((256, 64)).astype(np.float32) * np.sqrt(importance["0.qkv"])
+    w = tensors["model.layers.0.self_attn.q_proj.weight"]
+
+    def error(weigh: np.ndarray | None) -> float:
+        return float(((x @ (formats.unpack(formats.pack(Format.INT4, w, importance=weigh)) - w).T) ** 2).mean())
+
+    assert error(importance["0.qkv"]) < 0.9 * error(None)
+
+
+def test_pruning_keeps_the_two_that_matter() -> None:
+    w = np.array([[1.0, -3.0, 2.0, 0.5]], np.float32)
+    assert prune_two_of_four(w, None).tolist() == [[0, -3, 2, 0]]
+    weigh = np.array([100.0, 1.0, 0.01, 1.0], np.float32)
+    assert prune_two_of_four(w, weigh).tolist() == [[1, -3, 0, 0]]
+
+
+def test_the_command_prints_one_json_object(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    out = tmp_path / "packed"
+    assert (
+        main([str(source), "--out", str(out), "--format", "int4", "--prune", "2:4", "--text", str(text), "--json"]) == 0
+    )
+    report = json.loads(capsys.readouterr().out)
+    assert report["prune"] == "2:4"
+    assert report["format"] == "INT4"
+
+
+def test_bad_sources_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), "--out", str(tmp_path / "x")]) == 1
+    assert "no config.json" in capsys.readouterr().err
