@@ -80,3 +80,5 @@ class Context:
     """Plain words for what just happened, when the turn has none: remark on it (a result, a thing seen, a silence)."""
     whisper: str = ""
     """An instructor's hint, to be followed where the character can; never read out as it stands."""
+    said: str = ""
+    """Words of this reply that were already spoken by another model before it failed: go on from there."""

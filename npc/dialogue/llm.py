@@ -63,10 +63,16 @@ class LlmResponder:
         prompt = build_prompt(self._character, context, evidence, self._model.context_tokens, self._allowed)
         assembler = Assembler(self._character, context, evidence, self._new_id)
         said = False
-        async for token in self._model.stream(prompt, self._sampling):
-            for clause in assembler.feed(token.text):
-                said = True
+        try:
+            async for token in self._model.stream(prompt, self._sampling):
+                for clause in assembler.feed(token.text):
+                    said = True
+                    yield clause
+        except ModelError:
+            # What came whole is spoken; whoever goes on must know every word that was.
+            for clause in assembler.cut():
                 yield clause
+            raise
         for clause in assembler.finish():
             said = True
             yield clause
@@ -107,6 +113,17 @@ class Assembler:
             else:
                 self._act(piece)
         return found
+
+    def cut(self) -> list[Clause]:
+        """The stream broke: the words that surely came whole. A last word with nothing behind it may be half a word."""
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            self._split(_without_speaker(opening, self.character.name))
+        rest = self._splitter.finish()
+        if rest and not self._space and rest[-1][-1:].isalnum():
+            rest[-1] = rest[-1].rpartition(" ")[0]
+        self._acts.clear()
+        return [self._clause(text) for text in rest if text]
 
     def finish(self) -> list[Clause]:
         found: list[Clause] = []

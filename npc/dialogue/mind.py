@@ -220,6 +220,9 @@ class CharacterMind:
         why = [{"emotion": f.emotion, "strength": round(f.strength, 3), "cause": f.cause} for f in emotion.why()]
         notes = {**self._notes, "why": why, "relationship": self._held.relationship}
         notes["route"] = getattr(self._responder, "route", None) or self._responder.name
+        more = getattr(self._responder, "notes", None)
+        if callable(more):
+            notes |= more()
         return MindState(emotion.affect(), self._held.player_affect, notes, narrative)
 
     async def close(self) -> None:

@@ -56,6 +56,9 @@ def build_prompt(
 ) -> tuple[Message, ...]:
     """Messages within the budget (estimated). Facts and the turn always fit in; history and biography give way."""
     turn = clean(context.turn.text, 2_000)
+    if context.said:
+        turn_said = clean(context.said, 1_000)
+        turn += f"\n(You have already said: {turn_said!r}. Go on with the very next word and repeat nothing.)"
     asked = turn if turn else f"(What just happened: {clean(context.event, 400) or 'nothing'}. Say something about it.)"
     system = _system(character, context, evidence, allowed, turn)
     room = int((budget_tokens - REPLY_TOKENS) * CHARS_PER_TOKEN) - len(system) - len(asked)
@@ -77,8 +80,8 @@ def _system(character: Character, context: Context, evidence: Evidence, allowed:
     traits = ", ".join(f"{name} {value:.1f}" for name, value in p.model_dump().items())
     affect = context.affect
     parts = [
-        f"You play {character.name}, {character.role}. Stay in this part. Speak as {character.name}, in the first person,"
-        " one to three short spoken sentences, no lists, no stage directions.",
+        f"You play {character.name}, {character.role}. Stay in this part and speak in the first person, one to three"
+        " short spoken sentences, no lists, no stage directions.",
         f"Manner: {character.speaking_style}",
         f"Temper (0 to 1): {traits}. Right now: {affect.label}, strength {affect.intensity:.1f}.",
         f"World: {clean(character.world, 400)}" if character.world else "",

@@ -1,0 +1,142 @@
+"""The router: small first, escalation by need, fallback in mid-sentence without a repeated or lost word, no byte unasked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from npc.dialogue.character import Character
+from npc.dialogue.context import Context
+from npc.dialogue.interface import Clause, PlayerTurn
+from npc.dialogue.knowledge.knowledge import Knowledge
+from npc.dialogue.llm import LlmResponder
+from npc.dialogue.router import Budget, Joiner, RecordedModel, RemoteCall, RouterResponder, measure_need
+from npc.inference.openai_compatible import Endpoint, OpenAICompatible
+
+from ..inference.scripted_llm import Script, serve
+from .minds import Parrot
+
+ADA = Character(id="ada", name="Ada", role="smith", biography="I hammer.")
+OPEN = "Why do you think the rope is so dear, and what would you do about it?"
+
+
+def context(text: str = OPEN, **fields: Any) -> Context:
+    return Context(PlayerTurn("t", text, False), **fields)
+
+
+def route(
+    entries: list[Sequence[Any]], small: str, *, text: str = OPEN, budget: Budget | None = None, **settings: Any
+) -> tuple[list[Clause], RouterResponder, Script, deque[RemoteCall]]:
+    async def go() -> tuple[list[Clause], RouterResponder, Script, deque[RemoteCall]]:
+        script, calls = Script(entries), deque[RemoteCall]()
+        async with serve(script) as url:
+            model = RecordedModel(OpenAICompatible(Endpoint(url, "big", retries=0)), calls, time.monotonic)
+            large = LlmResponder(ADA, Knowledge(ADA), None, model, new_id=lambda: "c", clock=time.monotonic)
+            router = RouterResponder(
+                Parrot([Clause(part) for part in small.split("|")]), large, confidence=lambda _: 0.1,
+                clock=time.monotonic, budget=budget or Budget(5.0, 5.0), **settings,
+            )  # fmt: skip
+            clauses = [clause async for clause in router.respond(context(text))]
+            await model.close()
+            return clauses, router, script, calls
+
+    return asyncio.run(go())
+
+
+def text_of(clauses: list[Clause]) -> str:
+    return " ".join(clause.text for clause in clauses)
+
+
+def test_large_answers_an_open_question() -> None:
+    clauses, router, _, calls = route([["Because ", "hemp ", "is ", "dear."]], "Small.")
+    assert text_of(clauses) == "Because hemp is dear."
+    assert router.ledger[-1].chosen == "large"
+    assert router.ledger[-1].words_large == 4
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("dies_after", range(1, 12))
+def test_dies_anywhere_and_no_word_is_repeated_or_lost(dies_after: int) -> None:
+    words = [" Rope", " costs", " six", " silver,", " and", " oil", " costs", " two", " copper,", " my", " friend", "."]
+    steps = [*words[:dies_after], "!close"]
+    clauses, router, _, _ = route([steps], "Rope costs six silver,|and oil costs two copper,|my friend.")
+    assert text_of(clauses) == "Rope costs six silver, and oil costs two copper, my friend."
+    assert "closed the stream" in router.ledger[-1].fallback
+
+
+def test_half_a_word_is_not_spoken() -> None:
+    clauses, _, _, _ = route([["Rope costs six sil", "!close"]], "Rope costs six silver.")
+    assert text_of(clauses) == "Rope costs six silver."
+
+
+def test_unrelated_continuation_keeps_every_word() -> None:
+    clauses, _, _, _ = route([["Well, the hemp, ", "you see, ", "!close"]], "I charge six silver.")
+    assert text_of(clauses) == "Well, the hemp, you see, I charge six silver."
+
+
+def test_a_finished_sentence_needs_no_repair() -> None:
+    clauses, router, _, _ = route([["Hemp is dear. ", "!close"]], "Small.")
+    assert text_of(clauses) == "Hemp is dear."
+    assert router.ledger[-1].fallback
+
+
+def test_too_slow_for_the_first_clause() -> None:
+    start = time.monotonic()
+    clauses, router, _, _ = route([[3.0, "late."]], "Small one.", budget=Budget(0.15, 1.0))
+    assert text_of(clauses) == "Small one."
+    assert time.monotonic() - start < 2.0
+    assert "0.15 s" in router.ledger[-1].fallback
+
+
+def test_stalls_in_the_middle() -> None:
+    clauses, _, _, _ = route([["Rope costs six silver, and oil ", 5.0, "x"]], "Rope costs six silver,|and oil is cheap.",
+                             budget=Budget(2.0, 0.2))  # fmt: skip
+    assert text_of(clauses) == "Rope costs six silver, and oil is cheap."
+
+
+def test_refused_connection_is_answered_small() -> None:
+    clauses, router, _, _ = route([[("status", 500, "boom")]], "Small.")
+    assert text_of(clauses) == "Small."
+    assert "boom" in router.ledger[-1].fallback
+
+
+def test_remote_needs_the_opt_in() -> None:
+    clauses, _, script, calls = route([["Because."]], "Small.", remote=True, remote_allowed=False)
+    assert text_of(clauses) == "Small."
+    assert script.bytes_in == 0
+    assert not calls
+    clauses, _, script, calls = route([["Because."]], "Small.", remote=True, remote_allowed=True)
+    assert text_of(clauses) == "Because."
+    assert script.bytes_in > 0
+    assert calls[0].characters > 0
+
+
+def test_plain_question_with_good_retrieval_stays_small() -> None:
+    assert measure_need(context("How much is the rope?"), 0.9).score < 0.4
+    assert measure_need(context(OPEN), 0.1).score >= 0.4
+    assert measure_need(context(OPEN, act="injection"), 0.0).score == 0.0
+    assert measure_need(context("Take your time: which lamp is better?"), 0.45).score >= 0.4
+
+
+@given(
+    st.lists(st.sampled_from("a b c d e".split(" ")), max_size=9),
+    st.lists(st.sampled_from("a b c d e".split(" ")), max_size=9),
+)
+def test_joining_a_prefix_gives_the_whole(first: list[str], second: list[str]) -> None:
+    whole = [*first, *second]
+    taken = Joiner(" ".join(first)).take(Clause(" ".join(whole)))
+    said = [*first, *(taken.text.split() if taken else [])]
+    # The second reply repeats the first from its beginning: together they are the whole, said once.
+    assert said == whole or said[: len(first)] == first
+
+
+def test_bad_budget() -> None:
+    with pytest.raises(ValueError, match="first_clause"):
+        Budget(0.0)
