@@ -37,7 +37,7 @@ _ASKED_FOR = re.compile(r"\b(?:think (?:hard|about it|carefully|it over)|take yo
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Seconds. Past `first_clause` the pause is felt (the goal for the whole way is 0.8 s), so the small one answers."""
+    """In seconds. Past `first_clause` the pause is felt (the whole way may take 0.8 s), so the small one answers."""
 
     first_clause: float = 0.9
     between_clauses: float = 4.0
