@@ -60,6 +60,15 @@ test-engines: setup-dev ## the Unity, Unreal and Godot clients (installs mono, g
 	@scripts/need.sh mono-devel libboost-dev nlohmann-json3-dev godot3-server
 	@$(PY) -m pytest -m engines --timeout 600 tests/engines $(ARGS)
 
+.PHONY: coqui
+coqui: setup ## an environment of its own for Coqui voices (needs PyTorch; not part of any profile's default)
+	@$(PY) -m npc.tts.fetch_coqui
+
+.PHONY: test-coqui
+test-coqui: setup-dev coqui ## Coqui voices on weights that the test makes
+	@$(PY) -m pip install --quiet --constraint constraints.txt onnx espeakng-loader
+	@$(PY) -m pytest --timeout 900 tests/tts/test_coqui_real.py $(ARGS)
+
 .PHONY: format
 format: setup-dev ## format the code
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .

@@ -1,0 +1,114 @@
+# The sample scene: the head of the demo, a character, captions. Arguments after --: --server=URL --say=TEXT --wav=FILE --shot=FILE
+# --report=FILE --seconds=N; with them it talks by itself, writes what happened and quits, which is how the tests run it.
+extends Spatial
+
+var _options = {}
+var _report = {"heard": "", "caption": "", "actions": [], "problems": [], "widest_jaw": 0.0, "statuses": []}
+var _samples = []
+var _at = 0
+var _begun_ms = -1
+var _shot = false
+var _said = false
+var _asked_ms = -1
+
+
+func _ready():
+	for argument in OS.get_cmdline_args():
+		if argument.begins_with("--") and "=" in argument:
+			_options[argument.split("=")[0].trim_prefix("--")] = argument.substr(argument.find("=") + 1)
+	var head = load("res://sample/head.glb")
+	if head != null:
+		$Head.add_child(head.instance())
+	$Character.connect("action", self, "_on_action")
+	$Character.connect("caption", self, "_on_caption")
+	$Character.connect("heard", self, "_on_heard")
+	$Character.connect("problem", self, "_on_problem")
+	$Character.connect("event", self, "_on_event")
+	$Character.server = _options.get("server", $Character.server)
+	if _options.has("wav"):
+		_samples = _read(_options.wav)
+	$Character.connect_to_server()
+
+
+# PCM16 mono at 24 kHz, without header.
+func _read(path):
+	var file = File.new()
+	if file.open(path, File.READ) != OK:
+		_on_problem("cannot read " + path)
+		return []
+	var stream = StreamPeerBuffer.new()
+	stream.data_array = file.get_buffer(file.get_len())
+	var samples = []
+	for _i in range(stream.get_size() / 2):
+		samples.append(stream.get_16())
+	return samples
+
+
+func _process(_delta):
+	var client = $Character.client
+	if client == null or client.channels.empty():
+		return
+	var now = OS.get_ticks_msec()
+	if _begun_ms < 0:
+		_begun_ms = now
+	_speak(now - _begun_ms)
+	var jaw = client.pose[client.channels.find("jawOpen")]
+	_report.widest_jaw = max(_report.widest_jaw, jaw)
+	if _options.has("shot") and not _shot and jaw > 0.25:
+		_shot = true
+		get_viewport().get_texture().get_data().save_png(_options.shot)
+	if _options.has("seconds") and now - _begun_ms > float(_options.seconds) * 1000.0:
+		_finish()
+
+
+# The recording in real time, then silence; after it the typed line, and an interruption of the reply to that.
+func _speak(ms):
+	if not _options.has("wav"):
+		return
+	while _at < ms * 24:
+		var block = []
+		for i in range(480):
+			block.append(_samples[_at + i] if _at + i < _samples.size() else 0)
+		$Character.hear(block)
+		_at += 480
+	if _options.has("say") and not _said and "completed" in _report.statuses and _report.heard != "" and $Character.client.audio.state == "idle":
+		_said = true
+		$Character.say(_options.say)
+	if _said and not _report.actions.empty() and _asked_ms < 0 and $Character.client.audio.state == "idle":
+		_asked_ms = ms
+		$Character.say("Tell me everything you know about this place.")
+	if _asked_ms >= 0 and $Character.client.audio.state == "playing" and $Character.client.audio.played > 12000 and not _report.has("cut"):
+		_report["cut"] = true
+		$Character.client.send({"type": "response.cancel"})
+
+
+func _on_action(call_id, name, arguments):
+	_report.actions.append({"name": name, "arguments": arguments})
+	$Character.finish_action(call_id, true, "done")
+
+
+func _on_caption(text):
+	_report.caption = text
+	$Caption.text = text
+
+
+func _on_heard(text):
+	_report.heard += text + " "
+
+
+func _on_problem(text):
+	_report.problems.append(text)
+
+
+func _on_event(type, message):
+	if type == "response.done":
+		_report.statuses.append(message.response.status)
+
+
+func _finish():
+	if _options.has("report"):
+		var file = File.new()
+		file.open(_options.report, File.WRITE)
+		file.store_string(JSON.print(_report))
+		file.close()
+	get_tree().quit()
