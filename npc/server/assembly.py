@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakSet
 
-from npc.asr.interface import StreamingRecognizer
+from npc.asr.interface import Bias, StreamingRecognizer
 from npc.audio.vad import VoiceActivityDetector
 from npc.config.settings import Settings
 from npc.conversation.detection import FixedSilence
@@ -108,6 +108,9 @@ class TalkService:
         self._detector = self._part("end_of_turn", lambda: load_detector(self.settings)) or FixedSilence(8000)
         self._guard = self._part("own_voice", lambda: guard_maker(self.settings)) or NoOwnVoice
         self._recognizer = self._part("asr", lambda: load_recognizer(self.settings))
+        if self._recognizer is not None:
+            # Its processes start in the background, so that the first player does not wait for them.
+            self._recognizer.prepare(Bias())
         self._model = self._part("llm", lambda: load_model(self.settings))
         for installed in found:
             # Voices load in a moment; what a character knows is indexed behind the back of a server that is up.
