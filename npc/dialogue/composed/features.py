@@ -58,7 +58,9 @@ class Scored:
 class Index:
     """Candidates with their vectors and word statistics. Built once per set of statements; asking does not change it."""
 
-    def __init__(self, candidates: Sequence[Candidate], encoder: SentenceEncoder | None) -> None:
+    def __init__(
+        self, candidates: Sequence[Candidate], encoder: SentenceEncoder | None, meaning: WordMeaning | None = None
+    ) -> None:
         self.candidates = tuple(candidates)
         self.encoder = encoder
         self.vectors: Vectors | None = encoder.encode([c.text for c in self.candidates]) if encoder else None
@@ -76,7 +78,7 @@ class Index:
         self.vocabulary = frozenset(word for whole in wholes for word in tokens(whole))
         self.names = frozenset(stem(n) for c in self.candidates for n in names_in(c.text))
         self.english: frozenset[str] = getattr(encoder, "words", frozenset())
-        self.meaning = WordMeaning(encoder)
+        self.meaning = meaning or WordMeaning(encoder)
         self.meaning.learn([word for words in self.context_words for word in words])
 
     def weight(self, item: str) -> float:
@@ -180,7 +182,7 @@ def measure(
         f["fit"], f["misfit"] = float(fit > 0), float(fit < 0)
         if names:
             missed = sum(name not in index.context_stems[row] for name in names) / len(names)
-            f["name_miss"], f["name_hit"] = missed, 1.0 - missed
+            f["name_miss"] = missed
         if numbers and index.numbers[row]:
             f["number_hit"] = float(bool(numbers & index.numbers[row]))
         own = scope(candidate.text)
@@ -213,11 +215,9 @@ def _relate(rows: Sequence[tuple[Candidate, dict[str, float]]]) -> None:
             continue
         mean = sum(values) / len(values)
         spread = math.sqrt(sum((v - mean) ** 2 for v in values) / len(values)) or 1.0
-        top, second = sorted(values, reverse=True)[:2]
         for _, f in rows:
             if name in f:
                 f[f"{name}_z"] = max(-2.0, min(4.0, (f[name] - mean) / spread)) / 4.0
-                f[f"{name}_top"] = f[name] - second if f[name] == top and top > 0 else 0.0
 
 
 def strange_name(index: Index, asking: str) -> bool:

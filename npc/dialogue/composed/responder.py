@@ -191,13 +191,14 @@ class _Turn:
 
     # --- knowledge ---------------------------------------------------------------------------------------------
 
-    def _choose(self, leaning: Leaning | None, allowed: frozenset[str] | None) -> Choice:
+    def _choose(self, leaning: Leaning | None, allowed: frozenset[str]) -> Choice:
         scene = self._context.scene
         place = f"{scene.location if scene else ''} {self._character.role} {self._character.world}"
-        index = self._knowledge.index(scene)
-        return choose(
-            index, self._question, place=place, now=scene.time if scene else "", leaning=leaning, allowed=allowed
-        )
+        query = self._question.asking or self._question.text
+        if leaning is not None and self._question.elliptical:
+            query = f"{leaning.asking} {query}"
+        index = self._knowledge.index_for(query, scene, allowed)
+        return choose(index, self._question, place=place, now=scene.time if scene else "", leaning=leaning)
 
     def _answer(self, threshold: float) -> Reply | None:
         """The best known answer, a deflection when it is a locked one, or None."""
@@ -206,8 +207,8 @@ class _Turn:
         allowed = self._knowledge.open(said, context.standing, context.scene)
         before = self._knowledge.open(said[:-1], context.standing, context.scene)
         leaning = self._leaning()
-        everything = self._choose(leaning, None)
-        open_ones = tuple(s for s in everything.ranked if s.candidate.fact_id is None or s.candidate.fact_id in allowed)
+        everything = self._choose(leaning, allowed)
+        open_ones = tuple(s for s in everything.ranked if self._is_open(s.candidate.fact_id, allowed))
         locked = next((s for s in everything.ranked if s not in open_ones), None)
         choice = _favour(replace(everything, ranked=open_ones), allowed - before)
         best = compare(choice) or choice.best
@@ -218,6 +219,12 @@ class _Turn:
             return None
         return self._tell(choice, best)
 
+    def _is_open(self, fact_id: str | None, allowed: frozenset[str]) -> bool:
+        if fact_id is None or fact_id in allowed:
+            return True
+        # Documents' facts are gated inside their search: what arrives here unguarded is open.
+        return fact_id not in self._knowledge.by_id
+
     def _leaning(self) -> Leaning | None:
         """What the last answered turn asked and was told."""
         for exchange in reversed(self._context.history[-3:]):
@@ -225,8 +232,7 @@ class _Turn:
             if not (before.asking or before.corrected):
                 continue
             index = self._knowledge.index(self._context.scene)
-            keys = tuple(c.key for c in index.candidates if c.fact_id in exchange.fact_ids)
-            told = [c for c in index.candidates if c.key in keys]
+            told = [c for c in index.candidates if c.fact_id in exchange.fact_ids]
             said = _said_part(told, exchange.reply)
             return Leaning(
                 before.asking or before.text, said.text if said else exchange.reply, (said.key,) if said else ()

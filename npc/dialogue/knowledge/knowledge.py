@@ -22,6 +22,8 @@ class Library(Protocol):
 
     def guarded(self) -> Sequence[Fact]: ...
 
+    def fact(self, fact_id: str) -> Fact | None: ...
+
 
 class Knowledge:
     """What one character knows. Shared by its sessions; asking changes nothing but caches."""
@@ -61,14 +63,20 @@ class Knowledge:
         guarded = [*self.facts, *(self.library.guarded() if self.library else ())]
         return open_facts(guarded, ground, self.encoder)
 
-    def documents(self, query: str, allowed: frozenset[str]) -> list[Candidate]:
-        """The statements of the documents nearest to a query, gate applied inside the search."""
+    def index_for(self, query: str, scene: SceneView | None, allowed: frozenset[str]) -> Index:
+        """The candidates of `index` and, where there are documents, the statements nearest to the query; the gate
+        stands inside the document search."""
+        base = self.index(scene)
         if self.library is None:
-            return []
-        return _card_candidates(self.library.search(query, allowed=allowed), self.speaker)
+            return base
+        found = _card_candidates(self.library.search(query, allowed=allowed, limit=12), self.speaker)
+        return Index([*base.candidates, *found], self.encoder, base.meaning) if found else base
 
     def fact(self, fact_id: str) -> Fact | None:
-        return self.by_id.get(fact_id)
+        """A fact by its id, from the card or the documents."""
+        if fact_id in self.by_id:
+            return self.by_id[fact_id]
+        return self.library.fact(fact_id) if self.library else None
 
 
 def _pronoun(character: Character) -> str:

@@ -17,14 +17,14 @@ _FUNCTION_WORDS = """
 a an the this that these those i me my mine myself we us our ours you your yours yourself he him his she her hers it
 its they them their theirs one ones am is are was were be been being do does did doing done have has had having will
 would shall should can could may might must ought im ive id ill youre youve youd youll hes shes theyre weve were
-thats whats whos wheres hows whens lets dont doesnt didnt isnt arent wasnt werent cant couldnt wont wouldnt to of
-for and or but if then than so as at by with from about into onto in on up down out off over again just now please
-some any there here what which who whom whose when where why how much many very too also well oh ah hey hi hello ok
-okay right yes no not sure really actually maybe quite still even yet only ever bit lot get got getting go goes
-going gone come comes coming say says said tell tells told know knows knew known think thought like want wants
-wanted need needs let make makes made take takes took give gives gave put puts thing things something anything
-anyone someone somebody anybody everyone else way kind sort mind happen happens happened time times day days call
-called calls name names named
+thats whats whos wheres hows whens lets dont doesnt didnt isnt arent wasnt werent cant couldnt shouldnt hasnt havent
+hadnt wont wouldnt to of for and or but if then than so as at by with from about into onto in on up down out off
+over again just now please some any there here what which who whom whose when where why how much many very too also
+well oh ah hey hi hello ok okay right yes no not sure really actually maybe quite still even yet only ever bit lot
+get got getting go goes going gone come comes coming say says said tell tells told know knows knew known think
+thought like want wants wanted need needs let make makes made take takes took give gives gave put puts thing things
+something anything anyone someone somebody anybody everyone else way kind sort mind happen happens happened time
+times day days call called calls name names named
 """
 STOPWORDS = frozenset(_FUNCTION_WORDS.split())
 #: Stopwords that still matter as the new content of an elliptical question ("and days?", "what time").
