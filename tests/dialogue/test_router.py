@@ -12,16 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npc.dialogue.character import Character
+from npc.dialogue.character import Character, Fact
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Clause, PlayerTurn
 from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.llm import LlmResponder
+from npc.dialogue.mind_models import retrieval_confidence, with_model
+from npc.dialogue.mind_open import open_mind
 from npc.dialogue.router import Budget, Joiner, RecordedModel, RemoteCall, RouterResponder, measure_need
 from npc.inference.openai_compatible import Endpoint, OpenAICompatible
 
 from ..inference.scripted_llm import Script, serve
-from .minds import Parrot
+from .minds import Parrot, say
 
 ADA = Character(id="ada", name="Ada", role="smith", biography="I hammer.")
 OPEN = "Why do you think the rope is so dear, and what would you do about it?"
@@ -140,3 +142,27 @@ def test_joining_a_prefix_gives_the_whole(first: list[str], second: list[str]) -
 def test_bad_budget() -> None:
     with pytest.raises(ValueError, match="first_clause"):
         Budget(0.0)
+
+
+def test_a_whole_mind_over_a_model_that_breaks() -> None:
+    async def go() -> None:
+        script = Script([["Because hemp ", "is dear, ", "!close"]])
+        async with serve(script) as url:
+            model = OpenAICompatible(Endpoint(url, "big", retries=0))
+            smith = ADA.model_copy(update={"facts": (Fact(id="rope", text="Rope costs six silver."),)})
+            mind = open_mind(smith, responder=with_model(model, budget=Budget(5.0, 5.0)), clock=lambda: 0.0)
+            clauses = await say(mind, OPEN)
+            assert text_of(clauses).startswith("Because hemp is dear,")
+            assert mind.state().notes["router"]["fallback"]
+            assert mind.state().notes["router"]["words_small"] > 0
+            await mind.close()
+            await model.close()
+
+    asyncio.run(go())
+
+
+def test_confidence_is_high_for_a_covered_question() -> None:
+    smith = ADA.model_copy(update={"facts": (Fact(id="rope", text="Rope costs six silver."),)})
+    knowledge = Knowledge(smith)
+    assert retrieval_confidence(knowledge, context("What does rope cost?")) > 0.6
+    assert retrieval_confidence(knowledge, context("Who rules the moon?")) == 0.0
