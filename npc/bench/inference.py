@@ -1,0 +1,431 @@
+"""The inference core beside its peers: the same random weights of known shapes, interleaved in one call.
+
+Every engine is a process of its own (`inference_worker.py`) that sleeps while others are measured. A round runs each
+engine's burst after the other's, with the machine's read bandwidth before it; a figure is the median over rounds and a
+ratio the median of the rounds' ratios, so that a neighbour's load hits both sides alike. Logits are compared with
+`transformers` in float32 on the same weights before any speed is believed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from npc.bench import peers
+from npc.bench.harness import Bench, Option, Run, log, machine
+from npc.bench.inference_shapes import SHAPES, write_checkpoint
+from npc.inference import kernels
+
+_WORKER: Final = Path(__file__).with_name("inference_worker.py")
+_PREFILL, _CONTEXT = 512, 512
+_OURS: Final = (("npc", "INT4"), ("npc", "INT8"))
+_LLAMA: Final = (("llama.cpp", "Q4_0"), ("llama.cpp", "Q8_0"))
+_TORCH: Final = ("transformers", "bf16")
+#: features a llama.cpp build must have where this CPU has them, else its ratios are null
+_WANTED: Final = {"AMX": "AMX_INT8", "AVX512": "AVX512_VNNI"}
+
+Engine = tuple[str, str]
+
+
+class WorkerFailed(RuntimeError):
+    """A worker said why it could not do something."""
+
+
+class Worker:
+    """An engine's process: one JSON line there, one back."""
+
+    def __init__(self, engine: Engine, checkpoint: Path, cache: Path) -> None:
+        python = str(peers.python()) if engine[0] == "llama.cpp" else sys.executable
+        root = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+        # Idle OpenMP threads must not spin into the next engine's turn.
+        extra = {
+            "PYTHONPATH": path,
+            "OMP_WAIT_POLICY": "passive",
+            "GOMP_SPINCOUNT": "20000",
+            "TOKENIZERS_PARALLELISM": "0",
+        }
+        self._process = subprocess.Popen(
+            [python, str(_WORKER), engine[0], str(checkpoint), str(cache), engine[1]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **extra},
+        )
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
+        """Raises WorkerFailed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **fields}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise WorkerFailed(f"the process died during {do} (exit status {self._process.wait()})")
+        reply: dict[str, Any] = json.loads(line)
+        for problem in ("failed", "unsupported"):
+            if problem in reply:
+                raise WorkerFailed(reply[problem])
+        return reply
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@dataclass
+class Samples:
+    """Measured values by (what, engine, threads), one entry a round."""
+
+    values: dict[tuple[str, Engine, int], list[float | None]] = field(default_factory=lambda: defaultdict(list))
+    bandwidth: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def median(self, what: str, engine: Engine, threads: int) -> float | None:
+        """Median over rounds; None where nothing was measured."""
+        found = [v for v in self.values.get((what, engine, threads), ()) if v is not None]
+        return float(np.median(found)) if found else None
+
+    def ratio(self, a: tuple[str, Engine, int], b: tuple[str, Engine, int]) -> float | None:
+        """Median over rounds of a / b, round by round."""
+        pairs = zip(self.values.get(a, ()), self.values.get(b, ()), strict=False)
+        found = [x / y for x, y in pairs if x is not None and y]
+        return round(float(np.median(found)), 3) if found else None
+
+
+def _measure_round(workers: dict[Engine, Worker], samples: Samples, threads: int, quick: bool) -> None:
+    samples.bandwidth[threads].append(kernels.read_bandwidth(threads, 384, 2))
+    heavy = 2 if quick else 3
+
+    def note(what: str, engine: Engine, do: str, scale: float, **fields: Any) -> None:
+        value: float | None = None
+        try:
+            seconds = workers[engine].ask(do, threads=threads, **fields)["seconds"]
+            value = scale / float(np.median(seconds))
+        except WorkerFailed as error:
+            log.print(f"    {engine[0]} {engine[1]} {what}: {error}")
+        samples.values[what, engine, threads].append(value)
+
+    for engine in workers:
+        note("prefill", engine, "prefill", _PREFILL, tokens=_PREFILL)
+    for engine in workers:
+        note(
+            "decode",
+            engine,
+            "decode",
+            1.0,
+            context=_CONTEXT,
+            count=6 * heavy if engine[0] == "transformers" else 12 * heavy,
+        )
+    if threads == 1:
+        return
+    for engine in workers:
+        if engine[0] == "transformers" or engine[1] in ("INT8", "Q8_0"):
+            continue
+        for size in (1, 2, 4, 8):
+            note(f"batch{size}", engine, "batch", size, size=size, count=5 * heavy)
+        for size in (1, 4):
+            note(f"verify{size}", engine, "verify", 1.0, size=size, count=5 * heavy)
+        note("warm12", engine, "warm", 1.0, tokens=12)
+
+
+@contextmanager
+def _busy(count: int) -> Iterator[None]:
+    """`count` processes that use a core each."""
+    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+
+
+def _divergence(path: Path, reference: Path) -> dict[str, float]:
+    got, want = np.load(path).astype(np.float64), np.load(reference).astype(np.float64)
+    p, q = (x - x.max(1, keepdims=True) for x in (want, got))
+    p, q = (x - np.log(np.exp(x).sum(1, keepdims=True)) for x in (p, q))
+    cosine = (want * got).sum() / np.linalg.norm(want) / np.linalg.norm(got)
+    return {"cosine": round(float(cosine), 5), "kl": round(float((np.exp(p) * (p - q)).sum(1).mean()), 6)}
+
+
+@dataclass
+class Report:
+    """What one shape gave."""
+
+    samples: Samples
+    facts: dict[Engine, dict[str, Any]]
+    logits: dict[Engine, dict[str, float]]
+    memory: dict[Engine, float]
+    busy: dict[Engine, float | None]
+    weights: int
+
+
+def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path, notes: dict[str, str]) -> Report:
+    checkpoint = place / shape
+    log.print(f"{shape}: writing random weights")
+    write_checkpoint(checkpoint, shape, seed)
+    reference = Worker(("transformers", "F32"), checkpoint, place)
+    reference.ask("load")
+    reference.ask("logits", path=str(place / "reference.npy"))
+    reference.close()
+    wanted: list[Engine] = [*_OURS, *(_LLAMA if peers.python() else ()), _TORCH]
+    if peers.python() is None:
+        notes["llama.cpp"] = "not built: run make bench-peers"
+    report = Report(Samples(), {}, {}, {}, {}, sum(_sizes(checkpoint)))
+    with ExitStack() as stack:
+        workers: dict[Engine, Worker] = {}
+        for engine in wanted:
+            log.print(f"{shape}: loading {engine[0]} {engine[1]}")
+            worker = Worker(engine, checkpoint, place)
+            stack.callback(worker.close)
+            try:
+                report.facts[engine] = worker.ask("load")
+                path = place / f"{engine[0]}-{engine[1]}.npy"
+                worker.ask("logits", path=str(path))
+                report.logits[engine] = _divergence(path, place / "reference.npy")
+                workers[engine] = worker
+            except WorkerFailed as error:
+                notes[f"{shape} {engine[0]} {engine[1]}"] = str(error)
+        for number in range(rounds):
+            for threads in (2,) if quick and number else (2, 1):
+                log.print(f"{shape}: round {number + 1} of {rounds}, {threads} threads")
+                _measure_round(workers, report.samples, threads, quick)
+        for engine in (_OURS[0], _LLAMA[0]):
+            if engine in workers:
+                with _busy(2):
+                    seconds = workers[engine].ask("decode", threads=2, context=16, count=24)["seconds"]
+                quiet = workers[engine].ask("decode", threads=2, context=16, count=24)["seconds"]
+                report.busy[engine] = round(sum(quiet) / sum(seconds), 3)
+        for engine, worker in workers.items():
+            report.memory[engine] = round(worker.ask("memory")["peak_mb"], 1)
+    shutil.rmtree(checkpoint)
+    for path in [*place.glob("*.gguf"), *place.glob("*.npcq")]:
+        path.unlink()
+    return report
+
+
+def _sizes(checkpoint: Path) -> Iterator[int]:
+    with (checkpoint / "model.safetensors").open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    for name, entry in header.items():
+        if name != "__metadata__":
+            yield int(np.prod(entry["shape"]))
+
+
+def _by_engine(report: Report, what: str, threads: int) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for name, form in report.facts:
+        value = report.samples.median(what, (name, form), threads)
+        if value is not None:
+            found[name][form] = round(value, 1)
+    return dict(found)
+
+
+def _shape_result(report: Report) -> dict[str, Any]:
+    samples = report.samples
+    roofline = float(np.median(samples.bandwidth[2])) * 1e9
+    bits, percent = defaultdict[str, dict[str, float]](dict), {}
+    for (name, form), facts in report.facts.items():
+        bits[name][form] = round(8 * facts["bytes"] / report.weights, 3)
+    for engine in _OURS:
+        speed = samples.median("decode", engine, 2)
+        if speed is not None:
+            percent[engine[1]] = round(100 * speed * report.facts[engine]["bytes"] / roofline, 1)
+    warm = {f"{n} {f}": v for (n, f) in report.facts if (v := samples.median("warm12", (n, f), 2))}
+    return {
+        "decode_tok_s": _by_engine(report, "decode", 2),
+        "decode_tok_s_1_thread": _by_engine(report, "decode", 1),
+        "prefill_tok_s": _by_engine(report, "prefill", 2),
+        "prefill_tok_s_1_thread": _by_engine(report, "prefill", 1),
+        "batch_tok_s": {str(size): _by_engine(report, f"batch{size}", 2) for size in (1, 2, 4, 8)},
+        "ttft_ms": {
+            "cold_512": {
+                n: {f: round(1000 * _PREFILL / v, 1) for f, v in forms.items()}
+                for n, forms in _by_engine(report, "prefill", 2).items()
+            },
+            "warm_12_new": {name: round(1000 / value, 1) for name, value in warm.items()},
+        },
+        "bits_per_weight": dict(bits),
+        "roofline_pct": percent,
+        "bandwidth_gbs": {str(t): round(float(np.median(b)), 1) for t, b in samples.bandwidth.items()},
+        "logits": {
+            **report.logits.get(_OURS[0], {"cosine": None, "kl": None}),
+            "by_engine": {f"{n} {f}": v for (n, f), v in report.logits.items()},
+        },
+        "peak_memory_mb": {f"{n} {f}": v for (n, f), v in report.memory.items()},
+        "busy_cores_fraction": {f"{n} {f}": v for (n, f), v in report.busy.items()},
+    }
+
+
+def _ratios(reports: dict[str, Report], notes: dict[str, str]) -> dict[str, float | None]:
+    ours4, ours8, llama4, llama8 = *_OURS, *_LLAMA
+    out: dict[str, float | None] = {}
+
+    def lacking(report: Report | None) -> str | None:
+        if report is None or llama4 not in report.facts:
+            return "llama.cpp was not measured"
+        level = str(report.facts[ours4]["cpu_features"])
+        features = str(report.facts[llama4]["cpu_features"])
+        return next(
+            (f"the llama.cpp build lacks {f}" for k, f in _WANTED.items() if level == k and f not in features), None
+        )
+
+    for key, shape, mine, theirs in (
+        ("decode_int4_vs_llamacpp_135m", "135m", ours4, llama4),
+        ("decode_int4_vs_llamacpp", "0.5b", ours4, llama4),
+        ("decode_int4_vs_llamacpp_1b", "1b", ours4, llama4),
+        ("decode_int8_vs_llamacpp_q8", "0.5b", ours8, llama8),
+    ):
+        report = reports.get(shape)
+        reason = "shape not measured" if report is None else lacking(report)
+        out[key] = None
+        if report is not None and reason is None:
+            out[key] = report.samples.ratio(("decode", mine, 2), ("decode", theirs, 2))
+        if out[key] is None:
+            notes[key] = reason or "not measured"
+        elif report is not None:
+            bytes_of = {e: report.facts[e]["bytes"] for e in (mine, theirs)}
+            equal = out[key] or 0.0
+            out[key + "_at_equal_bytes"] = round(equal * bytes_of[mine] / bytes_of[theirs], 3)
+    report = reports.get("0.5b")
+    for key in ("prefill_vs_best_peer", "batch8_vs_batch1", "verify4_vs_1"):
+        out[key] = None
+    if report is None:
+        return out
+    others = [e for e in report.facts if e[0] != "npc"]
+    speeds = {e: v for e in others if (v := report.samples.median("prefill", e, 2)) is not None}
+    if speeds:
+        best = max(speeds, key=lambda e: speeds[e])
+        notes["prefill_vs_best_peer"] = f"our INT4 against {best[0]} {best[1]}"
+        out["prefill_vs_best_peer"] = report.samples.ratio(("prefill", ours4, 2), ("prefill", best, 2))
+    out["batch8_vs_batch1"] = report.samples.ratio(("batch8", ours4, 2), ("batch1", ours4, 2))
+    out["verify4_vs_1"] = report.samples.ratio(("verify1", ours4, 2), ("verify4", ours4, 2))
+    return out
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """Measure the shapes asked for."""
+    if kernels.load() is None:
+        raise SystemExit("npc bench inference: the CPU kernels are not built: python -m npc.inference.build says why")
+    quick = bool(run.options["quick"])
+    shapes = ["0.5b"] if quick else str(run.options["shapes"]).split(",")
+    if unknown := [s for s in shapes if s not in SHAPES]:
+        raise SystemExit(f"npc bench inference: no shape {unknown[0]!r}; there are {', '.join(SHAPES)}")
+    notes: dict[str, str] = {}
+    reports: dict[str, Report] = {}
+    with tempfile.TemporaryDirectory(prefix="npc-bench-") as place:
+        for shape in shapes:
+            rounds = 3 if quick else int(run.options["rounds"])
+            reports[shape] = _measure_shape(shape, run.seed, rounds, quick, Path(place), notes)
+    any_report = next(iter(reports.values()))
+    found = {
+        name: {"version": facts["version"], "cpu_features": facts["cpu_features"]}
+        for (name, _), facts in any_report.facts.items()
+        if name != "npc"
+    }
+    result = {
+        "machine": machine(),
+        "bandwidth_gbs": {
+            str(t): round(float(np.median([b for r in reports.values() for b in r.samples.bandwidth[t]])), 1)
+            for t in (1, 2)
+        },
+        "shapes": {shape: _shape_result(report) for shape, report in reports.items()},
+        "peers": found,
+        "ratios": _ratios(reports, notes),
+        "notes": notes,
+    }
+    if run.out is not None:
+        (run.out / "inference.json").write_text(json.dumps(result, indent=2))
+        _plot(result, run.out / "inference.svg")
+    return result
+
+
+def _plot(result: dict[str, Any], path: Path) -> None:
+    """Decode speed against the bandwidth roofline, one dot an engine, format and shape."""
+    try:
+        import matplotlib
+    except ImportError:
+        log.print("no plot: matplotlib is not installed (extra dev)")
+        return
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    bandwidth = result["bandwidth_gbs"]["2"]
+    marks = {"npc": "o", "llama.cpp": "s", "transformers": "^"}
+    for shape, found in result["shapes"].items():
+        total = SHAPES[shape]["vocab_size"] * SHAPES[shape]["hidden_size"]
+        for name, forms in found["decode_tok_s"].items():
+            for form, speed in forms.items():
+                bits = found["bits_per_weight"][name][form]
+                axes.plot(bits, speed, marks.get(name, "x"), color=f"C{list(SHAPES).index(shape)}")
+                axes.annotate(f"{name} {form}", (bits, speed), fontsize=6, xytext=(3, 3), textcoords="offset points")
+        parameters = total + _body(SHAPES[shape])
+        bits_axis = np.linspace(2, 17, 60)
+        axes.plot(
+            bits_axis,
+            bandwidth * 1e9 / (parameters * bits_axis / 8),
+            "-",
+            color=f"C{list(SHAPES).index(shape)}",
+            lw=0.7,
+        )
+    axes.set(xlabel="bits a weight", ylabel="tokens a second, batch 1, 2 threads", yscale="log")
+    axes.set_title(f"decode speed under the roofline of {bandwidth} GB/s")
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def _body(raw: dict[str, Any]) -> int:
+    hidden, inter = raw["hidden_size"], raw["intermediate_size"]
+    head = raw.get("head_dim") or hidden // raw["num_attention_heads"]
+    width, kv = raw["num_attention_heads"] * head, raw["num_key_value_heads"] * head
+    return int(raw["num_hidden_layers"] * hidden * (2 * width + 2 * kv + 3 * inter))
+
+
+def report(result: dict[str, Any]) -> str:
+    """A few lines for a person."""
+    lines = [
+        f"read bandwidth {result['bandwidth_gbs']['2']} GB/s with 2 threads, {result['bandwidth_gbs']['1']} with 1"
+    ]
+    for shape, found in result["shapes"].items():
+        lines.append(f"{shape}: {found['roofline_pct']} % of the roofline; logits {found['logits']['by_engine']}")
+        shown = ("decode_tok_s", "prefill_tok_s", "busy_cores_fraction", "bits_per_weight")
+        lines.extend(f"  {what}: {found[what]}" for what in shown)
+    lines += [f"{name}: {value}" for name, value in result["ratios"].items()]
+    return "\n".join([*lines, *(f"note: {k}: {v}" for k, v in result["notes"].items())])
+
+
+BENCH = Bench(
+    "inference",
+    "decode, prefill, batches and memory of the inference core beside llama.cpp and transformers",
+    measure,
+    report,
+    (
+        Option("--shapes", "which shapes, by comma (default 135m,0.5b,1b)", {"default": "135m,0.5b,1b"}),
+        Option("--quick", "only 0.5b, in a few minutes", {"action": "store_true"}),
+        Option("--rounds", "interleaved rounds (default 5)", {"type": int, "default": 5}),
+    ),
+)

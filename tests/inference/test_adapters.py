@@ -1,0 +1,197 @@
+"""LoRA adapters and steering vectors: the mathematics, per row of a batch, and off means bit-identical."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from npc.inference.adapters import Adapter, load_adapter
+from npc.inference.checkpoint import write_safetensors
+from npc.inference.config import CheckpointError, parse_config
+from npc.inference.engine import Engine
+from npc.inference.interface import ModelError, Sampling
+from npc.inference.kernels import CacheFormat, Floats, Format
+from npc.inference.reference import ReferenceStep
+from npc.inference.steering import (
+    Direction,
+    combine,
+    hidden_states,
+    learn_direction,
+    load_directions,
+    save_directions,
+)
+from npc.inference.step import Batch
+from npc.inference.weights import from_tensors
+from tests.inference import tiny
+from tests.inference.test_engine import drain, made, no_leak
+
+MODULES = {
+    "self_attn.q_proj": (64, 64),
+    "self_attn.k_proj": (32, 64),
+    "self_attn.v_proj": (32, 64),
+    "self_attn.o_proj": (64, 64),
+    "mlp.gate_proj": (160, 64),
+    "mlp.up_proj": (160, 64),
+    "mlp.down_proj": (64, 160),
+}
+
+
+def save_adapter(folder: Path, modules: dict[str, tuple[int, int]], rank: int = 4, seed: int = 0) -> dict[str, Floats]:
+    """A random PEFT folder; returns what it adds to each weight, by tensor name of the model."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": rank, "lora_alpha": 8}))
+    tensors: dict[str, Floats] = {}
+    added: dict[str, Floats] = {}
+    for layer in range(2):
+        for module, (rows, cols) in modules.items():
+            a = (rng.standard_normal((rank, cols)) * 0.1).astype(np.float32)
+            b = (rng.standard_normal((rows, rank)) * 0.1).astype(np.float32)
+            base = f"base_model.model.model.layers.{layer}.{module}"
+            tensors[f"{base}.lora_A.weight"], tensors[f"{base}.lora_B.weight"] = a, b
+            added[f"model.layers.{layer}.{module}.weight"] = (b @ a) * np.float32(8 / rank)
+    write_safetensors(folder / "adapter_model.safetensors", tensors)
+    return added
+
+
+def with_adapters(model: object, tokens: list[int], adapters: list[Adapter | None]) -> Floats:
+    n = len(tokens)
+    span = np.arange(n, dtype=np.int32)
+    batch = Batch(
+        np.asarray(tokens, np.int32), span, np.zeros(n, np.int32), np.array([[0]], np.int32), span, adapters=adapters
+    )
+    return model.forward(batch).logits.copy()  # type: ignore[attr-defined, no-any-return]
+
+
+@tiny.needs_kernels
+@pytest.mark.parametrize("modules", [MODULES, {"self_attn.k_proj": (32, 64)}, {"mlp.down_proj": (64, 160)}])
+@pytest.mark.parametrize("rows", [5, 20])
+def test_an_adapter_is_the_merged_weights(tmp_path: Path, modules: dict[str, tuple[int, int]], rows: int) -> None:
+    added = save_adapter(tmp_path, modules)
+    config = parse_config(tiny.BASE)
+    base = tiny.tensors(tiny.BASE)
+    merged = {name: value + added.get(name, 0) for name, value in base.items()}
+    adapter = load_adapter(tmp_path, config)
+    tokens = list(range(rows))
+    weights = from_tensors(config, base, Format.F32)
+    core = tiny.step(config, weights, cache=CacheFormat.F32)
+    slow = ReferenceStep(config, weights, pages=1, positions=32, cache=CacheFormat.F32)
+    whole = tiny.step(config, from_tensors(config, merged, Format.F32), cache=CacheFormat.F32)
+    want = tiny.logits(whole, tokens)
+    assert np.abs(with_adapters(core, tokens, [adapter] * rows) - want).max() < 2e-4
+    assert np.abs(with_adapters(slow, tokens, [adapter] * rows) - want).max() < 2e-4
+    plain = tiny.logits(core, tokens)
+    assert np.abs(plain - want).max() > 0.05
+    assert (with_adapters(core, tokens, [None] * rows) == plain).all()
+    core.close()
+    whole.close()
+
+
+@tiny.needs_kernels
+def test_characters_with_adapters_share_a_batch_and_not_a_cache(tmp_path: Path) -> None:
+    for name in ("pirate", "monk"):
+        save_adapter(tmp_path / name, MODULES, seed=len(name))
+    config, weights = tiny.model(Format.INT8)
+    adapters = [None, *(load_adapter(tmp_path / name, config) for name in ("pirate", "monk"))]
+    core = tiny.step(config, weights)
+    alone = []
+    for adapter in adapters:
+        engine = Engine(core)
+        number = engine.submit([1, 2, 3] * 15, Sampling(max_tokens=10), adapter=adapter)
+        alone.append(made(drain(engine)[number]))
+        no_leak(engine)
+    assert alone[0] != alone[1] != alone[2]
+    engine = Engine(core)
+    numbers = [engine.submit([1, 2, 3] * 15, Sampling(max_tokens=10), adapter=adapter) for adapter in adapters]
+    events = drain(engine)
+    assert [made(events[n]) for n in numbers] == alone
+    no_leak(engine)
+    core.close()
+
+
+def test_adapters_that_do_not_fit(tmp_path: Path) -> None:
+    config = parse_config(tiny.BASE)
+    with pytest.raises(CheckpointError, match=r"adapter_config\.json"):
+        load_adapter(tmp_path, config)
+    save_adapter(tmp_path / "wide", {"mlp.up_proj": (160, 96)})
+    with pytest.raises(CheckpointError, match="the model has 160 x 64"):
+        load_adapter(tmp_path / "wide", config)
+    save_adapter(tmp_path / "other", {"mlp.router": (8, 64)})
+    with pytest.raises(CheckpointError, match="does not belong"):
+        load_adapter(tmp_path / "other", config)
+
+
+@tiny.needs_kernels
+def test_steering_off_is_bit_identical_and_on_changes_only_its_sequence() -> None:
+    config, weights = tiny.model()
+    core = tiny.step(config, weights)
+    direction = np.random.default_rng(0).standard_normal((2, 64)).astype(np.float32)
+    prompt, sampling = [4, 5, 6] * 20, Sampling(max_tokens=12)
+    engine = Engine(core)
+    plain = engine.submit(prompt, sampling)
+    steered = engine.submit(prompt, sampling, steering=direction)
+    neighbour = engine.submit([9, 9], sampling)
+    events = drain(engine)
+    again = engine.submit(prompt, sampling)
+    assert made(drain(engine)[again]) == made(events[plain]), "a steered neighbour leaves nothing in the shared cache"
+    assert made(events[steered]) != made(events[plain])
+    assert combine((), {}) is None
+    assert combine((("calm", 0.0),), {"calm": Direction("calm", direction)}) is None
+    alone = Engine(core)
+    number = alone.submit([9, 9], sampling)
+    assert made(drain(alone)[number]) == made(events[neighbour])
+    no_leak(alone)
+    no_leak(engine)
+    core.close()
+
+
+@tiny.needs_kernels
+def test_a_steered_row_is_the_stream_plus_the_vector() -> None:
+    config, weights = tiny.model(Format.F32)
+    core = tiny.step(config, weights, cache=CacheFormat.F32)
+    slow = ReferenceStep(config, weights, pages=1, positions=32, cache=CacheFormat.F32)
+    vector = np.zeros((2, 64), np.float32)
+    vector[0] = np.random.default_rng(1).standard_normal(64)
+    span = np.arange(3, dtype=np.int32)
+    batch = Batch(
+        span,
+        span,
+        np.zeros(3, np.int32),
+        np.array([[0]], np.int32),
+        span,
+        steering=[None, (vector, 0.5), None],
+        want_taps=True,
+    )
+    fast, want = core.forward(batch), slow.forward(batch)
+    assert fast.taps is not None
+    assert want.taps is not None
+    assert np.abs(fast.taps - want.taps).max() < 1e-4
+    assert np.abs(fast.logits - want.logits).max() < 2e-4
+    core.close()
+
+
+@tiny.needs_kernels
+def test_a_learned_direction_separates_its_prompts(tmp_path: Path) -> None:
+    config, weights = tiny.model(Format.F32, num_hidden_layers=4)
+    core = tiny.step(config, weights, cache=CacheFormat.F32)
+    rng = np.random.default_rng(2)
+    more = [[*(int(t) for t in rng.integers(0, 96, 6)), 7] for _ in range(12)]
+    less = [[*(int(t) for t in rng.integers(0, 96, 6)), 8] for _ in range(12)]
+    direction = learn_direction(core, "warmth", more[:8], less[:8])
+    assert not direction.vectors[0].any()
+    assert direction.vectors[1].any()
+
+    def score(tokens: list[int]) -> float:
+        return float((hidden_states(core, tokens) * direction.vectors).sum())
+
+    assert min(score(t) for t in more[8:]) > max(score(t) for t in less[8:])
+    save_directions(tmp_path / "d.npz", [direction])
+    assert (load_directions(tmp_path / "d.npz")[0].vectors == direction.vectors).all()
+    with pytest.raises(ValueError, match="same hidden states"):
+        learn_direction(core, "none", more[:1], more[:1])
+    with pytest.raises(ModelError, match="no steering direction 'x'"):
+        combine((("x", 1.0),), {})
+    core.close()
