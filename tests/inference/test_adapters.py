@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from npc.cli.steer import main as steer
 from npc.inference.adapters import Adapter, load_adapter
 from npc.inference.checkpoint import write_safetensors
 from npc.inference.config import CheckpointError, parse_config
@@ -195,3 +196,21 @@ def test_a_learned_direction_separates_its_prompts(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no steering direction 'x'"):
         combine((("x", 1.0),), {})
     core.close()
+
+
+@tiny.needs_kernels
+def test_the_steer_command_learns_and_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tiny.directory(tmp_path / "model", num_hidden_layers=4)
+    out = tmp_path / "directions.npz"
+    assert steer(["learn", str(model), "--out", str(out)]) == 0
+    assert {d.name for d in load_directions(out)} == {"valence", "arousal", "formality", "assertiveness"}
+    capsys.readouterr()
+    assert steer(["test", str(model), "--directions", str(out), "--tokens", "6", "--json"]) == 0
+    table = json.loads(capsys.readouterr().out)
+    doses = table["valence"]["doses"]
+    assert [d["strength"] for d in doses] == [-1.0, -0.5, 0.0, 0.5, 1.0]
+    assert all(d["perplexity"] > 1 for d in doses)
+    assert len({d["sample"] for d in doses}) > 1
+    (tmp_path / "bad.json").write_text('{"x": {"more": []}}')
+    assert steer(["learn", str(model), "--pairs", str(tmp_path / "bad.json")]) == 1
+    assert "needs non-empty lists" in capsys.readouterr().err
