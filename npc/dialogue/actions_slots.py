@@ -174,9 +174,10 @@ def _enum(name: str, choices: Sequence[Any], text: str, around: Surroundings, ne
         # Only a source that names the choice together with the parameter or with what was asked for.
         leans = source is around.last_reply and bool(_ANAPHORA.search(text))
         if source and (leans or _shares_topic(name, text, source)):
-            found = _choice(choices, source)
-            if found is not None:
-                return found, False
+            named = [choice for choice in choices if _choice([choice], source) is not None]
+            # A source that names two of the choices decides nothing.
+            if len(named) == 1:
+                return named[0], False
     return None, False
 
 

@@ -31,9 +31,9 @@ def gather(knowledge: Knowledge, memory: PlayerMemory | None, context: Context, 
     order = np.argsort([-score for score in scores], kind="stable")[:MAX_FACTS]
     found = [(facts[i].id, facts[i].text, facts[i].source) for i in order]
     known = {name for name, _, _ in found}
-    for candidate in knowledge.documents(query, allowed):
-        if candidate.fact_id is not None and candidate.fact_id not in known and len(found) < 2 * MAX_FACTS:
-            known.add(candidate.fact_id)
-            found.append((candidate.fact_id, candidate.text, candidate.source))
+    for fact in knowledge.library.search(query, allowed=allowed, limit=MAX_FACTS) if knowledge.library else ():
+        if fact.id not in known:
+            known.add(fact.id)
+            found.append((fact.id, fact.text, fact.source))
     memories = [item.memory.text for item in memory.recall(query, now=now, limit=MAX_MEMORIES)] if memory else []
     return Evidence(tuple(found), tuple(memories))

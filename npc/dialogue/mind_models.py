@@ -75,7 +75,7 @@ def with_model(
 
 
 def retrieval_confidence(knowledge: Knowledge, context: Context) -> float:
-    """How well the best open fact covers the question, in [0, 1]: shared words, or nearness of meaning, whichever is more."""
+    """How well the best open fact covers the question, in [0, 1]: by shared words or nearness of meaning."""
     said = [*(exchange.player for exchange in context.history), context.turn.text]
     allowed = knowledge.open(said, context.standing, context.scene)
     texts = [fact.text for fact in knowledge.facts if fact.id in allowed]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from npc.config.paths import cache_dir
 from npc.dialogue.actions_select import ActionSelector
 from npc.dialogue.character import Character
 from npc.dialogue.composed.responder import ComposedResponder
@@ -15,6 +17,7 @@ from npc.dialogue.emotion_reading import PlayerReader
 from npc.dialogue.emotion_words import load_word_emotions
 from npc.dialogue.interface import Responder
 from npc.dialogue.knowledge.knowledge import Knowledge
+from npc.dialogue.knowledge.library import DocumentLibrary
 from npc.dialogue.memory.store import MemoryStore, PlayerMemory
 from npc.dialogue.mind import CharacterMind
 from npc.dialogue.mind_draft import Drafter
@@ -35,18 +38,31 @@ class Shared:
     encoder: SentenceEncoder | None
     reader: PlayerReader
     moderator: Moderator
+    problems: tuple[str, ...] = ()
+    """Complaints about knowledge files that were left out, one sentence each."""
 
 
 def prepare(character: Character, folder: Path | None = None, encoder: SentenceEncoder | None = None) -> Shared:
-    """Index the character's knowledge and load the small models. `folder` is where its relative paths begin."""
+    """Index the character's knowledge and load the small models. `folder` is where its relative paths begin.
+
+    Raises DocumentError when a knowledge source of the file names nothing that is there; files that cannot be read are
+    left out and listed in `problems`.
+    """
     encoder = encoder if encoder is not None else load_encoder()
+    library: DocumentLibrary | None = None
+    problems: tuple[str, ...] = ()
+    if character.knowledge and folder is not None:
+        key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+        library = DocumentLibrary(cache_dir() / "knowledge" / f"{character.id}-{key}.sqlite", encoder)
+        problems = library.index(folder, character.knowledge).problems
     return Shared(
         character=character,
         folder=folder,
-        knowledge=Knowledge(character, encoder=encoder),
+        knowledge=Knowledge(character, encoder=encoder, library=library),
         encoder=encoder,
         reader=PlayerReader(load_word_emotions(), encoder),
         moderator=Moderator(character, encoder),
+        problems=problems,
     )
 
 

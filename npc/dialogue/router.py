@@ -25,6 +25,7 @@ from npc.inference.interface import LanguageModel, Message, ModelError, Sampling
 
 #: Choices and remote calls kept for the inspector.
 KEPT = 200
+_PLAIN = Sampling()
 
 _OPEN_QUESTION = re.compile(
     r"\b(?:why|how come|explain|describe|what do you think|what would you|how do you feel"
@@ -261,7 +262,7 @@ class RecordedModel:
         self.name, self.context_tokens = model.name, model.context_tokens
         self._model, self._calls, self._clock = model, calls, clock
 
-    def stream(self, prompt: tuple[Message, ...], sampling: Sampling) -> AsyncIterator[Token]:
+    def stream(self, prompt: tuple[Message, ...], sampling: Sampling = _PLAIN) -> AsyncIterator[Token]:
         roles = tuple(message.role for message in prompt)
         size = sum(len(message.content) for message in prompt)
         self._calls.append(RemoteCall(self._clock(), self.name, roles, size))
