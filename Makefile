@@ -57,7 +57,7 @@ test-browser: setup-dev ## the demo page in a headless Chromium (installs Debian
 
 .PHONY: test-engines
 test-engines: setup-dev ## the Unity, Unreal and Godot clients (installs mono, g++ with Boost, Godot where that is allowed)
-	@scripts/need.sh mono-devel libboost-dev nlohmann-json3-dev godot3-server
+	@scripts/need.sh mono-devel libnewtonsoft-json5.0-cil g++ libboost-dev godot3-server godot3 xvfb
 	@$(PY) -m pytest -m engines --timeout 600 tests/engines $(ARGS)
 
 .PHONY: coqui
