@@ -37,6 +37,23 @@ class Attention:
     listening: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """The player's turn is over and the answer is being made: people look away, mostly up, until they speak."""
+
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Something in the scene deserves a look: an entity's id. The eyes return to the player after 1.2-2 s."""
+
+    target: str
+
+
+Event = Heard | Attention | Thinking | Glance
+
+
 def _s(milliseconds: float) -> int:
     return samples_in(milliseconds, LISTEN_RATE)
 
@@ -75,7 +92,7 @@ class ListeningCore:
         self._looking = True
         self._next_gaze = 0
 
-    def step(self, event: Heard | Attention, now: int) -> tuple[BodyCue, ...]:
+    def step(self, event: Event, now: int) -> tuple[BodyCue, ...]:
         """Take in an event at input sample `now`; cues begin at or after `now`.
         Raises ValueError if time runs backwards.
         """
@@ -84,6 +101,10 @@ class ListeningCore:
         length, self._last_now = now - self._last_now, now
         if isinstance(event, Attention):
             return self._attend(event.listening, now)
+        if isinstance(event, Thinking):
+            return self._think(now) if event.active else ()
+        if isinstance(event, Glance):
+            return self._glance(event.target, now)
         if not self._listening:
             return ()
         self._hear(event, length, now)
@@ -100,6 +121,25 @@ class ListeningCore:
         self._looking = True
         self._next_gaze = now + self._gaze_gap()
         return (self._look(now),)
+
+    def _think(self, now: int) -> tuple[BodyCue, ...]:
+        self._due = None
+        self._next_gaze = now + self._gaze_gap()
+        side = "left" if self._rng.unit() < 0.5 else "right"
+        avert, tilt = self._rng.unit(), self._rng.unit()
+        cues: list[BodyCue] = []
+        if avert < 0.8:
+            self._looking = False
+            cues.append(BodyCue("gaze", f"avert_up_{side}", now, now + _s(200), weight=round(0.3 + 0.2 * tilt, 3)))
+        if tilt < 0.45:
+            cues.append(BodyCue("head", f"tilt_{side}", now, now + _s(600), weight=round(0.2 + 0.3 * avert, 3)))
+        return tuple(cues)
+
+    def _glance(self, target: str, now: int) -> tuple[BodyCue, ...]:
+        back = now + _s(1200 + 800 * self._rng.unit())
+        self._looking = True
+        self._next_gaze = back + self._gaze_gap()
+        return (BodyCue("gaze", "look", now, back, target=target), self._look(back))
 
     def _hear(self, event: Heard, length: int, now: int) -> None:
         if not event.speech:

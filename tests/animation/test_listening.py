@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from npc.animation.interface import BodyCue
-from npc.animation.listening import Attention, Heard, ListeningCore
+from npc.animation.listening import Attention, Glance, Heard, ListeningCore, Thinking
 from npc.audio.clock import LISTEN_RATE
 
 FRAME = LISTEN_RATE // 50
@@ -72,3 +72,17 @@ def test_same_events_same_cues_and_cues_are_never_in_the_past() -> None:
         assert all(c.at >= k * FRAME for c in core.step(Heard(k % 150 < 110, 200.0 - k % 150), k * FRAME))
     with pytest.raises(ValueError, match="backwards"):
         core.step(Heard(True), 5)
+
+
+def test_thinking_mostly_looks_away_and_a_glance_comes_back() -> None:
+    averted = 0
+    for seed in range(60):
+        core = ListeningCore(seed)
+        core.step(Attention(True), 0)
+        cues = core.step(Thinking(True), FRAME)
+        averted += any(c.name.startswith("avert_up") for c in cues)
+        assert core.step(Thinking(False), 2 * FRAME) == ()
+        there, back = core.step(Glance("lantern"), 3 * FRAME)
+        assert (there.target, back.target) == ("lantern", "player")
+        assert 1.2 * LISTEN_RATE <= back.at - there.at <= 2.0 * LISTEN_RATE
+    assert 36 <= averted <= 58
