@@ -29,6 +29,8 @@ from npc.dialogue.interface import Clause, HeardReply, MindState, PlayerTurn, Re
 from npc.dialogue.memory.store import PlayerMemory
 from npc.dialogue.mind_draft import Draft, Drafter, Moment
 from npc.dialogue.mind_words import bias_words
+from npc.dialogue.narrative import Happening as StoryHappening
+from npc.dialogue.narrative import Narrative, StoryState, begin, step
 from npc.dialogue.safety import Moderator, clean
 from npc.dialogue.scene import SceneState
 
@@ -55,6 +57,7 @@ class Held:
     relationship: str = "stranger"
     turns: int = 0
     player_affect: Affect = Affect()
+    story: StoryState | None = None
 
 
 class CharacterMind:
@@ -72,6 +75,7 @@ class CharacterMind:
         consent: bool = True,
         clock: Callable[[], float],
         seed: int = 0,
+        story: Narrative | None = None,
     ) -> None:
         self.character_id = character.id
         self.character = character
@@ -92,6 +96,8 @@ class CharacterMind:
         self._drafts: dict[str, Draft] = {}
         self._cited: dict[str, tuple[str, ...]] = {}
         self._events: list[str] = []
+        self._story = story
+        self._lines: list[str] = []
         self._whisper = ""
         self._notes: dict[str, Any] = {}
         self._narrative: list[Mapping[str, Any]] = []
@@ -105,6 +111,7 @@ class CharacterMind:
 
     async def greet(self) -> AsyncIterator[Clause]:
         await self._wake()
+        self._tell(StoryHappening("begin"))
         lines = self.character.greeting
         if lines:
             line = lines[(self._seed + self._held.turns) % len(lines)]
@@ -122,9 +129,12 @@ class CharacterMind:
         draft = await asyncio.to_thread(self._drafter.draft, turn, moment)
         if self._whisper:
             draft = replace(draft, context=replace(draft.context, whisper=self._whisper))
+        if self._lines:
+            # Authored lines come instead of a remark of one's own, and after an answer.
+            draft = replace(draft, lines=tuple(self._lines), fixed=draft.fixed or ("" if turn.text else self._lines[0]))
         self._remember_draft(turn.turn_id, draft)
         self._note(draft)
-        clauses = self._fixed(draft) if draft.fixed else self._composed(draft)
+        clauses = self._said(draft)
         placed = draft.action is None
         async for clause in clauses:
             if clause.affect == Affect():
@@ -199,8 +209,12 @@ class CharacterMind:
             emotion = draft.emotion if draft.emotion.at >= held.emotion.at else held.emotion
             held = replace(held, emotion=emotion.fade(now), player_affect=draft.reading.affect)
             held = self._settle(held, draft, reply, now)
+            if reply is not None and reply.text:
+                self._lines = self._lines[len(draft.lines) :]
         self._held = held
         self._whisper = ""
+        if turn is not None:
+            self._tell(StoryHappening("turn"))
         if self._memory is not None and (player or heard):
             await asyncio.to_thread(
                 self._memory.commit,
@@ -245,10 +259,11 @@ class CharacterMind:
             self._held = replace(self._held, relationship=str(known))
         self._held = replace(self._held, flags={**stored, **self._held.flags})
 
-    def _moment(self) -> Moment:
-        held, now = self._held, self._clock()
-        flags = {**held.scene.flags, **held.flags}
-        situation = Situation(
+    def _situation(self) -> Situation:
+        held = self._held
+        variables = held.story.variables if held.story is not None else {}
+        flags = {**held.scene.flags, **held.flags, **variables}
+        return Situation(
             relationship=held.relationship,
             flags=flags,
             variables=flags,
@@ -257,6 +272,10 @@ class CharacterMind:
             told=frozenset(fact for exchange in held.history for fact in exchange.fact_ids),
             turns=held.turns,
         )
+
+    def _moment(self) -> Moment:
+        held, now, situation = self._held, self._clock(), self._situation()
+        flags = situation.flags
         return Moment(
             scene=held.scene,
             emotion=held.emotion.fade(now),
@@ -271,9 +290,18 @@ class CharacterMind:
             now=now,
         )
 
-    async def _fixed(self, draft: Draft) -> AsyncIterator[Clause]:
-        for clause in self._spoken(draft.fixed, draft.context.affect):
-            yield clause
+    async def _said(self, draft: Draft) -> AsyncIterator[Clause]:
+        """The reply, and behind it the authored lines that the story has waiting."""
+        if draft.fixed:
+            for clause in self._spoken(draft.fixed, draft.context.affect):
+                yield clause
+        else:
+            async for clause in self._composed(draft):
+                yield clause
+        for line in draft.lines:
+            if line != draft.fixed:
+                for clause in self._spoken(line, draft.context.affect):
+                    yield clause
 
     def _spoken(self, line: str, affect: Affect) -> list[Clause]:
         return [Clause(text, affect) for text in split_clauses(line)]
@@ -313,7 +341,28 @@ class CharacterMind:
             self._events.pop(0)
         return replace(held, pending=pending, calls=calls)
 
+    def _tell(self, happening: StoryHappening) -> bool:
+        """Take a step of the story; true when it wants something said."""
+        if self._story is None:
+            return False
+        now, situation = self._clock(), self._situation()
+        state = self._held.story
+        if state is None:
+            state, effects = begin(self._story, now, situation)
+            if happening.kind != "begin":
+                state, more = step(self._story, state, happening, now, situation)
+                effects = effects.joined(more)
+        else:
+            state, effects = step(self._story, state, happening, now, situation)
+        self._held = replace(self._held, story=state)
+        self._lines += effects.say
+        self._narrative += effects.events
+        if effects.intents:
+            self._whisper = " ".join(effects.intents)
+        return bool(effects.say)
+
     def _happened(self, data: Mapping[str, Any]) -> bool:
+        wants_line = bool(data.get("trigger")) and self._tell(StoryHappening("event", str(data["trigger"])))
         text = clean(str(data.get("text") or ""), 400)
         salience = float(data.get("salience", 0.5))
         reading = self._reader.read(text)
@@ -324,7 +373,7 @@ class CharacterMind:
         if text and (data.get("react") or salience >= SALIENT):
             self._want_to_say(text)
             return True
-        return False
+        return wants_line
 
     async def _game_state(self, data: Mapping[str, Any]) -> None:
         """Relationship and flags are the game's to set, in `player` and `state` of a scene delta; they are stored."""

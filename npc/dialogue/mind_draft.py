@@ -78,6 +78,8 @@ class Draft:
     fixed: str = ""
     action: Action | None = None
     urgent: bool = False
+    lines: tuple[str, ...] = ()
+    """Authored lines of the story, said word for word after the reply."""
 
 
 class Drafter:

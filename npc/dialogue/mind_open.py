@@ -21,6 +21,8 @@ from npc.dialogue.knowledge.library import DocumentLibrary
 from npc.dialogue.memory.store import MemoryStore, PlayerMemory
 from npc.dialogue.mind import CharacterMind
 from npc.dialogue.mind_draft import Drafter
+from npc.dialogue.narrative import Narrative
+from npc.dialogue.narrative_check import load_narrative
 from npc.dialogue.safety import Moderator
 from npc.inference.encoder import SentenceEncoder, load_encoder
 
@@ -38,6 +40,7 @@ class Shared:
     encoder: SentenceEncoder | None
     reader: PlayerReader
     moderator: Moderator
+    story: Narrative | None = None
     problems: tuple[str, ...] = ()
     """Complaints about knowledge files that were left out, one sentence each."""
 
@@ -45,8 +48,8 @@ class Shared:
 def prepare(character: Character, folder: Path | None = None, encoder: SentenceEncoder | None = None) -> Shared:
     """Index the character's knowledge and load the small models. `folder` is where its relative paths begin.
 
-    Raises DocumentError when a knowledge source of the file names nothing that is there; files that cannot be read are
-    left out and listed in `problems`.
+    Raises AuthoredFileError for a broken narrative, DocumentError when a knowledge source of the file names nothing
+    that is there; files that cannot be read are left out and listed in `problems`.
     """
     encoder = encoder if encoder is not None else load_encoder()
     library: DocumentLibrary | None = None
@@ -62,6 +65,7 @@ def prepare(character: Character, folder: Path | None = None, encoder: SentenceE
         encoder=encoder,
         reader=PlayerReader(load_word_emotions(), encoder),
         moderator=Moderator(character, encoder),
+        story=load_narrative(folder / character.narrative) if character.narrative and folder is not None else None,
         problems=problems,
     )
 
@@ -99,4 +103,5 @@ def open_mind(
         consent=consent,
         clock=clock,
         seed=seed,
+        story=shared.story,
     )

@@ -16,6 +16,7 @@ from npc.dialogue.interface import Citation, Clause, HeardReply, PlayerTurn
 from npc.dialogue.memory.store import MemoryStore
 from npc.dialogue.mind import CharacterMind
 from npc.dialogue.mind_draft import Drafter
+from npc.dialogue.narrative import Narrative
 from npc.dialogue.safety import Moderator
 
 
@@ -44,7 +45,12 @@ class Parrot:
 
 
 def make_mind(
-    character: Character, responder: Any, *, clock: Callable[[], float] | None = None, store: MemoryStore | None = None
+    character: Character,
+    responder: Any,
+    *,
+    clock: Callable[[], float] | None = None,
+    store: MemoryStore | None = None,
+    story: Narrative | None = None,
 ) -> CharacterMind:
     reader = PlayerReader(load_word_emotions())
     moderator = Moderator(character)
@@ -52,7 +58,9 @@ def make_mind(
     selector = ActionSelector(character, lambda: f"call{next(numbers)}")
     memory = (store or MemoryStore()).player(character.id, "p")
     drafter = Drafter(character, reader, moderator, selector)
-    return CharacterMind(character, responder, drafter, reader, moderator, memory=memory, clock=clock or Clock())
+    return CharacterMind(
+        character, responder, drafter, reader, moderator, memory=memory, clock=clock or Clock(), story=story
+    )
 
 
 async def say(

@@ -1,0 +1,249 @@
+"""The story around a talk: a graph of sections that steers while the model speaks. Files, state and steps; all pure.
+
+    section "arrival" ──decision: paid──> "inside" ──decision──> "done" (end: true)
+        │ objectives: name_given (when said:'…' / flag / memory …)
+        │ triggers:   event name or condition ─> say a line, set variables, go on
+        └ lines:      verbatim, or an intent that the Responder puts into words
+
+`step(state, happening, situation) -> (state', effects)` takes everything as an argument, time included, so scenarios of
+`npc.simulation` and the tests drive it without a mind. A step follows at most MAX_HOPS decisions, so a loop of
+always-true decisions ends. The checker is in `narrative_check.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from npc.dialogue.conditions import Situation, holds, problem_of
+
+#: Sections one step may pass through.
+MAX_HOPS = 8
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
+Value = str | int | float | bool
+
+
+class _Authored(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Conditional(_Authored):
+    when: Any = None
+    """A condition (see `conditions.py`), or {all: […]}, {any: […]}, {not: …}; none: always true."""
+
+    @field_validator("when")
+    @classmethod
+    def _judgeable(cls, value: Any) -> Any:
+        problem = problem_of(value)
+        if problem is not None:
+            raise ValueError(problem)
+        return value
+
+
+class Effect(_Authored):
+    """What a line, trigger or decision does: words and variables."""
+
+    say: tuple[Words, ...] = ()
+    """Authored lines, spoken word for word, in order."""
+    intent: Words | None = None
+    """What the character wants to bring across, in plain words; the Responder finds its own."""
+    set: dict[Name, Value] = Field(default_factory=dict)
+    add: dict[Name, int | float] = Field(default_factory=dict)
+
+    @field_validator("say", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+class Objective(_Conditional):
+    """Something to be reached in a section; once met it stays met."""
+
+    id: Name
+    text: Words
+    required: bool = True
+
+
+class Trigger(_Conditional, Effect):
+    """Fires once (or each time with `repeat`) when its event comes and its condition holds."""
+
+    event: Name | None = None
+    """Name of an `npc.event` trigger; None: looked at after every turn."""
+    repeat: bool = False
+    go: Name | None = None
+
+
+class Decision(_Conditional, Effect):
+    """A way out of a section; the first whose condition holds is taken."""
+
+    id: Name
+    to: Name
+
+
+class Section(_Authored):
+    """A stretch of the story."""
+
+    id: Name
+    title: str = ""
+    enter: Effect = Effect()
+    objectives: tuple[Objective, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    end: bool = False
+    """The story is over here."""
+
+
+class Narrative(_Authored):
+    """A narrative file."""
+
+    schema_version: Literal[1] = 1
+    id: Name
+    title: str = ""
+    start: Name
+    variables: dict[Name, Value] = Field(default_factory=dict)
+    sections: Annotated[tuple[Section, ...], Field(min_length=1)]
+
+    def section(self, name: str) -> Section | None:
+        return next((section for section in self.sections if section.id == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Why a step is taken: the story begins, the player's turn was committed, or a named event came."""
+
+    kind: Literal["begin", "turn", "event"]
+    event: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoryState:
+    """Where the story stands. `entered` is the time in seconds when the section began."""
+
+    section: str
+    variables: Mapping[str, Value]
+    met: frozenset[str] = frozenset()
+    fired: frozenset[str] = frozenset()
+    entered: float = 0.0
+    turns: int = 0
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoryEffects:
+    """What a step asks for: lines to say, an intent to follow, and `npc.narrative` payloads."""
+
+    say: tuple[str, ...] = ()
+    intents: tuple[str, ...] = ()
+    events: tuple[Mapping[str, Any], ...] = field(default=())
+
+    def joined(self, other: StoryEffects) -> StoryEffects:
+        return StoryEffects((*self.say, *other.say), (*self.intents, *other.intents), (*self.events, *other.events))
+
+
+def begin(story: Narrative, now: float, situation: Situation) -> tuple[StoryState, StoryEffects]:
+    """Enter the start section."""
+    blank = StoryState(story.start, dict(story.variables), entered=now)
+    state, effects = _enter(story, blank, story.start, now)
+    return _settle(story, state, effects, Happening("begin"), now, situation)
+
+
+def step(
+    story: Narrative, state: StoryState, happening: Happening, now: float, situation: Situation
+) -> tuple[StoryState, StoryEffects]:
+    """The state after a happening. Nothing happens once the story has ended."""
+    if state.ended:
+        return state, StoryEffects()
+    if happening.kind == "turn":
+        state = replace(state, turns=state.turns + 1)
+    return _settle(story, state, StoryEffects(), happening, now, situation)
+
+
+def _settle(
+    story: Narrative, state: StoryState, effects: StoryEffects, happening: Happening, now: float, situation: Situation
+) -> tuple[StoryState, StoryEffects]:
+    for _ in range(MAX_HOPS):
+        section = story.section(state.section)
+        if section is None or state.ended:
+            break
+        state, more = _objectives(section, state, now, situation)
+        effects = effects.joined(more)
+        state, more, jumped = _triggers(story, section, state, happening, now, situation)
+        effects = effects.joined(more)
+        if jumped:
+            # An event is used up by the section that answered it.
+            happening = Happening("turn")
+            continue
+        chosen = next((d for d in section.decisions if _true(d.when, state, now, situation)), None)
+        if chosen is None or happening.kind == "begin":
+            break
+        state, more = _apply(chosen, state)
+        taken = {"kind": "decision", "section": section.id, "decision": chosen.id, "to": chosen.to}
+        effects = effects.joined(more).joined(StoryEffects(events=(taken,)))
+        state, more = _enter(story, state, chosen.to, now)
+        effects = effects.joined(more)
+    return state, effects
+
+
+def _enter(story: Narrative, state: StoryState, name: str, now: float) -> tuple[StoryState, StoryEffects]:
+    section = story.section(name)
+    if section is None:
+        return state, StoryEffects()
+    state = replace(state, section=name, entered=now, turns=0, ended=section.end)
+    state, effects = _apply(section.enter, state)
+    entered = {"kind": "section", "section": name, "title": section.title, "end": section.end}
+    return state, effects.joined(StoryEffects(events=(entered,)))
+
+
+def _objectives(
+    section: Section, state: StoryState, now: float, situation: Situation
+) -> tuple[StoryState, StoryEffects]:
+    events = []
+    for objective in section.objectives:
+        if objective.id not in state.met and _true(objective.when, state, now, situation):
+            state = replace(state, met=state.met | {objective.id})
+            events.append(
+                {"kind": "objective", "section": section.id, "objective": objective.id, "text": objective.text}
+            )
+    return state, StoryEffects(events=tuple(events))
+
+
+def _triggers(
+    story: Narrative, section: Section, state: StoryState, happening: Happening, now: float, situation: Situation
+) -> tuple[StoryState, StoryEffects, bool]:
+    effects = StoryEffects()
+    for number, trigger in enumerate(section.triggers):
+        key = f"{section.id}/{number}"
+        asked = trigger.event == happening.event if trigger.event else happening.kind == "turn"
+        if not asked or (key in state.fired and not trigger.repeat) or not _true(trigger.when, state, now, situation):
+            continue
+        state, more = _apply(trigger, replace(state, fired=state.fired | {key}))
+        effects = effects.joined(more)
+        if trigger.go is not None:
+            state, more = _enter(story, state, trigger.go, now)
+            return state, effects.joined(more), True
+    return state, effects, False
+
+
+def _apply(effect: Effect, state: StoryState) -> tuple[StoryState, StoryEffects]:
+    variables = {**state.variables, **effect.set}
+    for name, amount in effect.add.items():
+        before = variables.get(name, 0)
+        variables[name] = (before if isinstance(before, int | float) else 0) + amount
+    intents = (effect.intent,) if effect.intent else ()
+    return replace(state, variables=variables), StoryEffects(effect.say, intents)
+
+
+def _true(condition: Any, state: StoryState, now: float, situation: Situation) -> bool:
+    here = replace(
+        situation,
+        variables={**situation.variables, **state.variables},
+        flags={**situation.flags, **state.variables, **dict.fromkeys(state.met, True)},
+        turns=state.turns,
+        elapsed=now - state.entered,
+    )
+    return holds(condition, here)
