@@ -21,6 +21,14 @@ Origin = Literal["fact", "self", "scene"]
 _PIVOTS = frozenset({"night", "nights", "day", "days", "time", "up", "down", "out", "first", "last"})
 
 
+#: Asks about something in view, or how things stand this moment.
+_POINTED = re.compile(
+    r"\b(what|who|which)( is|'s| are|'re| was)? (that|this|those|these|in that|in this|on that|in the|on the|doing)\b"
+    r"|\bthat \w+ over there\b|\b(just|right) now\b|\bat the moment\b|\bover there\b|\blying there\b",
+    re.I,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Something that could be the answer. `text` is scored and said; `context` (the whole fact, its source, its topics)
@@ -144,7 +152,9 @@ def measure(
     keep = _PIVOTS if question.elliptical else frozenset()
     words = [w for w in dict.fromkeys(tokens(asking)) if (w not in STOPWORDS or w in keep) and len(w) > 1]
     told_words = _topical(told)
-    before = [w for w in _topical(leaning.asking if leaning else "") if w not in words]
+    before = [w for w in _topical(f"{leaning.asking} {leaning.answer}" if leaning else "") if w not in words]
+    head = [w for w in words if w in _heads(asking)]
+    pointed = bool(_POINTED.search(asking))
     index.meaning.learn([*words, *told_words])
     names = {stem(w) for w in tokens(asking)} & index.names
     numbers = {value for value, _ in numbers_in(asking)} - {1.0}
@@ -177,7 +187,9 @@ def measure(
         if follow and before:
             f["before"] = follow * _cover(before, index.words[row], index)[1]
         if follow and leaning is not None and candidate.key in leaning.keys:
-            f["repeat"] = follow
+            f["repeat"], f["sibling"] = follow, 0.0
+        if head:
+            f["head_miss"] = 1.0 - max(_cover([w], index.words[row], index)[1] for w in head)
         fit = fits(question.wanted, candidate.text, asking, index.meaning.likeness)
         f["fit"], f["misfit"] = float(fit > 0), float(fit < 0)
         if names:
@@ -193,6 +205,7 @@ def measure(
         f["you_about"], f["other_about"] = float(you and about), float(about and not you)
         if candidate.origin == "scene":
             f["deictic"] = float(deictic)
+            f["pointed"] = float(pointed) * max(f["soft"], f["subject"])
         rows.append((candidate, f))
     _relate(rows)
     alien = [w for w in words if not index.knows(w) and w.isalpha()]
@@ -205,6 +218,18 @@ def measure(
         f"null_{question.wanted}": 1.0,
     }
     return rows, nothing
+
+
+def _heads(asking: str) -> set[str]:
+    """What is asked of somebody or something: "number" and "phone" in "the manager's home phone number"."""
+    match = re.search(r"\b[A-Za-z]+'s ((?:[\w-]+ ?){1,3})\??\W*$", asking)
+    if (
+        match is None
+        or re.match(r"^\W*\w+'s\b", match.group(0))
+        and re.match(r"(what|who|where|when|how|that|it|there|here)'s", match.group(0), re.I)
+    ):
+        return set()
+    return {w for w in tokens(match.group(1)) if w not in STOPWORDS}
 
 
 def _relate(rows: Sequence[tuple[Candidate, dict[str, float]]]) -> None:

@@ -41,6 +41,10 @@ _WHO_OF_OTHERS = re.compile(
 )  # noqa: E501
 
 
+#: Words that only say that something is to be remembered.
+_CUES = frozenset("remember recall forget forgotten mention mentioned again earlier before ago catch caught".split())  # noqa: SIM905
+
+
 @dataclass(frozen=True, slots=True)
 class Recollection:
     """What is remembered in answer: the memory and the words to say back, or neither when it was never told."""
@@ -123,7 +127,7 @@ def _scores(
     question: Question, texts: Sequence[str], meaning: WordMeaning, encoder: SentenceEncoder | None
 ) -> list[float]:
     """Likeness of the question to each saying: meaning of the sentence, and of the words by the least surprising match."""
-    asked = [w for w in tokens(question.asking) if w not in STOPWORDS]
+    asked = [w for w in tokens(question.asking) if w not in STOPWORDS and w not in _CUES]
     cosines = [0.0] * len(texts)
     if encoder is not None:
         vectors = encoder.encode([question.asking, *texts])

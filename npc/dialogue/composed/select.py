@@ -9,18 +9,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from npc.dialogue.composed.features import Index, Leaning, Scored, asking_text, measure
 from npc.dialogue.composed.question import Question
 from npc.dialogue.knowledge.words import numbers_in, tokens
 
 
+class Weights:
+    """The mean of a few small networks: each a linear score plus one hidden layer over standardised features."""
+
+    def __init__(self, nets: Sequence[Mapping[str, Any]]) -> None:
+        self._names = {name: i for i, name in enumerate(nets[0]["names"])}
+        keys = ("linear", "mean", "scale", "inner", "bias", "outer")
+        self._nets = [tuple(np.array(net[key], dtype=np.float64) for key in keys) for net in nets]
+
+    def score(self, rows: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+        """One score a row; features that were not trained on count for nothing."""
+        x = np.zeros((len(rows), len(self._names)))
+        for i, row in enumerate(rows):
+            for name, value in row.items():
+                if (column := self._names.get(name)) is not None:
+                    x[i, column] = value
+        total = np.zeros(len(rows))
+        for linear, mean, scale, inner, bias, outer in self._nets:
+            total += x @ linear + np.tanh(((x - mean) / scale) @ inner + bias) @ outer
+        return total / len(self._nets)
+
+
 @lru_cache(maxsize=2)
-def weights(kind: str) -> Mapping[str, float]:
+def weights(kind: str) -> Weights:
     """Trained weights: "encoder", or "lexical" for when no sentence encoder is installed."""
     trained = json.loads((files("npc.dialogue") / "data" / "selector.json").read_text("utf-8"))
-    chosen: Mapping[str, float] = trained[kind] if kind in trained else trained["encoder"]
-    return chosen
+    return Weights(trained[kind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +83,10 @@ def choose(
     asking = asking_text(index, question, place)
     used = weights("encoder" if index.encoder is not None else "lexical")
     rows, nothing = measure(index, question, asking, leaning, now, allowed)
-    scored = [
-        Scored(candidate, sum(used.get(name, 0.0) * value for name, value in features.items()), features)
-        for candidate, features in rows
-    ]
+    scores = used.score([nothing, *(features for _, features in rows)])
+    scored = [Scored(c, float(score), f) for (c, f), score in zip(rows, scores[1:], strict=True)]
     scored.sort(key=lambda item: -item.score)
-    return Choice(tuple(scored), sum(used.get(name, 0.0) * value for name, value in nothing.items()), asking)
+    return Choice(tuple(scored), float(scores[0]), asking)
 
 
 _LESS = re.compile(

@@ -64,7 +64,7 @@ def fits(wanted: Wanted, text: str, asking: str, likeness: Callable[[str, str], 
     elif wanted == "measure":
         verdict = number or bool(_MEASURE.search(text))
     elif wanted == "where":
-        verdict = bool(_PLACE.search(text))
+        return 1 if _PLACE.search(text) else 0
     elif wanted == "colour":
         verdict = bool(_COLOUR.search(text))
     elif wanted in ("who", "whose"):

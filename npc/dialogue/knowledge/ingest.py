@@ -258,7 +258,7 @@ def _csv(path: Path, text: str) -> Iterator[Passage]:
                 f"the {name.lower()} is {value}" for name, value in zip(header[1:], cells[1:], strict=False) if value
             ]
             if pairs:
-                yield Passage(f"For {cells[0]}, {' and '.join(pairs)}.", header[0], line=number)
+                yield Passage(f"For {cells[0]}, {' and '.join(pairs)}.", line=number)
 
 
 def _json(path: Path, text: str) -> Iterator[Passage]:
