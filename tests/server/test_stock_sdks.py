@@ -230,7 +230,7 @@ async def _agents_conversation(server: Running, talk: Talk) -> None:
         await session.send_message(talk.call)
         await until(lambda event: event.type == "tool_end")
         assert len(done) == 1
-        # Whether the character adds something to the result is its own decision.
+        await until(raw("response.created"))
         while in_progress():
             await until(raw("response.done"))
 
@@ -268,6 +268,8 @@ def _embedded(talk: Callable[[Running, Talk], Awaitable[None]], folder: Path) ->
     async def main() -> None:
         service = build(load_settings(profile="embedded", overrides={"store.folder": str(folder)}))
         async with running(service) as server:
+            # What a character knows is indexed in the background; the test is about the conversation.
+            await asyncio.wrap_future(service._minds[said.character])
             await asyncio.wait_for(talk(server, said), 100)
 
     asyncio.run(main())
