@@ -19,6 +19,7 @@ func _ready():
 	var head = load("res://sample/head.glb")
 	if head != null:
 		$Head.add_child(head.instance())
+		_use_vertex_colours($Head)
 	$Character.connect("action", self, "_on_action")
 	$Character.connect("caption", self, "_on_caption")
 	$Character.connect("heard", self, "_on_heard")
@@ -28,6 +29,17 @@ func _ready():
 	if _options.has("wav"):
 		_samples = _read(_options.wav)
 	$Character.connect_to_server()
+
+
+# The head's colours are in its vertices, which Godot's importer reads and does not switch on.
+func _use_vertex_colours(node):
+	if node is MeshInstance:
+		for surface in range(node.mesh.get_surface_count()):
+			var material = node.mesh.surface_get_material(surface)
+			if material is SpatialMaterial:
+				material.vertex_color_use_as_albedo = true
+	for child in node.get_children():
+		_use_vertex_colours(child)
 
 
 # PCM16 mono at 24 kHz, without header.
@@ -56,7 +68,9 @@ func _process(_delta):
 	_report.widest_jaw = max(_report.widest_jaw, jaw)
 	if _options.has("shot") and not _shot and jaw > 0.25:
 		_shot = true
-		get_viewport().get_texture().get_data().save_png(_options.shot)
+		var picture = get_viewport().get_texture().get_data()
+		picture.flip_y()
+		picture.save_png(_options.shot)
 	if _options.has("seconds") and now - _begun_ms > float(_options.seconds) * 1000.0:
 		_finish()
 

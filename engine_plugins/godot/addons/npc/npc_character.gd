@@ -41,6 +41,8 @@ var _caption = ""
 var _microphone
 var _captured = []
 var _phase = 0.0
+var _close_code = 1006
+var _last_capture_ms = 0
 
 
 func _ready():
@@ -128,8 +130,9 @@ func _open_socket():
 	_socket.set_buffers(512, 2048, 512, 2048)
 	_socket.connect("connection_established", self, "_on_open")
 	_socket.connect("data_received", self, "_on_data")
-	_socket.connect("connection_closed", self, "_on_closed")
-	_socket.connect("connection_error", self, "_on_closed")
+	# Deferred: the socket is let go in the handler, which must not happen while it is emitting.
+	_socket.connect("connection_closed", self, "_on_closed", [], CONNECT_DEFERRED)
+	_socket.connect("connection_error", self, "_on_closed", [], CONNECT_DEFERRED)
 	_socket.connect("server_close_request", self, "_on_close_request")
 	if _socket.connect_to_url(plan.url, plan.protocols) != OK:
 		_lost(1006)
@@ -150,9 +153,6 @@ func _on_data():
 			client.receive_text(packet.get_string_from_utf8())
 		else:
 			client.receive_binary(packet)
-
-
-var _close_code = 1006
 
 
 func _on_close_request(code, _reason):
@@ -224,9 +224,6 @@ func _make_microphone():
 
 
 # Godot 3.2 has no capture effect: the record effect is read and started again every 100 ms.
-var _last_capture_ms = 0
-
-
 func _send_microphone():
 	if _microphone == null or OS.get_ticks_msec() - _last_capture_ms < 100:
 		return
