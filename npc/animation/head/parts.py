@@ -63,9 +63,9 @@ def grid(rows: int, columns: int, closed: bool) -> Ints:
 def tube(
     path: Floats, across: Floats, out: Floats, width: Floats, depth: Floats, sides: int = 8
 ) -> tuple[Floats, Ints]:
-    """A tapered tube along `path` [n, 3]:
+    """A tapered, capped, elliptical tube along `path` [n, 3].
 
-    elliptical, `width` [n] along `across` [n, 3] and `depth` [n] along `out` [n, 3].
+    It is `width` [n] wide along `across` [n, 3] and `depth` [n] deep along `out` [n, 3].
     """
     angle = 2.0 * np.pi * np.arange(sides) / sides
     rings = (
@@ -73,7 +73,9 @@ def tube(
         + (width[:, None] * np.cos(angle))[..., None] * across[:, None]
         + (depth[:, None] * np.sin(angle))[..., None] * out[:, None]
     )
-    return rings.reshape(-1, 3), grid(len(path), sides, True)
+    fan = np.array([(0, i, i + 1) for i in range(1, sides - 1)], dtype=np.int64)
+    far = (len(path) - 1) * sides
+    return rings.reshape(-1, 3), np.concatenate([grid(len(path), sides, True), fan[:, ::-1], far + fan])
 
 
 def unit(v: Floats) -> Floats:
@@ -133,7 +135,7 @@ def lashes(shape: Shape) -> Part:
     eye, look = Eye(shape), shape.look
     a = np.linspace(-0.93 * eye.inner, 0.995 * eye.outer, 24)
     u = np.linspace(0.0, 1.0, 24)
-    thick = (0.10 + 0.70 * u**1.3) * look.lashes
+    thick = (0.10 + 0.70 * u**1.3) * (1.0 - 0.85 * smooth_step(u, 0.88, 1.0)) * look.lashes
     e = eye.upper(a)
     base_low = eye.at(a, e - 0.015, eye.lid * 0.995)
     base_high = eye.at(a, e + 0.018 + 0.03 * thick, eye.lid * 1.004)
