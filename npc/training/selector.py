@@ -104,7 +104,7 @@ def examples_of(worlds: list[World], encoder: SentenceEncoder | None, seed: int 
             leaning: Leaning | None = None
             for said, answer in talk:
                 question = understand(said)
-                asking = asking_text(index, question, world.place)
+                asking = asking_text(index, question, world.place, leaning)
                 for text, weight in ((said, 1.0), (re.sub(r"[^\w\s']", "", said).lower(), 0.5)):
                     yield _example(index, text, world.place, leaning, everything, answer, weight)
                 if answer != "?":
@@ -134,7 +134,7 @@ def _example(
     weight: float,
 ) -> Example:
     question = understand(said)
-    asking = asking_text(index, question, place)
+    asking = asking_text(index, question, place, leaning)
     rows, nothing = measure(index, question, asking, leaning, place, allowed)
     right = (
         tuple(i for i, (candidate, _) in enumerate(rows, 1) if candidate.fact_id == answer) if answer != "?" else (0,)

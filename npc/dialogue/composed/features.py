@@ -10,7 +10,7 @@ from typing import Literal
 
 from npc.dialogue.composed.question import Question, leans, located, without_guess
 from npc.dialogue.composed.wanted import fits, scope
-from npc.dialogue.knowledge.grammar import verb_at
+from npc.dialogue.knowledge.grammar import PREPOSITIONS, verb_at
 from npc.dialogue.knowledge.meaning import WordMeaning
 from npc.dialogue.knowledge.words import STOPWORDS, alike, names_in, numbers_in, repair, stem, tokens
 from npc.inference.encoder import SentenceEncoder, Vectors
@@ -122,14 +122,68 @@ def _topical(text: str) -> list[str]:
     return [word for word in dict.fromkeys(tokens(text)) if word not in STOPWORDS]
 
 
-def asking_text(index: Index, question: Question, place: str) -> str:
-    """The clause to find an answer for: mended, without a guess at the answer, places named, context added when bare."""
+def asking_text(index: Index, question: Question, place: str, leaning: Leaning | None = None) -> str:
+    """The clause to find an answer for: mended, without a guess at the answer, places and "that one" named from the
+    talk before, context added when bare."""
     if question.corrected is not None:
         return index.mend(question.corrected[0])
     asking = located(without_guess(index.mend(question.asking or question.text)), place)
+    if leaning is not None and leaning.answer:
+        asking = resolved(asking, leaning.answer, index.meaning)
     if not question.elliptical and question.told and len(_topical(asking)) < 2:
         return f"{index.mend(question.told)} {asking}"
     return asking
+
+
+_BEFORE_NOUN = re.compile(r"\b([a-z][\w-]+) ([a-z][\w-]+)\b")
+
+
+def resolved(asking: str, answer: str, meaning: WordMeaning) -> str:
+    """Name what "that tag" and "the closest one" stand for, from the answer before.
+
+    "Who may take that tag off?" after "... locked off with a red tag" asks for the red tag; "a big one" after "A small
+    berth costs forty" asks for a big berth.
+    """
+    plain = answer.lower()
+
+    def described(match: re.Match[str]) -> str:
+        noun = match.group(1)
+        found = re.search(rf"\b([a-z][\w-]+) {re.escape(noun)}\b", plain)
+        if found is None or found.group(1) in STOPWORDS or found.group(1) in PREPOSITIONS:
+            return match.group(0)
+        return f"the {found.group(1)} {noun}"
+
+    result = re.sub(r"\b(?:that|those|this|these) ([a-z][\w-]+)\b", described, asking)
+    one = re.search(r"\b([a-z][\w-]+) ones?\b", result, re.I)
+    if one is None:
+        return result
+    adjective = one.group(1).lower()
+    meaning.learn([adjective, *tokens(plain)])
+    noun = _subject_noun(answer)
+    for pair in _BEFORE_NOUN.finditer(plain):
+        if meaning.likeness(adjective, pair.group(1)) >= 0.6:
+            after = plain[pair.end() :].split()
+            both = (
+                bool(after)
+                and after[0].strip(".,;") not in STOPWORDS
+                and pair.group(2) not in STOPWORDS
+                and len(after) == 1
+            )
+            noun = f"{pair.group(2)} {after[0].strip('.,;')}" if both else pair.group(2)
+            break
+    if not noun or adjective in ("that", "this", "the", "which", "no", "any"):
+        return result
+    return f"{result[: one.start()]}{one.group(1)} {noun}{result[one.end() :]}"
+
+
+def _subject_noun(answer: str) -> str:
+    """The last word before the verb: "berth" in "A small berth costs forty"."""
+    words = [re.sub(r"[^\w'-]", "", word).lower() for word in answer.split()]
+    verb = verb_at(words)
+    if verb is None or verb[0] == 0:
+        return ""
+    head = next((i for i, word in enumerate(words[: verb[0]]) if word in PREPOSITIONS), verb[0])
+    return words[head - 1] if head else ""
 
 
 def measure(

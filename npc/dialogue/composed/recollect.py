@@ -127,10 +127,11 @@ def _scores(
     question: Question, texts: Sequence[str], meaning: WordMeaning, encoder: SentenceEncoder | None
 ) -> list[float]:
     """Likeness of the question to each saying: meaning of the sentence, and of the words by the least surprising match."""
-    asked = [w for w in tokens(question.asking) if w not in STOPWORDS and w not in _CUES]
+    asking = re.sub(r",\s*[\w' -]{2,24}\?*\s*$", "?", question.asking)
+    asked = [w for w in tokens(asking) if w not in STOPWORDS and w not in _CUES]
     cosines = [0.0] * len(texts)
     if encoder is not None:
-        vectors = encoder.encode([question.asking, *texts])
+        vectors = encoder.encode([asking, *texts])
         cosines = [float(v @ vectors[0]) for v in vectors[1:]]
     found = []
     for text, cosine in zip(texts, cosines, strict=True):

@@ -301,7 +301,7 @@ class _Turn:
 
 
 #: Log-odds for a secret whose condition this very turn fulfilled: it is what the player is after.
-_JUST_UNLOCKED = 4.0
+_JUST_UNLOCKED = 8.0
 
 
 def _favour(choice: Choice, unlocked: frozenset[str]) -> Choice:

@@ -80,7 +80,7 @@ def choose(
     allowed: frozenset[str] | None = None,
 ) -> Choice:
     """Rank everything the gate let pass against the question."""
-    asking = asking_text(index, question, place)
+    asking = asking_text(index, question, place, leaning)
     used = weights("encoder" if index.encoder is not None else "lexical")
     rows, nothing = measure(index, question, asking, leaning, now, allowed)
     scores = used.score([nothing, *(features for _, features in rows)])

@@ -100,7 +100,7 @@ def is_met(condition: str | None, ground: Ground, encoder: SentenceEncoder | Non
     quoted = [text.strip() for text in _QUOTED.findall(condition) if text.strip()]
     if quoted:
         return all(any(_says(line, text, ground.in_view) for line in ground.said) for text in quoted)
-    return any(_does(sentence, condition, encoder) for line in ground.said for sentence in _sentences(line))
+    return any(_does(sentence, line, condition, encoder) for line in ground.said for sentence in _sentences(line))
 
 
 def _sentences(text: str) -> list[str]:
@@ -126,8 +126,8 @@ def _says(line: str, phrase: str, in_view: frozenset[str]) -> bool:
     return False
 
 
-def _does(sentence: str, condition: str, encoder: SentenceEncoder | None) -> bool:
-    """Whether the player's sentence does what the condition says in the third person."""
+def _does(sentence: str, line: str, condition: str, encoder: SentenceEncoder | None) -> bool:
+    """Whether the player's sentence (its tone judged in the whole line) does what the condition says of them."""
     words = tokens(condition)
     wanted = [stem(word) for word in words if word not in _FRAME and (word not in STOPWORDS)]
     if not wanted:
@@ -136,8 +136,8 @@ def _does(sentence: str, condition: str, encoder: SentenceEncoder | None) -> boo
     covered = sum(any(alike(want, have) >= 0.85 for have in said) for want in wanted) / len(wanted)
     asks = any(word in _ASKED for word in words[:2])
     if asks:
-        kind = not any(word in words for word in ("kindly", "politely", "gently")) or bool(_KIND.search(sentence))
-        return covered >= 0.75 and kind and "?" in sentence and not _RUDE.search(sentence)
+        kind = not any(word in words for word in ("kindly", "politely", "gently")) or bool(_KIND.search(line))
+        return covered >= 0.75 and kind and "?" in sentence and not _RUDE.search(line)
     if _DENIED.search(sentence) and not _DENIED.search(condition):
         return False
     if _IMAGINED.search(sentence) or sentence.rstrip().endswith("?"):

@@ -32,7 +32,7 @@ _INTRODUCTIONS = (
     ),
     re.compile(r"\bmy name is (?P<name>[a-z][\w'-]{2,})\b"),
 )
-_NEVER = """i'm i sorry sure afraid glad here fine good well not so just looking back new lost from on off in at late early tired
+_NEVER = """im ive id ill i sorry sure afraid glad here fine good well not so just looking back new lost from on off in at late early tired
     hungry cold hot only monday tuesday wednesday thursday friday saturday sunday mr mrs captain going done ready
     the a an it this that what very really"""
 _NOT_NAMES = frozenset(_NEVER.split())

@@ -19,6 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
+from npc.dialogue.knowledge.words import content, numbers_in
 from npc.dialogue.memory.extract import Noted, contradicts, extract
 from npc.dialogue.memory.records import Memory, Recalled, Spoken, recency
 
@@ -52,7 +53,7 @@ RECALL_WEIGHTS = (0.6, 0.15, 0.25)
 Likeness = Callable[[str, Sequence[str]], Sequence[float]]
 
 
-class MemoryError_(RuntimeError):
+class MemoryStoreError(RuntimeError):
     """The memory file could not be opened or read; the message names it and says what to do."""
 
 
@@ -71,7 +72,7 @@ class MemoryStore:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
-            raise MemoryError_(f"{path}: is no memory database ({error}); move it away to start afresh") from error
+            raise MemoryStoreError(f"{path}: is no memory database ({error}); move it away to start afresh") from error
 
     def player(self, character: str, player: str, *, likeness: Likeness | None = None) -> PlayerMemory:
         """What `character` remembers of `player`. Cheap; open one per session."""
@@ -364,7 +365,7 @@ class PlayerMemory:
         if note.subject:
             return [old for old in existing if old.subject == note.subject and old.value != note.value]
         texts = [old.text for old in existing if old.kind == note.kind and not old.subject]
-        likeness = self._likeness(note.text, texts)
+        likeness = self._likeness(_without_numbers(note.text), [_without_numbers(text) for text in texts])
         near = dict(zip(texts, likeness, strict=True))
         return [old for old in existing if old.text in near and contradicts(old.text, note.text, near[old.text])]
 
@@ -397,6 +398,11 @@ class PlayerMemory:
         self._store.write(statements)
 
 
+def _without_numbers(text: str) -> str:
+    """A saying without its numbers, so that "six goats" and "sixteen goats" are the same thing said."""
+    return " ".join(word for word in text.split() if not numbers_in(word))
+
+
 def _same(old: Memory, note: Noted) -> bool:
     if note.subject:
         return old.subject == note.subject and old.value == note.value
@@ -405,7 +411,5 @@ def _same(old: Memory, note: Noted) -> bool:
 
 def word_likeness(query: str, texts: Sequence[str]) -> list[float]:
     """Share of the query's topical stems found in each text: the likeness used when no encoder is at hand."""
-    from npc.dialogue.knowledge.words import content
-
     wanted = set(content(query))
     return [len(wanted & set(content(text))) / len(wanted) if wanted else 0.0 for text in texts]
