@@ -12,7 +12,7 @@ _ALTERNATIVE = re.compile(r"\(\d+\)$")
 
 
 class Lexicon:
-    """Words (lower case) and their pronunciations, likeliest first, as ARPAbet phones: "tomato" → "T AH M EY T OW", …"""
+    """Words (lower case) and their pronunciations, likeliest first, in ARPAbet: "tomato" → "T AH M EY T OW", …"""
 
     def __init__(self, entries: Mapping[str, tuple[str, ...]]) -> None:
         self._entries = entries
@@ -56,6 +56,6 @@ def sphinx_model() -> Path | None:
 
 @lru_cache(maxsize=1)
 def default_lexicon() -> Lexicon:
-    """The CMU dictionary (134,000 entries, 0.15 s to read, once a process); empty when `pocketsphinx` is not installed."""
+    """The CMU dictionary (134,000 entries, 0.15 s to read, once a process); empty without the `pocketsphinx` package."""
     model = sphinx_model()
     return read_lexicon(model / "cmudict-en-us.dict") if model else Lexicon({})

@@ -8,12 +8,13 @@ Each spoken token remembers the characters it was written with, so that word tim
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _SCALES = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand"))
 _ORDINALS = {
@@ -21,20 +22,23 @@ _ORDINALS = {
     "twelve": "twelfth",
 }  # fmt: skip
 
-#: Written form to spoken words. With a full stop unless listed without one too.
+#: Written form to spoken words; with a full stop unless listed without one too.
 ABBREVIATIONS = {
-    "dr.": "doctor", "mr.": "mister", "mrs.": "missus", "ms.": "miz", "prof.": "professor", "st.": "saint",
-    "capt.": "captain", "lt.": "lieutenant", "sgt.": "sergeant", "gen.": "general", "col.": "colonel", "rev.": "reverend",
-    "hon.": "honourable", "jr.": "junior", "sr.": "senior", "etc.": "et cetera", "e.g.": "for example", "i.e.": "that is",
-    "vs.": "versus", "no.": "number", "approx.": "approximately", "dept.": "department", "mt.": "mount", "ave.": "avenue",
-    "blvd.": "boulevard", "rd.": "road", "a.m.": "a m", "p.m.": "p m", "am": "am", "ok": "okay", "dr": "doctor",
-    "mr": "mister", "mrs": "missus", "vs": "versus", "etc": "et cetera",
+    "dr.": "doctor", "mr.": "mister", "mrs.": "missus", "ms.": "miz", "prof.": "professor", "capt.": "captain",
+    "lt.": "lieutenant", "sgt.": "sergeant", "gen.": "general", "col.": "colonel", "rev.": "reverend",
+    "jr.": "junior", "sr.": "senior", "etc.": "et cetera", "e.g.": "for example", "i.e.": "that is", "vs.": "versus",
+    "approx.": "approximately", "dept.": "department", "ave.": "avenue", "blvd.": "boulevard", "rd.": "road",
+    "a.m.": "a m", "p.m.": "p m", "ok": "okay", "dr": "doctor", "mr": "mister", "mrs": "missus", "vs": "versus",
+    "etc": "et cetera",
 }  # fmt: skip
+#: Short words that are abbreviations only before a figure or a name: "no. 3", "St. Anne", "Mt. Kell".
+_BEFORE = {"no.": ("number", re.compile(r"\s?\d")), "st.": ("saint", re.compile(r"\s[A-Z]")),
+    "mt.": ("mount", re.compile(r"\s[A-Z]"))}  # fmt: skip
 
 #: Units after a number: (one, many).
 UNITS = {
-    "gp": ("gold piece", "gold pieces"), "sp": ("silver piece", "silver pieces"), "cp": ("copper piece", "copper pieces"),
-    "hp": ("hit point", "hit points"), "xp": ("experience point", "experience points"),
+    "gp": ("gold piece", "gold pieces"), "sp": ("silver piece", "silver pieces"),
+    "cp": ("copper piece", "copper pieces"), "hp": ("hit point", "hit points"), "xp": ("experience point", "experience points"),
     "km": ("kilometre", "kilometres"), "m": ("metre", "metres"), "cm": ("centimetre", "centimetres"),
     "mm": ("millimetre", "millimetres"), "mi": ("mile", "miles"), "ft": ("foot", "feet"), "in": ("inch", "inches"),
     "yd": ("yard", "yards"), "kg": ("kilogram", "kilograms"), "g": ("gram", "grams"), "mg": ("milligram", "milligrams"),
@@ -114,17 +118,14 @@ def cardinal(number: int) -> str:
 def ordinal(number: int) -> str:
     """3 → "third", 42 → "forty second"."""
     *front, last = cardinal(number).split()
-    if last in _ORDINALS:
-        last = _ORDINALS[last]
-    else:
-        last = (last[:-1] + "ie" if last.endswith("y") else last) + "th"
-    return " ".join([*front, last])
+    regular = (last[:-1] + "ie" if last.endswith("y") else last) + "th"
+    return " ".join([*front, _ORDINALS.get(last, regular)])
 
 
 def year(number: int) -> str:
     """1987 → "nineteen eighty seven", 1905 → "nineteen oh five", 2005 → "two thousand five"."""
     high, low = divmod(number, 100)
-    if not 1000 <= number <= 2099 or 2000 <= number <= 2009 or high % 10 == 0 and low == 0:
+    if not 1000 <= number <= 2099 or 2000 <= number <= 2009 or (high % 10 == 0 and low == 0):
         return cardinal(number)
     if low == 0:
         return f"{cardinal(high)} hundred"
@@ -137,7 +138,7 @@ def digits(text: str) -> str:
 
 
 def number(text: str) -> str:
-    """A written number as spoken: "1,250", "3.14", "-4", "007"; four figures from 1100 to 2099 without comma as a year."""
+    """A written number as spoken: "1,250", "3.14", "-4", "007"; 1100 to 2099 without a comma as a year."""
     if text.startswith("-"):
         return "minus " + number(text[1:])
     whole, _, decimals = text.partition(".")
@@ -155,8 +156,11 @@ def spoken(text: str) -> list[Spoken]:
     """The text as spoken tokens in order; punctuation and symbols without sound are left out."""
     found = []
     for match in _TOKEN.finditer(text):
-        kind = match.lastgroup or "word"
-        said = _READERS[kind](match.group())
+        meaning, follows = _BEFORE.get(match.group().lower(), ("", None))
+        if follows is not None and follows.match(text, match.end()):
+            said = meaning
+        else:
+            said = _READERS[match.lastgroup or "word"](match.group())
         if said:
             found.append(Spoken(match.start(), match.end(), tuple(said.split())))
     return found
@@ -251,7 +255,11 @@ def _word(text: str) -> str:
     return bare
 
 
-_READERS = {
+def _sign(text: str) -> str:
+    return _SIGNS[text]
+
+
+_READERS: dict[str, Callable[[str], str]] = {
     "money": _money, "clock": _clock, "hour": _hour, "fraction": _fraction, "ordinal": _ordinal, "decade": _decade,
-    "quantity": _quantity, "number": number, "initials": _initials, "word": _word, "sign": lambda sign: _SIGNS[sign],
+    "quantity": _quantity, "number": number, "initials": _initials, "word": _word, "sign": _sign,
 }  # fmt: skip

@@ -15,8 +15,7 @@ import npc.asr
 from npc.asr.interface import Bias, RecognizerError
 from npc.asr.pocketsphinx import PocketsphinxRecognizer, language_model_words
 from npc.asr.stability import StableWords
-
-from .speech import say
+from tests.asr.speech import say
 
 
 @pytest.fixture(scope="module")
