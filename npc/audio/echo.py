@@ -47,8 +47,8 @@ _SETTLED = 20
 @dataclass(frozen=True, slots=True)
 class EchoFrame:
     """`own_voice` is the probability that what is heard is our own voice and nothing else, `player` that a player
-    speaks (perhaps over our voice); both are 0 in silence. `cleaned` is the frame without our voice, `delay` the samples from
-    the promised to the real time of the echo (None while unknown)."""
+    speaks (perhaps over our voice); both are 0 in silence. `cleaned` is the frame without our voice, `delay` the
+    samples from the promised to the real time of the echo (None while unknown)."""
 
     own_voice: float
     player: float

@@ -56,6 +56,6 @@ def sphinx_model() -> Path | None:
 
 @lru_cache(maxsize=1)
 def default_lexicon() -> Lexicon:
-    """The CMU dictionary (134,000 entries, 0.15 s to read, once a process); empty without the `pocketsphinx` package."""
+    """The CMU dictionary (134,000 entries, read once in 0.15 s); empty without the `pocketsphinx` package."""
     model = sphinx_model()
     return read_lexicon(model / "cmudict-en-us.dict") if model else Lexicon({})

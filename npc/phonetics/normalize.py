@@ -38,7 +38,8 @@ _BEFORE = {"no.": ("number", re.compile(r"\s?\d")), "st.": ("saint", re.compile(
 #: Units after a number: (one, many).
 UNITS = {
     "gp": ("gold piece", "gold pieces"), "sp": ("silver piece", "silver pieces"),
-    "cp": ("copper piece", "copper pieces"), "hp": ("hit point", "hit points"), "xp": ("experience point", "experience points"),
+    "cp": ("copper piece", "copper pieces"), "hp": ("hit point", "hit points"),
+    "xp": ("experience point", "experience points"),
     "km": ("kilometre", "kilometres"), "m": ("metre", "metres"), "cm": ("centimetre", "centimetres"),
     "mm": ("millimetre", "millimetres"), "mi": ("mile", "miles"), "ft": ("foot", "feet"), "in": ("inch", "inches"),
     "yd": ("yard", "yards"), "kg": ("kilogram", "kilograms"), "g": ("gram", "grams"), "mg": ("milligram", "milligrams"),
