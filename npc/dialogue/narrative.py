@@ -182,7 +182,7 @@ def _settle(
         if chosen is None or happening.kind == "begin":
             break
         state, more = _apply(chosen, state)
-        taken = {"kind": "decision", "section": section.id, "decision": chosen.id, "to": chosen.to}
+        taken = _payload("decision_taken", chosen.id, section=section.id, to=chosen.to)
         effects = effects.joined(more).joined(StoryEffects(events=(taken,)))
         state, more = _enter(story, state, chosen.to, now)
         effects = effects.joined(more)
@@ -195,7 +195,7 @@ def _enter(story: Narrative, state: StoryState, name: str, now: float) -> tuple[
         return state, StoryEffects()
     state = replace(state, section=name, entered=now, turns=0, ended=section.end)
     state, effects = _apply(section.enter, state)
-    entered = {"kind": "section", "section": name, "title": section.title, "end": section.end}
+    entered = _payload("section_entered", name, title=section.title, end=section.end)
     return state, effects.joined(StoryEffects(events=(entered,)))
 
 
@@ -206,9 +206,7 @@ def _objectives(
     for objective in section.objectives:
         if objective.id not in state.met and _true(objective.when, state, now, situation):
             state = replace(state, met=state.met | {objective.id})
-            events.append(
-                {"kind": "objective", "section": section.id, "objective": objective.id, "text": objective.text}
-            )
+            events.append(_payload("objective_met", objective.id, section=section.id, text=objective.text))
     return state, StoryEffects(events=tuple(events))
 
 
@@ -236,6 +234,11 @@ def _apply(effect: Effect, state: StoryState) -> tuple[StoryState, StoryEffects]
         variables[name] = (before if isinstance(before, int | float) else 0) + amount
     intents = (effect.intent,) if effect.intent else ()
     return replace(state, variables=variables), StoryEffects(effect.say, intents)
+
+
+def _payload(kind: str, name: str, **detail: Any) -> dict[str, Any]:
+    """As `npc.narrative` carries it."""
+    return {"kind": kind, "name": name, "detail": detail}
 
 
 def _true(condition: Any, state: StoryState, now: float, situation: Situation) -> bool:

@@ -32,7 +32,7 @@ MAX_INPUT = 12_000
 NEAR = 0.55
 
 _CONTROL = re.compile(
-    r"<\|[^|>\n]{0,40}\|>|<{1,2}/?\s*(?:s|sys|system|user|assistant|tool|im_start|im_end|eot|e|v|me|hm|pl|gf|a)\s*>{1,2}"
+    r"<\|[^|>\n]{0,40}\|>|<\||\|>|<{1,2}/?\s*(?:s|sys|system|user|assistant|tool|im_start|im_end|eot|e|v|me|hm|pl|gf|a)\s*>{1,2}"
     r"|\[/?(?:INST|SYS|SYSTEM|TOOL|ASSISTANT)[^\]]{0,20}\]|</?[a-z_]{1,20}(?::[a-z_]{1,20})?>|<#\d+>|<act:[^>]{0,40}>"
     r"|^\s*#{2,}\s*(?:system|instruction|assistant)\b:?|```+|\{\{[^}]{0,40}\}\}|<!--|-->",
     re.IGNORECASE | re.MULTILINE,

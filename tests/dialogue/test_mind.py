@@ -231,12 +231,12 @@ def test_story_is_told_through_the_mind() -> None:
         story = Narrative.model_validate({"id": "s", "start": "a", "sections": [first, {"id": "b", "end": True}]})
         mind = make_mind(SMITH, parrot, story=story)
         _ = [clause async for clause in mind.greet()]
-        assert [event["section"] for event in mind.state().narrative] == ["a"]
+        assert [event["name"] for event in mind.state().narrative] == ["a"]
         assert await mind.observe(WorldEvent("event", {"trigger": "bell"}))
         assert text_of(await say(mind, "", "t1")) == "The bell. Listen."
         assert not await mind.observe(WorldEvent("event", {"trigger": "bell"}))
         await say(mind, "Please open up.", "t2")
-        assert [event["kind"] for event in mind.state().narrative] == ["decision", "section"]
+        assert [event["kind"] for event in mind.state().narrative] == ["decision_taken", "section_entered"]
         await say(mind, "And now?", "t3")
         assert parrot.contexts[-1].standing["opened"] == "True"
 

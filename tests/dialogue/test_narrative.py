@@ -29,10 +29,7 @@ def play(story: Narrative, turns: list[tuple[Happening, Situation]]) -> tuple[St
 
 
 def kinds(effects: StoryEffects) -> list[str]:
-    return [
-        f"{event['kind']}:{event.get('objective') or event.get('decision') or event['section']}"
-        for event in effects.events
-    ]
+    return [f"{event['kind'].split('_')[0]}:{event['name']}" for event in effects.events]
 
 
 def test_the_shipped_story_is_sound() -> None:
@@ -145,5 +142,5 @@ def test_any_course_keeps_to_the_graph(course: list[tuple[Happening, Situation]]
     state, effects = play(story, course)
     assert story.section(state.section) is not None
     assert (state, effects) == play(story, course)
-    entered = [e["section"] for effect in effects for e in effect.events if e["kind"] == "section"]
+    entered = [e["name"] for effect in effects for e in effect.events if e["kind"] == "section_entered"]
     assert entered[-1] == state.section
