@@ -22,14 +22,18 @@ from typing import Protocol
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
 from npc.dialogue.composed.features import Candidate, Leaning, Scored
+from npc.dialogue.composed.persona import asked_of_self, introduce
 from npc.dialogue.composed.polarity import verdict
 from npc.dialogue.composed.question import Question, understand
 from npc.dialogue.composed.recollect import asks_of_player, recollect
 from npc.dialogue.composed.select import Choice, choose, compare, is_comparison, same_fact
 from npc.dialogue.composed.speech import decapitalised, in_first_person, shortened
+from npc.dialogue.composed.wanted import fits
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Citation, Clause
 from npc.dialogue.knowledge.knowledge import Knowledge
+from npc.dialogue.knowledge.words import content, tokens
+from npc.dialogue.memory.extract import extract
 from npc.dialogue.memory.records import Memory
 from npc.dialogue.memory.store import PlayerMemory
 
@@ -109,6 +113,9 @@ class _Turn:
             return self._action()
         if context.act == "action_refused":
             return self._refusal()
+        first = self._first_questions()
+        if first is not None:
+            return first
         remembered = self._from_memory()
         if remembered is not None:
             return remembered
@@ -160,6 +167,31 @@ class _Turn:
             return Reply(context.refusal, "refused")
         return self._line(phrases.REFUSED, "refused")
 
+    def _first_questions(self) -> Reply | None:
+        """Who are you, what do you do, where are we, how are you; and the card's own small talk."""
+        text = self._context.turn.text
+        for talk in self._character.small_talk:
+            if any(_same_words(text, when) for when in talk.when):
+                return self._line(talk.say, "small_talk")
+        kind = asked_of_self(self._question.asking or text)
+        if kind is None:
+            return None
+        prices = []
+        if kind == "wares":
+            index = self._knowledge.index(self._context.scene)
+            speaker = self._knowledge.speaker
+            prices = [
+                in_first_person(c.text, speaker)
+                for c in index.candidates
+                if c.origin == "fact" and not self._guarded(c) and fits("price", c.text, "", index.meaning.likeness) > 0
+            ]
+        words = introduce(kind, self._character, self._knowledge.speaker, self._context, prices, self._chance)
+        return Reply(words, "self") if words else None
+
+    def _guarded(self, candidate: Candidate) -> bool:
+        fact = self._knowledge.fact(candidate.fact_id or "")
+        return fact is None or fact.guarded
+
     # --- memory ------------------------------------------------------------------------------------------------
 
     def _memories(self) -> list[Memory]:
@@ -182,8 +214,6 @@ class _Turn:
 
     def _own_words(self) -> list[Memory]:
         """What the player said in this very turn ("I'm Dario. So what do you call me?")."""
-        from npc.dialogue.memory.extract import extract
-
         return [
             Memory(f"now/{i}", note.kind, note.text, 0.0, note.subject, note.value)
             for i, note in enumerate(extract(self._context.turn.text))
@@ -310,6 +340,12 @@ def _favour(choice: Choice, unlocked: frozenset[str]) -> Choice:
         return choice
     raised = [replace(s, score=s.score + _JUST_UNLOCKED * (s.candidate.fact_id in unlocked)) for s in choice.ranked]
     return replace(choice, ranked=tuple(sorted(raised, key=lambda s: -s.score)))
+
+
+def _same_words(said: str, when: str) -> bool:
+    """Whether an authored trigger is what was said, up to punctuation and a few words around it."""
+    wanted, given = content(when) or tokens(when), content(said) or tokens(said)
+    return bool(wanted) and set(wanted) <= set(given) and len(given) <= len(wanted) + 2
 
 
 def _said_part(told: Sequence[Candidate], reply: str) -> Candidate | None:

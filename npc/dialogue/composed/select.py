@@ -44,7 +44,7 @@ class Weights:
 def weights(kind: str) -> Weights:
     """Trained weights: "encoder", or "lexical" for when no sentence encoder is installed."""
     trained = json.loads((files("npc.dialogue") / "data" / "selector.json").read_text("utf-8"))
-    return Weights(trained[kind])
+    return Weights(trained.get(kind) or trained["encoder"])
 
 
 @dataclass(frozen=True, slots=True)

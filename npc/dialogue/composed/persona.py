@@ -1,0 +1,91 @@
+"""The first things anybody asks: who are you, what do you do, where are we, how are you, what do you sell.
+
+Answered from the card and the scene, before any search. A question that asks for more than that ("who are you to
+judge?", "what do you do when it leaks?") is left to the search.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from npc.dialogue.character import Character
+from npc.dialogue.composed import phrases
+from npc.dialogue.composed.speech import Speaker, in_first_person, shortened
+from npc.dialogue.context import Context
+from npc.dialogue.knowledge.words import tokens
+
+_END = r"(?: (?:then|exactly|please|again|anyway|here|sir|madam|friend|today|now|in this place|around here))*\W*$"
+_OPEN = r"^(?:\W*(?:and|so|but|well|now|ok|okay|hello|hi|hey|good \w+|excuse me|tell me|say|sorry|please|may i ask)[, .!]+)*"
+
+_ASKS: tuple[tuple[str, str], ...] = (
+    ("name", r"(?:what (?:is|was) your (?:full |first )?name|who are you|who am i (?:talking|speaking) (?:to|with)|"
+             r"(?:what|how) (?:do|should|may|can|shall) (?:they|people|i|we) call you|your name|do you have a name|"
+             r"whom do i have the pleasure|and you are|introduce yourself|tell me your name)"),
+    ("work", r"(?:what do you do(?: (?:for a living|for work|all day))?|what (?:is|was) your (?:job|work|trade|profession|role|"
+             r"position|occupation)|what are you|what do you work as|what is it you do|what brings you|what are you doing)"),
+    ("age", r"(?:how old are you|what is your age|what age are you|when were you born)"),
+    ("self", r"(?:(?:tell me |say something |talk )(?:a (?:bit|little) |something |more )?about yourself|what is your story|"
+             r"what should i know about you|describe yourself)"),
+    ("where", r"(?:where are we|where am i|what (?:is this place|place is this)|what is this|where is this|"
+              r"what do you call this place)"),
+    ("time", r"(?:what time is it|what is the time|have you got the time|what day is it|do you have the time|"
+             r"what time of (?:day|year) is it)"),
+    ("mood", r"(?:how are you(?: (?:doing|feeling|keeping|getting on))?|how do you do|how is it going|how are things|"
+             r"how have you been|are you (?:all right|okay|ok|well)|did you sleep well|how was your (?:day|night|morning)|"
+             r"you all right|what is up|how do you feel)"),
+    ("wares", r"(?:what (?:do|can) you (?:sell|offer|have for sale|trade|stock)|what (?:is|have you got|do you have) for sale|"
+              r"what are you selling|what can i buy|show me your wares|what goods (?:do you have|have you got)|"
+              r"what have you got to sell|what are your prices|what does it all cost)"),
+)  # fmt: skip
+_COMPILED = tuple((kind, re.compile(_OPEN + pattern + _END, re.I)) for kind, pattern in _ASKS)
+
+
+def asked_of_self(text: str) -> str | None:
+    """Which of the first questions a clause is, or None."""
+    plain = re.sub(r"[?!.]+$", "", text.strip().replace("’", "'")).lower()
+    return next((kind for kind, pattern in _COMPILED if pattern.match(plain)), None)
+
+
+def introduce(kind: str, character: Character, speaker: Speaker, context: Context, prices: list[str],
+              chance: random.Random) -> str:  # fmt: skip
+    """The answer to one of the first questions; "" when the card or scene does not say."""
+    role = with_article(character.role)
+    if kind == "name":
+        return chance.choice((f"I'm {character.name}, {role}.", f"My name is {character.name}. I'm {role}."))
+    if kind == "work":
+        return f"I'm {role}."
+    if kind == "age":
+        return f"I'm {character.age}, if you must know." if character.age is not None else ""
+    if kind == "self":
+        first = re.split(r"(?<=[.!?])\s+", character.biography)[0]
+        return f"I'm {character.name}, {role}. {shortened(in_first_person(first, speaker, about_self=True), 16)}"
+    scene = context.scene
+    if kind == "where":
+        place = scene.location if scene is not None else ""
+        return f"This is {_lower_article(place)}." if place else ""
+    if kind == "time":
+        return f"It's {_lower_article(scene.time)}." if scene is not None and scene.time else ""
+    if kind == "mood":
+        low = context.affect.valence < -0.15 or character.baseline_emotion.valence < -0.05
+        return chance.choice(phrases.LOW if low else phrases.FINE).replace("{you}", "")
+    if kind == "wares" and prices:
+        return shortened(" ".join(prices[:3]), 28)
+    return ""
+
+
+def with_article(role: str) -> str:
+    """ "travelling merchant" -> "a travelling merchant"; roles with "of the" are the only one: "the toll-keeper of …"."""
+    if re.match(r"(the|a|an|one of|my|our)\b", role, re.I):
+        return role
+    if re.search(r"\bof (the|this|our)\b", role):
+        return f"the {role}"
+    first = (tokens(role) or ["x"])[0]
+    silent = first in ("heir", "honest", "hour", "honorary") or re.match(r"(?!uni|eu|one|use)[aeiou]", first)
+    return f"{'an' if silent else 'a'} {role}"
+
+
+def _lower_article(text: str) -> str:
+    return re.sub(r"^(The|A|An|In|On|At|Early|Late|Morning|Evening|Noon)\b", lambda m: m.group(0).lower(), text).rstrip(
+        "."
+    )
