@@ -207,7 +207,8 @@ def build(which: Look) -> bytes:
         "copyright": "Apache-2.0, the npc authors",
         "extras": {"look": which.name, "title": which.title, "fingerprint": fingerprint(which)},
     }
-    return write_glb(root, MATERIALS, asset)
+    used = {name: m for name, m in MATERIALS.items() if name != "horn" or which.horns}
+    return write_glb(root, used, asset)
 
 
 def main(argv: list[str] | None = None) -> int:
