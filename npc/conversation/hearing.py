@@ -6,7 +6,6 @@ hear(pcm) ─▶ pending ─▶ [lane "hearing": Ear.sense] ─▶ events ─▶
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -19,7 +18,7 @@ from npc.audio.resample import Resampler
 from npc.conversation.ear import Ear, EarEvent, Partial, Sensed
 from npc.conversation.endpointing.interface import EndOfTurnDetector
 from npc.conversation.engines import Engines
-from npc.conversation.utterance import Transcript, Utterance
+from npc.conversation.utterance import Pace, Transcript, Utterance
 
 Pcm16 = NDArray[np.int16]
 
@@ -78,6 +77,7 @@ class Hearing:
         self._reference_rate = 0
         self._bias = Bias()
         self._carry: object | None = None
+        self._pace = Pace()
         self.opened = 0
         """Input sample from which the newest utterance counts."""
         self.received = 0
@@ -170,7 +170,14 @@ class Hearing:
         if recognizer is None:
             return
         self._utterance = Utterance(
-            recognizer, self._bias, self._asr, self._second, self._partial, self._engines.language, self._carry
+            recognizer,
+            self._bias,
+            self._asr,
+            self._second,
+            self._changed,
+            self._engines.language,
+            self._carry,
+            self._pace,
         )
         self.opened = at
         self._fed = max(0, at - LEAD_IN)
@@ -181,14 +188,15 @@ class Hearing:
         if self._utterance is not None:
             self._utterance.resumed()
 
-    def refine(self) -> None:
+    def refine(self, wait: float) -> None:
+        """Begin a second pass if it can be done by `wait` seconds from now, or the little while after that it has."""
         if self._utterance is not None:
-            self._utterance.refine()
+            self._utterance.refine(wait + self._engines.refine_budget)
 
-    @property
-    def refining(self) -> asyncio.Future[Hypothesis | None] | None:
-        """The second pass under way, if any."""
-        return None if self._utterance is None else self._utterance.refining
+    def conclude(self) -> None:
+        """This pause may be the end of the turn: get the final text of what was said."""
+        if self._utterance is not None:
+            self._utterance.conclude()
 
     @property
     def text(self) -> str:
@@ -234,13 +242,13 @@ class Hearing:
             self._fed = self._ring.end
             self._utterance.feed(sound)
 
-    def _partial(self, utterance: Utterance, hypothesis: Hypothesis) -> None:
+    def _changed(self, utterance: Utterance, hypothesis: Hypothesis) -> None:
         if utterance is not self._utterance:
             return
         whole = utterance.text
-        self.ear.partial = Partial(
-            whole, hypothesis.stable_words, hypothesis.confidence, self._ring.end, hypothesis.language
-        )
+        words = len(whole.split())
+        stable = words if utterance.concluded else max(0, words - len(hypothesis.words) + hypothesis.stable_words)
+        self.ear.partial = Partial(whole, stable, hypothesis.confidence, self._ring.end, hypothesis.language)
         self._on_words(hypothesis)
 
 

@@ -25,8 +25,11 @@ from npc.audio.clock import LISTEN_RATE
 DECIDE_BY = LISTEN_RATE * 480 // 1000
 #: Voice this long is somebody taking the floor: 352 ms and the two frames that the gate takes to see an end.
 TAKES_FLOOR = LISTEN_RATE * 416 // 1000
-#: Silence after which a short sound counts as over.
+#: Silence after which a short sound counts as over, and a click is forgotten at once...
 OVER = LISTEN_RATE * 96 // 1000
+#: ... but what was longer than a click is waited for until here: "No, the left one" has a pause after its first word.
+LET_GO = LISTEN_RATE * 416 // 1000
+CLICK = LISTEN_RATE * 128 // 1000
 #: A spoken command shorter than this is not trusted.
 SHORTEST_COMMAND = LISTEN_RATE * 160 // 1000
 #: A short utterance that ended must have been voiced this long, and recognised this surely, to count as words.
@@ -108,6 +111,7 @@ def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
     count = len(_WORD.findall(overlap.text)) if words in (Wording.CONTENT, Wording.COMMAND) else 0
     elapsed = overlap.heard - overlap.onset
     over = not overlap.active and overlap.heard - overlap.voice_end >= OVER
+    over = over and (elapsed >= LET_GO or overlap.voiced <= CLICK)
     if min_words > 0:
         if count >= min_words:
             return Verdict.INTERRUPT

@@ -102,6 +102,9 @@ log = logging.getLogger(__name__)
 WORTH_ASKING = LISTEN_RATE * 700 // 1000
 #: What the player said and was not answered is put in front of their next turn, at most so many turns of it.
 MOST_UNANSWERED = 4
+#: Silence after which the recogniser is asked for its last word on what was said: longer than a stop inside a word,
+#: early enough to be answered before the shortest wait is over.
+CONCLUDE_AFTER = LISTEN_RATE * 128 // 1000
 #: The character speaks first this long after the player is there, unless the player does.
 GREETING_AFTER = 0.4
 
@@ -421,7 +424,6 @@ class TalkSession:
                 self._draft()
             case DropDraft():
                 self.answering.drop_draft()
-                self.hearing.resumed()
             case EndTurn(start, end, respond):
                 self._end_turn(start, end, respond)
             case PauseReply():
@@ -464,8 +466,13 @@ class TalkSession:
     def _heard(self, events: Sequence[EarEvent]) -> None:
         for event in events:
             self._when_running(lambda event=event: self.step(event))  # type: ignore[misc]
-            if isinstance(event, VoiceStarted) and self.turn.state is State.USER_SPEAKING:
+            turn = self.turn
+            if turn.state is not State.USER_SPEAKING:
+                continue
+            if isinstance(event, VoiceStarted):
                 self.hearing.resumed()
+            elif turn.drafted and not turn.voice and turn.heard - turn.voice_end >= CONCLUDE_AFTER:
+                self.hearing.conclude()
 
     def _words(self, hypothesis: Hypothesis) -> None:
         text = self.hearing.text
@@ -479,17 +486,10 @@ class TalkSession:
         self.status("asr", "degraded", message, "typing works")
 
     def _draft(self) -> None:
-        self.hearing.refine()
+        turn = self.turn
+        left = turn.voice_end + (turn.until or 0) - turn.heard
+        self.hearing.refine(max(0, left) / LISTEN_RATE)
         self._draft_text(self.hearing.text)
-        refining = self.hearing.refining
-        if refining is not None:
-            refining.add_done_callback(self._refined)
-
-    def _refined(self, refining: asyncio.Future[Hypothesis | None]) -> None:
-        if refining.cancelled() or refining.exception() is not None or refining is not self.hearing.refining:
-            return
-        if self.turn.drafted:
-            self._draft_text(self.hearing.text)
 
     def _draft_text(self, text: str) -> None:
         if text and self.turn.rules.respond:

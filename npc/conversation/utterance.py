@@ -1,20 +1,26 @@
-"""One utterance on its way through the recogniser: partials as it is spoken, a second pass at its likely end.
+"""One utterance on its way through the recogniser, cut into segments at its pauses.
 
-    sound      ▇▇▇▅▇▇▂▁____________
-    accept     ──────────▶ partials (lane "asr")
-    refine              ────▶ better text (lane "second_pass"), begun at the first likely end of speech
-    finish                       │ the turn is over: best text there is, waiting at most `budget` for the second pass
+    sound      ▇▇▇▅▇▇▂▁____________▇▇▅▇▂▁___________
+    accept     ──────────▶ partials ┊──────▶              lane "asr"
+    conclude             ──▶ final  ┊     ──▶ final       at a pause that may be the end: costs nothing when it is not,
+    refine               ─ ─ ─▶     ┊     ─ ─ ─▶ better    lane "second_pass", only where it can be in time (`Pace`)
+                         segment 1  ┊  segment 2
+    finish                                    │ the turn is over: the texts that are there, waiting for what is nearly
 
-An engine that raises loses its utterance, not the session: `broken` holds the error and `text` what was known.
-Sound waiting for a slow engine is bounded by `MAX_BEHIND`; beyond it the newest is skipped and
-counted in `skipped`.
+A recogniser's last word on a segment is much better than its partials (it looks at the whole lattice), and takes a
+moment. Asking for it while the pause is still being judged puts that moment before the decision. When the player goes
+on, what follows is a segment of its own, with the last 300 ms of the pause in front of it.
+
+An engine that raises loses its utterance, not the session: `broken` holds the error and `text` what was known. Sound
+waiting for a slow engine is bounded by `MAX_BEHIND`; beyond it the newest is skipped and counted in `skipped`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +33,17 @@ Pcm16 = NDArray[np.int16]
 
 #: Samples that may wait for the engine.
 MAX_BEHIND = 8 * LISTEN_RATE
-#: A segment longer than this is closed at the next pause: a second pass over ten minutes would never be in time.
-SEGMENT = 12 * LISTEN_RATE
-#: ... and in the middle of speech from here on.
+#: A segment is closed in the middle of speech from here on: a second pass over ten minutes would never be in time.
 LONGEST_SEGMENT = 30 * LISTEN_RATE
-#: The recogniser may take this long to open or to finish before it counts as hung, seconds.
+#: Pause kept in front of the next segment.
+KEPT = LISTEN_RATE * 300 // 1000
+#: The recogniser may take this long for one call before it counts as hung, seconds.
 HUNG = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said: the text, how sure, which pass it came from, and how long it was waited for (seconds)."""
+    """What was said: the text, how sure, whether a second pass was used, how long it was waited for (seconds)."""
 
     text: str
     confidence: float
@@ -45,8 +51,44 @@ class Transcript:
     waited: float
 
 
+class Pace:
+    """How long second passes take, in seconds a second of sound: quick to rise and slow to fall, since waiting in vain
+    costs more than a second pass gains."""
+
+    def __init__(self) -> None:
+        self._rate: float | None = None
+
+    def expected(self, samples: int) -> float:
+        """Seconds for so many samples; 0 while nothing is known, so that the first one is tried."""
+        return 0.0 if self._rate is None else self._rate * samples / LISTEN_RATE
+
+    def took(self, seconds: float, samples: int) -> None:
+        if samples > 0:
+            rate = seconds * LISTEN_RATE / samples
+            self._rate = rate if self._rate is None else max(rate, 0.9 * self._rate + 0.1 * rate)
+
+
+class _Segment:
+    """One stream of the engine. `stream` is touched on the lane alone."""
+
+    def __init__(self) -> None:
+        self.stream: RecognizerStream | None = None
+        self.samples = 0
+        self.latest = Hypothesis("")
+        self.final: Hypothesis | None = None
+        self.refined: Hypothesis | None = None
+        self.concluding: asyncio.Task[None] | None = None
+        self.refining: asyncio.Task[None] | None = None
+        self.refining_since = 0.0
+
+    @property
+    def best(self) -> Hypothesis:
+        return self.refined or self.final or self.latest
+
+
 class Utterance:
-    """Owned by the session's task; engine calls go to its lanes. `on_partial` is called on the loop."""
+    """Owned by the session's task; engine calls go to its lanes. `on_text` is called on the loop whenever the text
+    changed."""
 
     def __init__(
         self,
@@ -54,26 +96,22 @@ class Utterance:
         bias: Bias,
         lane: Lane,
         second: Lane,
-        on_partial: Callable[[Utterance, Hypothesis], None],
+        on_text: Callable[[Utterance, Hypothesis], None],
         language: str = "en",
         carry: object | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.carry = carry
-        """What earlier utterances taught the recogniser; replaced when this one is over."""
+        """What earlier utterances taught the recogniser; replaced when a segment of this one is over."""
         self._recognizer, self._bias, self._language = recognizer, bias, language
-        self._lane, self._second, self._on_partial = lane, second, on_partial
-        self._stream: RecognizerStream | None = None
-        self._frozen: list[str] = []
-        self._behind = 0
-        self._segment = 0
-        self._accepted = 0
-        self._refining: asyncio.Task[Hypothesis | None] | None = None
-        self._refined_at = -1
+        self._lane, self._second, self._on_text = lane, second, on_text
+        self._pace = pace or Pace()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.latest = Hypothesis("")
+        self._tail: list[Pcm16] = []
+        self._behind = 0
         self.skipped = 0
         self.broken: Exception | None = None
-        self._spawn(self._open())
+        self._segments = [self._open()]
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
@@ -81,99 +119,121 @@ class Utterance:
         """More sound, in order."""
         if self.broken is not None or not sound.size:
             return
+        segment = self._segments[-1]
+        if segment.concluding is not None:
+            self._keep(sound)
+            return
         if self._behind + sound.size > MAX_BEHIND:
             self.skipped += int(sound.size)
             return
-        if self._segment >= LONGEST_SEGMENT:
-            self.split()
         self._behind += int(sound.size)
-        self._segment += int(sound.size)
-        self._spawn(self._accept(sound))
+        segment.samples += int(sound.size)
+        self._spawn(self._accept(segment, sound))
+        if segment.samples >= LONGEST_SEGMENT:
+            self.conclude()
+            self.resumed()
+
+    def conclude(self) -> None:
+        """This pause may be the end: ask for the final text of the segment now."""
+        segment = self._segments[-1]
+        if segment.concluding is None and self.broken is None:
+            segment.concluding = self._spawn(self._finish(segment))
+
+    def refine(self, within: float) -> None:
+        """Begin a second pass over the segment, if it can be done in `within` seconds."""
+        segment = self._segments[-1]
+        if segment.refining is None and self.broken is None and self._pace.expected(segment.samples) <= within:
+            segment.refining_since = asyncio.get_running_loop().time()
+            segment.refining = self._spawn(self._refine(segment))
 
     def resumed(self) -> None:
-        """The player goes on after a pause: a long segment is closed there, and a second pass is out of date."""
-        self._drop_refinement()
-        if self._segment >= SEGMENT:
-            self.split()
-
-    def split(self) -> None:
-        """Freeze the text so far and recognise what follows afresh."""
-        self._segment = 0
-        self._drop_refinement()
-        self._spawn(self._close_segment())
-
-    def refine(self) -> None:
-        """Begin the second pass over what was heard so far."""
-        if self.broken is not None or self._refined_at == self._accepted + self._behind:
+        """The player goes on after a pause: what comes is a segment of its own, and a second pass is out of date."""
+        segment = self._segments[-1]
+        if segment.refining is not None and not segment.refining.done():
+            segment.refining.cancel()
+        if segment.concluding is None:
+            segment.refining, segment.refined = None, None
             return
-        self._drop_refinement()
-        self._refined_at = self._accepted + self._behind
-        self._refining = asyncio.get_running_loop().create_task(self._refine())
+        self._segments.append(self._open())
+        tail, self._tail = self._tail, []
+        for sound in tail:
+            self.feed(sound)
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
     @property
     def text(self) -> str:
-        """Best text known now: the second pass where it is done and up to date, else the partial."""
-        return self._whole(self._refined() or self.latest)
+        """Best text known now."""
+        return " ".join(segment.best.text for segment in self._segments if segment.best.text)
 
     @property
-    def confidence(self) -> float:
-        return (self._refined() or self.latest).confidence
-
-    @property
-    def refined(self) -> bool:
-        return self._refined() is not None
-
-    @property
-    def refining(self) -> asyncio.Task[Hypothesis | None] | None:
-        """The second pass under way or done, if any."""
-        return self._refining
+    def concluded(self) -> bool:
+        """Whether the newest segment has its final text."""
+        return self._segments[-1].final is not None
 
     async def finish(self, budget: float) -> Transcript:
-        """The turn is over. Waits until the first pass has all sound, and up to `budget` seconds for the second."""
+        """The turn is over: waits for the final text, and up to `budget` seconds for a second pass that is expected to
+        be done by then."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        if self._refining is not None and not self._refining.done():
-            await asyncio.wait({self._refining}, timeout=budget)
-        if self._refined() is None:
-            await self._finish_first()
-        best = self._refined() or self.latest
-        return Transcript(self._whole(best), best.confidence, self._refined() is not None, loop.time() - began)
+        self.conclude()
+        segment = self._segments[-1]
+        if segment.refining is not None and not segment.refining.done():
+            left = segment.refining_since + self._pace.expected(segment.samples) - began
+            if left <= budget:
+                await asyncio.wait({segment.refining}, timeout=budget)
+        if segment.refined is None and segment.concluding is not None:
+            _, waiting = await asyncio.wait({segment.concluding}, timeout=HUNG)
+            if waiting:
+                self.broken = TimeoutError(f"the recogniser did not finish within {HUNG:.0f} s")
+        confidence = [part.best.confidence for part in self._segments if part.best.text]
+        refined = segment.refined is not None
+        return Transcript(self.text, min(confidence, default=0.0), refined, loop.time() - began)
 
     async def close(self) -> None:
         """Stop everything; engine objects are closed on their lane."""
-        self._drop_refinement()
         for task in tuple(self._tasks):
             task.cancel()
-        stream, self._stream = self._stream, None
-        if stream is not None:
+        for segment in self._segments:
             try:
-                await asyncio.wait_for(self._lane.run(self._let_go, stream), HUNG)
+                await asyncio.wait_for(self._lane.run(_release, segment), HUNG)
             except (Exception, asyncio.CancelledError) as error:
                 self.broken = self.broken or RuntimeError(f"the recogniser did not close: {error}")
 
-    def _let_go(self, stream: RecognizerStream) -> None:
-        if self.broken is None:
-            self.carry = stream.carry() or self.carry
-        stream.close()
-
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type, var-annotated]
+    def _keep(self, sound: Pcm16) -> None:
+        self._tail.append(sound)
+        while sum(part.size for part in self._tail) - self._tail[0].size >= KEPT:
+            self._tail.pop(0)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before its first step never enters its work, which would complain.
+        task.add_done_callback(lambda _: work.close())
+        return task
 
-    async def _open(self) -> None:
+    def _open(self) -> _Segment:
+        segment = _Segment()
+
+        def begin() -> None:
+            # On the lane, so that sound submitted behind it finds the stream, whatever the loop is doing.
+            segment.stream = self._recognizer.open(self._bias, self._language, self.carry)
+
+        self._spawn(self._guard(begin))
+        return segment
+
+    async def _guard(self, call: Callable[[], None]) -> None:
         try:
-            self._stream = await self._lane.run(self._recognizer.open, self._bias, self._language, self.carry)
-        except Exception as error:
+            await self._lane.run(call)
+        except (Exception, LaneFull) as error:
             self.broken = error
 
-    async def _accept(self, sound: Pcm16) -> None:
+    async def _accept(self, segment: _Segment, sound: Pcm16) -> None:
         def accept() -> Hypothesis | None:
-            return None if self._stream is None else self._stream.accept(sound)
+            return None if segment.stream is None else segment.stream.accept(sound)
 
         try:
             partial = await self._lane.run(accept)
@@ -182,64 +242,47 @@ class Utterance:
             return
         finally:
             self._behind -= int(sound.size)
-            self._accepted += int(sound.size)
-        if partial is not None and partial.text != self.latest.text:
-            self.latest = partial
-            self._on_partial(self, partial)
+        if partial is not None and partial.text != segment.latest.text:
+            segment.latest = partial
+            self._on_text(self, partial)
 
-    async def _close_segment(self) -> None:
-        def turn_over() -> Hypothesis:
-            assert self._stream is not None
-            final = self._stream.finish()
-            self.carry = self._stream.carry() or self.carry
-            self._stream.close()
-            self._stream = self._recognizer.open(self._bias, self._language, self.carry)
+    async def _finish(self, segment: _Segment) -> None:
+        def finish() -> Hypothesis | None:
+            if segment.stream is None:
+                return None
+            final = segment.stream.finish()
+            self.carry = segment.stream.carry() or self.carry
             return final
 
         try:
-            final = await self._lane.run(turn_over)
-        except Exception as error:
+            final = await self._lane.run(finish)
+        except (Exception, LaneFull) as error:
             self.broken = error
             return
-        if final.text:
-            self._frozen.append(final.text)
-        self.latest = Hypothesis("")
+        segment.final = final or Hypothesis("")
+        self._on_text(self, segment.final)
 
-    async def _refine(self) -> Hypothesis | None:
+    async def _refine(self, segment: _Segment) -> None:
         # Sound that still waits for the first pass belongs to the second as well.
         await self._lane.run(_nothing)
-        stream = self._stream
-        return None if stream is None else await self._second.run(stream.refine)
-
-    async def _finish_first(self) -> None:
-        def finish() -> Hypothesis | None:
-            if self._stream is None:
-                return None
-            final = self._stream.finish()
-            self.carry = self._stream.carry() or self.carry
-            return final
-
-        try:
-            final = await asyncio.wait_for(self._lane.run(finish), HUNG)
-        except (Exception, TimeoutError) as error:
-            self.broken = error
+        began, samples, stream = asyncio.get_running_loop().time(), segment.samples, segment.stream
+        if stream is None:
             return
-        if final is not None:
-            self.latest = final
+        try:
+            better = await self._second.run(stream.refine)
+        except Exception:
+            # A second pass is a bonus: without it the first one stands.
+            return
+        self._pace.took(asyncio.get_running_loop().time() - began, samples)
+        if better is not None:
+            segment.refined = better
+            self._on_text(self, better)
 
-    def _refined(self) -> Hypothesis | None:
-        task = self._refining
-        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
-            return None
-        return task.result()
 
-    def _drop_refinement(self) -> None:
-        if self._refining is not None:
-            self._refining.cancel()
-            self._refining, self._refined_at = None, -1
-
-    def _whole(self, last: Hypothesis) -> str:
-        return " ".join(part for part in (*self._frozen, last.text) if part)
+def _release(segment: _Segment) -> None:
+    stream, segment.stream = segment.stream, None
+    if stream is not None:
+        stream.close()
 
 
 def _nothing() -> None:
