@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from npc.tts.interface import Pcm16
 
-#: A clause, not a chapter: at 15 characters a second this is over two minutes of speech.
-MAX_TEXT: Final = 2_000
+#: A clause, not a chapter: at 15 characters a second this is over a minute of speech.
+MAX_TEXT: Final = 1_000
+#: Digits and symbols say much with few characters: an engine that others wait for refuses a clause longer than this.
+MAX_SOUND_S: Final = 120
 #: Level of active speech in dB full scale; peaks of these voices then stay under the limiter's knee.
 LEVEL_DB: Final = -20.0
 LEAD_IN_MS: Final = 20

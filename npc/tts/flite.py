@@ -32,7 +32,7 @@ from npc.phonetics.phones import Phone, SpokenWord
 from npc.tts import _flite_library as lib
 from npc.tts.cards import InstalledVoice
 from npc.tts.chunks import Pairing
-from npc.tts.finish import LEAD_IN_MS, LEVEL_DB, check_length, pause_samples, soft_limit
+from npc.tts.finish import LEAD_IN_MS, LEVEL_DB, MAX_SOUND_S, check_length, pause_samples, soft_limit
 from npc.tts.interface import Pcm16, Prosody, SpeechChunk, SpeechRequest, Synthesizer
 from npc.tts.tokens import Token, lexicon_key, tokenise
 
@@ -291,6 +291,8 @@ class _Utterance:
         offset = first * FRAME
         pause = pause_samples(self._tokens[-1].after, self._rate, RATE)
         total = end - offset + pause
+        if total > MAX_SOUND_S * RATE:
+            raise ValueError(f"the clause would sound {total / RATE:.0f} s, at most {MAX_SOUND_S} s are said: split it")
         stop = min(frames, (end + pause) // FRAME + 1)
         phones: list[Phone] = []
         if begin > offset:

@@ -150,6 +150,9 @@ def test_many_threads_get_what_one_gets(voice: FliteVoice) -> None:
 def test_bad_input_is_named(voice: FliteVoice) -> None:
     with pytest.raises(ValueError, match=str(MAX_TEXT)):
         list(voice.synthesize(SpeechRequest("a " * MAX_TEXT)))
+    with pytest.raises(ValueError, match="at most 120 s are said"):
+        list(voice.synthesize(SpeechRequest("77 " * (MAX_TEXT // 3))))
+    assert sum(chunk.pcm.size for chunk in voice.synthesize(SpeechRequest("x" * MAX_TEXT))) < 30 * RATE
     with pytest.raises(ValueError, match="QX"):
         list(voice.synthesize(SpeechRequest("Zog", lexicon=(("Zog", "QX OW1"),))))
     with pytest.raises(ValueError, match="slt, rms, awb"):
