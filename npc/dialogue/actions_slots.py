@@ -20,6 +20,7 @@ from npc.dialogue.scene import SceneState
 _ANAPHORA = re.compile(
     r"\b(?:that|this|the same|the other) (?:one|way|berth|place|side)\b|\b(?:it|that|them|one)\b", re.I
 )
+_THAT_ONE = re.compile(r"\b(?:that|this|the same|the other|the first|the second|such an?) one\b|\bthe same\b", re.I)
 _NOT_A_NUMBER = re.compile(
     r"\b(that|this|the|which|another|other|any|no|every|each|red|blue|green|black|white|big|small|long|old|new) one\b"
     r"|\bone (?:of|more thing|thing|moment|second|day|time)\b|\bat once\b",
@@ -170,10 +171,12 @@ def _enum(name: str, choices: Sequence[Any], text: str, around: Surroundings, ne
         return None, False
     if len(choices) == 1:
         return choices[0], False
-    for source in (around.last_reply, *around.facts[:4]):
-        # Only a source that names the choice together with the parameter or with what was asked for.
-        leans = source is around.last_reply and bool(_ANAPHORA.search(text))
-        if source and (leans or _shares_topic(name, text, source)):
+    # "Put me in that one" means what was just said; otherwise facts about the thing asked for come before the last
+    # reply.
+    leans = bool(_THAT_ONE.search(text))
+    sources = (around.last_reply, *around.facts[:4]) if leans else (*around.facts[:4], around.last_reply)
+    for source in sources:
+        if source and ((leans and source is around.last_reply) or _shares_topic(name, text, source)):
             named = [choice for choice in choices if _choice([choice], source) is not None]
             # A source that names two of the choices decides nothing.
             if len(named) == 1:

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
-from npc.bench.harness import log
 from npc.dialogue import emotion_words
 from npc.dialogue.emotion_words import BUCKETS, FOLD, WordEmotions, features
+
+log = Console(stderr=True, highlight=False)
 
 #: Adagrad step; the development figures of an epoch are printed, the run is short enough to try others.
 LEARNING_RATE = 0.2
