@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "models": ("npc.cli.models", "list and fetch models"),
     "quantize": ("npc.cli.quantize", "pack a model to INT4, INT8 or ternary, with a report of size, speed and loss"),
     "steer": ("npc.cli.steer", "learn and test steering directions of a model"),
+    "rig": ("npc.cli.rig", "check a model file (GLB, VRM, glTF) against the rig profiles"),
     "replay": ("npc.cli.replay", "replay a recorded session log"),
     "bench": ("npc.cli.bench", "measure: latency, turns, asr, cues, interrupt, server, ..."),
 }

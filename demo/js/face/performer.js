@@ -6,19 +6,26 @@ import { BlendshapeTrack, CueQueue } from '../client/cues.js';
 import { IdleMotion } from '../client/idle.js';
 
 const DEGREE = Math.PI / 180;
-/** Head gestures: peak {pitch, yaw, roll} in degrees and how often they swing. */
+/** Degrees of eye rotation at weight 1 of an eyeLook channel, both axes. */
+const EYE_DEGREES = 28;
+/** Head gestures: peak {pitch, yaw, roll} in degrees and how often they swing; a held one stays until the next, or the item's end. */
 const HEAD_MOVES = {
-  nod: { pitch: -7, swings: 1 }, double_nod: { pitch: -7, swings: 2 }, beat: { pitch: -3.5, swings: 1 }, shake: { yaw: 8, swings: 2 },
-  tilt: { roll: 7, swings: 0.5 }, turn_left: { yaw: 12, swings: 0.5 }, turn_right: { yaw: -12, swings: 0.5 },
+  nod: { pitch: -7, swings: 1 }, nod_twice: { pitch: -7, swings: 2 }, beat: { pitch: -3.5, swings: 1 }, shake: { yaw: 8, swings: 2 },
 };
-/** Where the eyes go, degrees to the character's left and up. */
-const GAZE = {
-  player: [0, 0], listener: [0, 0], camera: [0, 0], away: [14, 7], avert: [14, 7], think: [12, 10], up: [0, 12], down: [0, -12], left: [18, 0], right: [-18, 0],
-};
+const TILTS = { tilt_left: -8, tilt_right: 8 };
+/** Where the eyes go, degrees to the character's left and up; `avert_{up|side|down}_{left|right}` is worked out from its name. */
+function gazeOf({ name, weight = 1 }) {
+  const [kind, height, side] = name.split('_');
+  if (kind !== 'avert') return [0, 0];
+  const reach = EYE_DEGREES * weight;
+  return [(side === 'left' ? 0.8 : -0.8) * reach, { up: 0.5, side: 0, down: -0.5 }[height] * reach];
+}
 /** Shares of a gaze shift that the head takes, and the time constants of eyes and head in seconds. */
 const HEAD_SHARE = 0.35;
 const EYE_TAU = 0.03;
 const HEAD_TAU = 0.16;
+/** Seconds in which the idle eyes hand over to an item's track and back. */
+const OWN_FADE = 0.15;
 
 export class Performer {
   constructor(channels, rate) {
@@ -30,6 +37,9 @@ export class Performer {
     this.gaze = [0, 0];
     this.eyes = [0, 0];
     this.headGaze = [0, 0];
+    this.tilt = 0;
+    this.tilted = 0;
+    this.own = 1;
     this.weights = new Float32Array(channels.length);
     this.idle = new IdleMotion(0);
     this.last = 0;
@@ -61,10 +71,11 @@ export class Performer {
   /** Apply a head or gaze cue at time `now` (seconds). `length` is its duration in seconds. */
   start(cue, now, length) {
     if (cue.kind === 'head') {
-      const move = HEAD_MOVES[cue.name] ?? HEAD_MOVES.beat;
-      this.moves.push({ ...move, from: now, length: Math.max(0.25, length || 0.5), weight: cue.weight ?? 1 });
+      const weight = cue.weight ?? 1;
+      if (cue.name in TILTS) this.tilt = TILTS[cue.name] * weight;
+      else this.moves.push({ ...(HEAD_MOVES[cue.name] ?? HEAD_MOVES.beat), from: now, length: Math.max(0.25, length || 0.5), weight });
     }
-    if (cue.kind === 'gaze') this.gaze = GAZE[cue.name] ?? GAZE[cue.target] ?? GAZE.player;
+    if (cue.kind === 'gaze') this.gaze = gazeOf(cue);
   }
 
   /** The reply was cut: nothing of it is applied any more, and the lips go to rest within 150 ms. */
@@ -84,8 +95,12 @@ export class Performer {
     const due = item && !item.flushed ? item.cues.due(played) : [];
     for (const cue of due) this.start(cue, now, cue.until ? (cue.until - cue.at) / this.rate : 0);
     this.speech(item, played, now);
+    // While an item sounds its track holds blinks, saccades and aversions; between items they are ours, faded in and out.
+    const sounding = item !== null && !item.flushed && item.track.covers(played);
+    if (!sounding && this.own === 0) this.tilt = 0;
+    this.own = Math.min(1, Math.max(0, this.own + (sounding ? -dt : dt) / OWN_FADE));
     const life = this.idle.at(now * 1000);
-    this.blink(life.blink);
+    this.blink(life.blink * this.own);
     this.look(dt, life);
     return { weights: this.weights, head: this.head(now, life), due };
   }
@@ -116,7 +131,8 @@ export class Performer {
       this.eyes[axis] += (aim - this.eyes[axis]) * (1 - Math.exp(-dt / EYE_TAU));
       this.headGaze[axis] += (this.gaze[axis] * HEAD_SHARE - this.headGaze[axis]) * (1 - Math.exp(-dt / HEAD_TAU));
     }
-    const [left, up] = [(this.eyes[0] - this.headGaze[0]) / 30, (this.eyes[1] - this.headGaze[1]) / 25];
+    const [left, up] = [0, 1].map((axis) => ((this.eyes[axis] - this.headGaze[axis]) / EYE_DEGREES) * this.own);
+    this.tilted += (this.tilt - this.tilted) * (1 - Math.exp(-dt / HEAD_TAU));
     this.raise({ eyeLookOutLeft: left, eyeLookInRight: left, eyeLookInLeft: -left, eyeLookOutRight: -left, eyeLookUpLeft: up, eyeLookUpRight: up, eyeLookDownLeft: -up, eyeLookDownRight: -up });
   }
 
@@ -129,7 +145,7 @@ export class Performer {
 
   head(now, life) {
     const quiet = this.calm ? 0.25 : 1;
-    const pose = { yaw: (this.headGaze[0] + life.head[0]) * DEGREE, pitch: (this.headGaze[1] + life.head[1]) * DEGREE, roll: life.head[2] * DEGREE, chest: life.chest };
+    const pose = { yaw: (this.headGaze[0] + life.head[0]) * DEGREE, pitch: (this.headGaze[1] + life.head[1]) * DEGREE, roll: (life.head[2] + this.tilted) * DEGREE, chest: life.chest };
     this.moves = this.moves.filter((move) => now < move.from + move.length);
     for (const move of this.moves) {
       const t = (now - move.from) / move.length;
