@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from npc.dialogue.composed.features import Candidate, Index, Leaning, asking_text, measure
 from npc.dialogue.composed.question import understand
+from npc.dialogue.composed.speech import Speaker, mentions, names_others
 from npc.dialogue.knowledge.facts import Fact, statements
 from npc.inference.encoder import SentenceEncoder, load_encoder
 
@@ -79,11 +80,11 @@ def read_worlds(text: str) -> list[World]:
 
 def candidates_of(world: World) -> list[Candidate]:
     """The candidates a mind with this card would have; `fact_id` is the answer mark used in the talks."""
-    first = world.name.split()
+    speaker = Speaker(world.name)
     facts = [Fact(id=str(i), text=text, source="card") for i, text in enumerate(world.facts, 1)]
     found = [
         Candidate(s.key, s.text, "fact", s.fact.id, s.fact.text, part=s.part, of=s.of,
-                  about_self=any(re.search(rf"\b{re.escape(n)}\b", s.text) for n in first))
+                  about_self=mentions(s.text, speaker), names_others=names_others(s.text, speaker))
         for s in statements(facts)
     ]  # fmt: skip
     found += [Candidate(f"b{i}", text, "self", f"b{i}") for i, text in enumerate(world.biography, 1)]
@@ -145,7 +146,7 @@ def _example(
 #: What we hold for likely before any data, and how firmly: the penalty pulls weights here, not to zero.
 PRIOR = {
     "name_miss": -2.5, "repeat": -2.5, "scope_clash": -1.5, "scope_match": 1.0, "soft": 2.0, "cover": 1.0, "told": 2.0,
-    "subject": 1.0, "fit": 1.0, "misfit": -1.5, "cosine": 2.0, "sibling": 2.0, "before": 1.5, "number_hit": 0.3, "head_miss": -2.0,
+    "subject": 1.0, "fit": 1.0, "misfit": -1.5, "cosine": 2.0, "sibling": 2.0, "before": 1.5, "number_hit": 0.3, "head_miss": -2.0,  # noqa: E501
     "pointed": 2.0,
 }  # fmt: skip
 

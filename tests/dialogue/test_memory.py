@@ -9,7 +9,7 @@ import pytest
 
 from npc.dialogue.memory.extract import extract, name_in
 from npc.dialogue.memory.records import Memory, recency
-from npc.dialogue.memory.store import KEEP_TURNS, MemoryStoreError, MemoryStore
+from npc.dialogue.memory.store import KEEP_TURNS, MemoryStore, MemoryStoreError
 
 
 @pytest.mark.parametrize(

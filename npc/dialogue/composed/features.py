@@ -43,6 +43,8 @@ class Candidate:
     part: int = 0
     of: int = 1
     about_self: bool = False
+    names_others: bool = True
+    """False where the only person named is the character itself: no answer to "who is your …?"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Scored:
 
 
 class Index:
-    """Candidates with their vectors and word statistics. Built once per set of statements; asking does not change it."""
+    """Candidates with their vectors and word statistics. Built once per set of statements; asking does not change it."""  # noqa: E501
 
     def __init__(
         self, candidates: Sequence[Candidate], encoder: SentenceEncoder | None, meaning: WordMeaning | None = None
@@ -135,9 +137,6 @@ def asking_text(index: Index, question: Question, place: str, leaning: Leaning |
     return asking
 
 
-_BEFORE_NOUN = re.compile(r"\b([a-z][\w-]+) ([a-z][\w-]+)\b")
-
-
 def resolved(asking: str, answer: str, meaning: WordMeaning) -> str:
     """Name what "that tag" and "the closest one" stand for, from the answer before.
 
@@ -160,16 +159,10 @@ def resolved(asking: str, answer: str, meaning: WordMeaning) -> str:
     adjective = one.group(1).lower()
     meaning.learn([adjective, *tokens(plain)])
     noun = _subject_noun(answer)
-    for pair in _BEFORE_NOUN.finditer(plain):
-        if meaning.likeness(adjective, pair.group(1)) >= 0.6:
-            after = plain[pair.end() :].split()
-            both = (
-                bool(after)
-                and after[0].strip(".,;") not in STOPWORDS
-                and pair.group(2) not in STOPWORDS
-                and len(after) == 1
-            )
-            noun = f"{pair.group(2)} {after[0].strip('.,;')}" if both else pair.group(2)
+    words = tokens(plain)
+    for at, word in enumerate(words[:-1]):
+        if word not in STOPWORDS and meaning.likeness(adjective, word) >= 0.6:
+            noun = " ".join(w for w in words[at + 1 : at + 3] if w not in STOPWORDS and w not in PREPOSITIONS) or noun
             break
     if not noun or adjective in ("that", "this", "the", "which", "no", "any"):
         return result
@@ -213,7 +206,7 @@ def measure(
     names = {stem(w) for w in tokens(asking)} & index.names
     numbers = {value for value, _ in numbers_in(asking)} - {1.0}
     you = bool(re.search(r"\b(you|your|yours|yourself)\b", asking, re.I))
-    deictic = bool(re.search(r"\b(that|there|this|those|these|here|see|look|beside|now|on the|in the)\b", asking, re.I))
+    deictic = bool(re.search(r"\b(that|there|this|those|these|see|look|beside|now|on the|in the)\b", asking, re.I))
     vectors = None
     if index.encoder is not None and index.vectors is not None:
         texts = [asking, full]
@@ -245,6 +238,10 @@ def measure(
         if head:
             f["head_miss"] = 1.0 - max(_cover([w], index.words[row], index)[1] for w in head)
         fit = fits(question.wanted, candidate.text, asking, index.meaning.likeness)
+        if question.wanted in ("who", "whose") and you and not candidate.names_others:
+            fit = -1
+        elif question.wanted in ("who", "whose") and candidate.about_self:
+            fit = 1
         f["fit"], f["misfit"] = float(fit > 0), float(fit < 0)
         if names:
             missed = sum(name not in index.context_stems[row] for name in names) / len(names)
@@ -276,10 +273,9 @@ def measure(
 
 def _heads(asking: str) -> set[str]:
     """What is asked of somebody or something: "number" and "phone" in "the manager's home phone number"."""
-    match = re.search(r"\b[A-Za-z]+'s ((?:[\w-]+ ?){1,3})\??\W*$", asking)
-    if (
-        match is None
-        or re.match(r"^\W*\w+'s\b", match.group(0))
+    match = re.search(r"\b[A-Za-z]+'s ((?:[\w-]+ ?){1,3})\W*$", asking)
+    if match is None or (
+        re.match(r"^\W*\w+'s\b", match.group(0))
         and re.match(r"(what|who|where|when|how|that|it|there|here)'s", match.group(0), re.I)
     ):
         return set()

@@ -16,25 +16,25 @@ from npc.dialogue.context import Context
 from npc.dialogue.knowledge.words import tokens
 
 _END = r"(?: (?:then|exactly|please|again|anyway|here|sir|madam|friend|today|now|in this place|around here))*\W*$"
-_OPEN = r"^(?:\W*(?:and|so|but|well|now|ok|okay|hello|hi|hey|good \w+|excuse me|tell me|say|sorry|please|may i ask)[, .!]+)*"
+_OPEN = r"^(?:\W*(?:and|so|but|well|now|ok|okay|hello|hi|hey|good \w+|excuse me|tell me|say|sorry|please|may i ask)[, .!]+)*"  # noqa: E501
 
 _ASKS: tuple[tuple[str, str], ...] = (
     ("name", r"(?:what (?:is|was) your (?:full |first )?name|who are you|who am i (?:talking|speaking) (?:to|with)|"
              r"(?:what|how) (?:do|should|may|can|shall) (?:they|people|i|we) call you|your name|do you have a name|"
              r"whom do i have the pleasure|and you are|introduce yourself|tell me your name)"),
-    ("work", r"(?:what do you do(?: (?:for a living|for work|all day))?|what (?:is|was) your (?:job|work|trade|profession|role|"
-             r"position|occupation)|what are you|what do you work as|what is it you do|what brings you|what are you doing)"),
+    ("work", r"(?:what do you do(?: (?:for a living|for work|all day))?|what (?:is|was) your (?:job|work|trade|profession|role|"  # noqa: E501
+             r"position|occupation)|what are you|what do you work as|what is it you do|what brings you|what are you doing)"),  # noqa: E501
     ("age", r"(?:how old are you|what is your age|what age are you|when were you born)"),
-    ("self", r"(?:(?:tell me |say something |talk )(?:a (?:bit|little) |something |more )?about yourself|what is your story|"
+    ("self", r"(?:(?:tell me |say something |talk )(?:a (?:bit|little) |something |more )?about yourself|what is your story|"  # noqa: E501
              r"what should i know about you|describe yourself)"),
     ("where", r"(?:where are we|where am i|what (?:is this place|place is this)|what is this|where is this|"
               r"what do you call this place)"),
     ("time", r"(?:what time is it|what is the time|have you got the time|what day is it|do you have the time|"
              r"what time of (?:day|year) is it)"),
     ("mood", r"(?:how are you(?: (?:doing|feeling|keeping|getting on))?|how do you do|how is it going|how are things|"
-             r"how have you been|are you (?:all right|okay|ok|well)|did you sleep well|how was your (?:day|night|morning)|"
+             r"how have you been|are you (?:all right|okay|ok|well)|did you sleep well|how was your (?:day|night|morning)|"  # noqa: E501
              r"you all right|what is up|how do you feel)"),
-    ("wares", r"(?:what (?:do|can) you (?:sell|offer|have for sale|trade|stock)|what (?:is|have you got|do you have) for sale|"
+    ("wares", r"(?:what (?:do|can) you (?:sell|offer|have for sale|trade|stock)|what (?:is|have you got|do you have) for sale|"  # noqa: E501
               r"what are you selling|what can i buy|show me your wares|what goods (?:do you have|have you got)|"
               r"what have you got to sell|what are your prices|what does it all cost)"),
 )  # fmt: skip
@@ -75,7 +75,7 @@ def introduce(kind: str, character: Character, speaker: Speaker, context: Contex
 
 
 def with_article(role: str) -> str:
-    """ "travelling merchant" -> "a travelling merchant"; roles with "of the" are the only one: "the toll-keeper of …"."""
+    """ "travelling merchant" -> "a travelling merchant"; roles with "of the" are the only one: "the toll-keeper of …"."""  # noqa: E501
     if re.match(r"(the|a|an|one of|my|our)\b", role, re.I):
         return role
     if re.search(r"\bof (the|this|our)\b", role):

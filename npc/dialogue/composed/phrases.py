@@ -14,25 +14,25 @@ from dataclasses import dataclass
 from npc.dialogue.character import Character
 
 UNKNOWN = (
-    "That I don't know{you}.", "I couldn't say{you}.", "I've no idea, to be honest.", "You've got me there, I don't know.",
+    "That I don't know{you}.", "I couldn't say{you}.", "I've no idea, to be honest.", "You've got me there, I don't know.",  # noqa: E501
     "That's beyond me{you}.", "I wouldn't know about that.", "Nobody told me that one.", "Not sure, and I won't guess.",
-    "I can't say, and I'd rather not invent it.", "I've never heard, I'm sorry to say.", "I don't know. Ask me another.",
+    "I can't say, and I'd rather not invent it.", "I've never heard, I'm sorry to say.", "I don't know. Ask me another.",  # noqa: E501
     "That I was never told.", "I have no notion{you}.", "I'm not certain enough to answer that.",
     "Who knows? Not me, at any rate.", "I haven't heard a word about that.", "I don't have that, I'm afraid.",
 )  # fmt: skip
 LOCKED = (
     "That's not something I'll talk about{you}.", "Let's leave that where it lies.", "Ask me something else{you}.",
-    "I keep my own counsel on that.", "Some things I don't discuss with everybody.", "You'll get nothing from me on that.",
+    "I keep my own counsel on that.", "Some things I don't discuss with everybody.", "You'll get nothing from me on that.",  # noqa: E501
     "That stays with me for now.", "I'd sooner talk of something else.", "Now why would you want to know that?",
     "That's a private matter{you}.", "We don't know each other well enough for that.", "I won't go into that.",
 )  # fmt: skip
 INJECTION = (
-    "I don't follow a word of that{you}.", "Strange talk. Is there something you need?", "You must take me for somebody else.",
-    "I'll stay who I am, thank you.", "That's no way to get anything out of me.", "Odd orders. I'll pretend I didn't hear them.",
-    "Nobody gives me orders like that here.", "Whatever that was, the answer is no.", "Speak plainly or not at all{you}.",
+    "I don't follow a word of that{you}.", "Strange talk. Is there something you need?", "You must take me for somebody else.",  # noqa: E501
+    "I'll stay who I am, thank you.", "That's no way to get anything out of me.", "Odd orders. I'll pretend I didn't hear them.",  # noqa: E501
+    "Nobody gives me orders like that here.", "Whatever that was, the answer is no.", "Speak plainly or not at all{you}.",  # noqa: E501
 )  # fmt: skip
 REFUSED = (
-    "No, I won't do that{you}.", "Not while I'm standing here.", "I can't do that, and you know it.", "That I must refuse{you}.",
+    "No, I won't do that{you}.", "Not while I'm standing here.", "I can't do that, and you know it.", "That I must refuse{you}.",  # noqa: E501
     "Out of the question{you}.", "No. Don't ask me again.", "I'd be a fool to do that.",
 )  # fmt: skip
 REFUSED_WHY = (
@@ -52,16 +52,16 @@ GOODBYE = (
     "Take care of yourself.",
 )
 FINE = (
-    "Well enough, thank you for asking.", "I can't complain{you}.", "Middling, but standing.", "All the better for company.",
+    "Well enough, thank you for asking.", "I can't complain{you}.", "Middling, but standing.", "All the better for company.",  # noqa: E501
     "As well as the day allows.",
 )  # fmt: skip
 LOW = ("I've had better days, since you ask.", "Tired, to tell the truth.", "Not my best day, but I'm here.")
 PRAISE = (
-    "That's kind of you to say.", "Well, that warms me. Thank you.", "You'll make me blush.", "I don't hear that often. Thank you.",
+    "That's kind of you to say.", "Well, that warms me. Thank you.", "You'll make me blush.", "I don't hear that often. Thank you.",  # noqa: E501
     "Kind words. I'll keep them.",
 )  # fmt: skip
 INSULT = (
-    "Mind your tongue{you}.", "I've been called worse by better.", "There's no need for that.", "Keep a civil tongue, please.",
+    "Mind your tongue{you}.", "I've been called worse by better.", "There's no need for that.", "Keep a civil tongue, please.",  # noqa: E501
     "Say that again and we're done talking.", "That was uncalled for.",
 )  # fmt: skip
 APOLOGY = ("No harm done.", "It's forgotten{you}.", "All right. We'll say no more of it.", "I accept that.")
@@ -82,11 +82,11 @@ BAD_NEWS = (
 )  # fmt: skip
 GOOD_NEWS = ("Now that is good to hear.", "Well, that's something to smile about.", "Good news at last.")
 HEARD = (
-    "I see.", "Is that so?", "Fair enough{you}.", "I'll bear that in mind.", "Good to know{you}.", "I hear you.", "Noted{you}.",
+    "I see.", "Is that so?", "Fair enough{you}.", "I'll bear that in mind.", "Good to know{you}.", "I hear you.", "Noted{you}.",  # noqa: E501
     "Well, well. Anything I can do for you?",
 )  # fmt: skip
 FORGOTTEN = (
-    "I don't recall you telling me that.", "I can't recall that you said.", "You haven't told me, as far as I remember; I don't know.",
+    "I don't recall you telling me that.", "I can't recall that you said.", "You haven't told me, as far as I remember; I don't know.",  # noqa: E501
     "I don't remember that, I'm sorry.",
 )  # fmt: skip
 NAME = (
@@ -117,9 +117,9 @@ OPENERS = ("", "", "", "Well, ", "As it happens, ", "Let me see. ")
 SCENE = ("That's {thing}.", "You mean {thing}.", "That would be {thing}.", "{Thing}, that is.")
 
 _CALLS = re.compile(
-    r"\bcalls? (?:\w+ ){0,3}?(?:people|everyone|everybody|strangers|visitors|guests|players|customers|them|all|the player)?\s*['‘\"“](?P<word>[\w' -]{2,24})['’\"”]",
+    r"\bcalls? (?:\w+ ){0,3}?(?:people|everyone|everybody|strangers|visitors|guests|players|customers|them|all|the player)?\s*['‘\"“](?P<word>[\w' -]{2,24})['’\"”]",  # noqa: E501
     re.I,
-)  # noqa: E501
+)
 _SAYS = re.compile(r"\bsays? ['‘\"“](?P<word>[\w' ,-]{2,24})['’\"”]", re.I)
 
 

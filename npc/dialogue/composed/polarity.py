@@ -8,9 +8,9 @@ from npc.dialogue.composed.question import Question
 from npc.dialogue.knowledge.words import content, numbers_in
 
 _PERMISSION = re.compile(
-    r"^\W*(and |so |but |then )?(may|can|could|is it (ok|okay|all right|fine|allowed)|am i|are we|do you allow|mind if|would it be)\b",
+    r"^\W*(and |so |but |then )?(may|can|could|is it (ok|okay|all right|fine|allowed)|am i|are we|do you allow|mind if|would it be)\b",  # noqa: E501
     re.I,
-)  # noqa: E501
+)
 _FORBIDS = re.compile(
     r"\b(no|never|nobody|not|forbidden|prohibited|banned|out of use|out of order|closed|flooded|may not|must not)\b",
     re.I,

@@ -38,17 +38,17 @@ _AUX = (
 )
 
 _PATTERNS: tuple[tuple[Wanted, str], ...] = (
-    ("price", r"\bhow (much|dear|expensive|cheap)\b(?! (time|longer|further|sleep|water|of that goes)\b)"),
-    ("price", r"\b(price|cost|fare|fee|toll|charge|charges|charging|rent|wage|salary|bill)\b|\b(what|how much) .*\b(owe|paying|pay|paid|worth|sell for|going for|set me back)\b"),
+    ("price", r"\bhow (much|dear|expensive|cheap)\b(?! (has|have|had|did|taller|bigger|older|time|longer|further|sleep|water|of that goes)\b)"),  # noqa: E501
+    ("price", r"\b(price|cost|fare|fee|toll|charge|charges|charging|rent|wage|salary|bill)\b|\b(what|how much) .*\b(owe|paying|pay|paid|worth|sell for|going for|set me back)\b"),  # noqa: E501
     ("count", r"\bhow many\b|\bnumber of\b"),
     ("howoften", r"\bhow (often|frequently|regularly)\b|\bhow many times\b"),
     ("howlong", r"\bhow long\b|\bhow much (time|longer)\b"),
-    ("when", r"\bhow (late|early|soon)\b|\bwhen\b|\bwhat (time|day|date|hour|year|month|season)\b|\bwhich (day|days|evening|morning)\b|\bby when\b|\buntil when\b"),
-    ("measure", r"\bhow (far|deep|high|tall|wide|big|large|heavy|fast|quick|old|strong|hot|cold|thick|hard|warm|small)\b|\bhow (quickly|close|near)\b|\bwhat (height|depth|length|weight|speed|age|size|distance|temperature)\b"),
+    ("when", r"\bhow (late|early|soon)\b|\bwhen\b|\bwhat (time|day|date|hour|year|month|season)\b|\bwhich (day|days|evening|morning)\b|\bby when\b|\buntil when\b"),  # noqa: E501
+    ("measure", r"\bhow much (has|have|had|did|taller|bigger|older)\b|\bhow (far|deep|high|tall|wide|big|large|heavy|fast|quick|old|strong|hot|cold|thick|hard|warm|small)\b|\bhow (quickly|close|near)\b|\bwhat (height|depth|length|weight|speed|age|size|distance|temperature)\b"),  # noqa: E501
     ("colour", r"\b(what|which) colou?r\b"),
     ("whose", r"\bwhose\b"),
-    ("where", r"\bwhere\b|\bwhich (way|street|room|floor|level|aisle|drawer|shelf|door|corridor|side)\b|\bwhat (street|room|floor|level|place|address)\b"),
-    ("who", r"\bwho\b|\bwhom\b|\bwhich (man|woman|person|one of you)\b|\bwhat('s| is) the name of the \w+(man|er|or|ess|ist)\b"),
+    ("where", r"\bwhere\b|\bwhich (way|street|room|floor|level|aisle|drawer|shelf|door|corridor|side)\b|\bwhat (street|room|floor|level|place|address)\b"),  # noqa: E501
+    ("who", r"\bwho\b|\bwhom\b|\bwhich (man|woman|person|one of you)\b|\bwhat('s| is) the name of the \w+(man|er|or|ess|ist)\b"),  # noqa: E501
     ("why", r"\bwhy\b|\bhow come\b|\bfor what reason\b|\bany reason\b|\bwhat for\b"),
     ("which", r"\bwhich\b"),
     ("how", r"\bhow\b"),
@@ -61,13 +61,13 @@ _ELLIPSIS = re.compile(
     re.I,
 )
 _ANAPHOR = re.compile(
-    r"\b(it|its|that|this|those|these|them|they|their|there|one|ones|he|him|his|she|her|hers|then|the other( one)?|same)\b",
+    r"\b(it|its|that|this|those|these|them|they|their|there|one|ones|he|him|his|she|her|hers|then|the other( one)?|same)\b",  # noqa: E501
     re.I,
 )
 _CORRECTION = (
-    re.compile(r"\b(?:i meant|i mean|i said|i asked (?:about|for)|rather|i was asking about)\s+(?:the\s+)?(?P<yes>.+?)(?:,?\s+(?:and\s+)?not\s+(?:the\s+)?(?P<no>[^,.!?]+))?[.!?]*$", re.I),
-    re.compile(r"^(?:no|nope|sorry|wait|actually)\b.*?\bnot\s+(?:the\s+)?(?P<no>[\w' -]+?)[,;.]\s*(?:the\s+)?(?P<yes>[\w' -]+?)[.!?]*$", re.I),
-    re.compile(r"^(?:no|nope|sorry|wait|actually)\b[, ]+(?:no[, ]+)*(?:the\s+)?(?P<yes>[\w' -]+?),?\s+not\s+(?:the\s+)?(?P<no>[\w' -]+?)[.!?]*$", re.I),
+    re.compile(r"\b(?:i meant|i mean|i said|i asked (?:about|for)|rather|i was asking about)\s+(?:the\s+)?(?P<yes>.+?)(?:,?\s+(?:and\s+)?not\s+(?:the\s+)?(?P<no>[^,.!?]+))?[.!?]*$", re.I),  # noqa: E501
+    re.compile(r"^(?:no|nope|sorry|wait|actually)\b.*?\bnot\s+(?:the\s+)?(?P<no>[\w' -]+?)[,;.]\s*(?:the\s+)?(?P<yes>[\w' -]+?)[.!?]*$", re.I),  # noqa: E501
+    re.compile(r"^(?:no|nope|sorry|wait|actually)\b[, ]+(?:no[, ]+)*(?:the\s+)?(?P<yes>[\w' -]+?),?\s+not\s+(?:the\s+)?(?P<no>[\w' -]+?)[.!?]*$", re.I),  # noqa: E501
 )  # fmt: skip
 _REQUEST = re.compile(
     r"\b(tell me|remind me|explain|describe|i'd like to know|i want to know|i wonder|do you know|any idea|say again|"
@@ -119,7 +119,7 @@ def is_asking(sentence: str) -> bool:
     if plain.endswith("?") or _REQUEST.search(plain):
         return True
     if re.match(
-        rf"^(?:and|so|but|then|now|ok|okay|well|right|hey|hi|hello|yes|no|please)?[, ]*(?:{_WH}|{_AUX} (?:i|you|he|she|it|we|they|the|there|that|this|my|your|a|an|any|any\w+)|what about|how about)\b",
+        rf"^(?:and|so|but|then|now|ok|okay|well|right|hey|hi|hello|yes|no|please)?[, ]*(?:{_WH}|{_AUX} (?:i|you|he|she|it|we|they|the|there|that|this|my|your|a|an|any|any\w+)|what about|how about)\b",  # noqa: E501
         plain,
     ):
         return True

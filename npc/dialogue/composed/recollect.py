@@ -16,16 +16,16 @@ from npc.dialogue.memory.records import Memory
 from npc.inference.encoder import SentenceEncoder
 
 _ABOUT_PLAYER = re.compile(
-    r"\b(did|have|had|was it) i (say|said|tell|told|mention|mentioned|call|give|gave|ask|promise|bring|come|came|order|follow)\b"
+    r"\b(did|have|had|was it) i (say|said|tell|told|mention|mentioned|call|give|gave|ask|promise|bring|come|came|order|follow)\b"  # noqa: E501
     r"|\b(that |what |which |where |who |as )?i (said|told you|mentioned|gave you|promised|asked you)\b"
-    r"|\b(remember|recall|recognise|recognize|forgotten|forget|know) (me|my|what i|who i|where i|which|that i|how i|i)\b"
-    r"|\bwho am i\b|\bwhat am i called\b|\bmy (own )?name\b|\bwhat i'?m called\b|\bwhat (do|did|will|would|should|shall) you call me\b"
+    r"|\b(remember|recall|recognise|recognize|forgotten|forget|know) (me|my|what i|what my|who i|where i|which|that i|how i|i)\b"  # noqa: E501
+    r"|\bwho am i\b|\bwhat am i called\b|\bmy (own )?name\b|\bwhat i'?m called\b|\bwhat (do|did|will|would|should|shall) you call me\b"  # noqa: E501
     r"|\bafter what i\b|\bi'?m called\b|\bdid you catch (it|my|that|the name)\b|\bwhere am i from\b|\bwhat do i do\b",
     re.I,
 )
 _ABOUT_NAME = re.compile(
-    r"\b(my (own |first |last |full )?name|who (am i|i am)|i'?m called|am i called|call me|remember me|recall me|recogni[sz]e me|"
-    r"who (are|were) you (talking|speaking|lending|giving|selling)|(what|which|whose) name (will|shall|should|do|would)|"
+    r"\b(my (own |first |last |full )?name|who (am i|i am)|i'?m called|am i called|call me|remember me|recall me|recogni[sz]e me|"  # noqa: E501
+    r"who (are|were) you (talking|speaking|lending|giving|selling)|(what|which|whose) name (will|shall|should|do|would)|"  # noqa: E501
     r"name (you'?ll|will you|shall you|you) (put|write|enter|note)|who shall (i|you) (put|write|say))\b",
     re.I,
 )
@@ -33,12 +33,12 @@ _NAME_EXEMPLARS = (
     "What was my name again?", "Do you remember what I'm called?", "Who am I?", "What do you call me?",
     "What name will you write down for me?", "Which name goes on the list?", "Who are you lending it to?",
     "Under whose name is this booked?", "Who should the receipt be made out to?", "Do you recall who I am?",
-    "Have you forgotten who I am already?", "How will you announce me?", "What's the name of the person you're talking to?",
+    "Have you forgotten who I am already?", "How will you announce me?", "What's the name of the person you're talking to?",  # noqa: E501
 )  # fmt: skip
 _WHO_OF_OTHERS = re.compile(
-    r"\bmy (brother|sister|dog|cat|horse|mother|father|wife|husband|son|daughter|friend|ship|boat|uncle|aunt|\w+)('s)?\b",
+    r"\bmy (brother|sister|dog|cat|horse|mother|father|wife|husband|son|daughter|friend|ship|boat|uncle|aunt|\w+)('s)?\b",  # noqa: E501
     re.I,
-)  # noqa: E501
+)
 
 
 #: Words that only say that something is to be remembered.
@@ -109,7 +109,7 @@ def _wants_name(question: Question, encoder: SentenceEncoder | None) -> bool:
 
 
 def _pieces(memory: Memory) -> list[str]:
-    """A saying whole, and its clauses that stand alone: "I'm Corwen, new in the rings, and I only take the slow lift"."""
+    """A saying whole, and its clauses that stand alone: "I'm Corwen, new in the rings, and I only take the slow lift"."""  # noqa: E501
     text = memory.text.strip(" .!")
     parts = [
         part.strip()
@@ -126,7 +126,7 @@ def _pieces(memory: Memory) -> list[str]:
 def _scores(
     question: Question, texts: Sequence[str], meaning: WordMeaning, encoder: SentenceEncoder | None
 ) -> list[float]:
-    """Likeness of the question to each saying: meaning of the sentence, and of the words by the least surprising match."""
+    """Likeness of the question to each saying: meaning of the sentence, and of the words by the least surprising match."""  # noqa: E501
     asking = re.sub(r",\s*[\w' -]{2,24}\?*\s*$", "?", question.asking)
     asked = [w for w in tokens(asking) if w not in STOPWORDS and w not in _CUES]
     cosines = [0.0] * len(texts)

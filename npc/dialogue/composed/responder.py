@@ -259,7 +259,7 @@ class _Turn:
         """What the last answered turn asked and was told."""
         for exchange in reversed(self._context.history[-3:]):
             before = understand(exchange.player)
-            if not (before.asking or before.corrected):
+            if not (before.asking or before.corrected or exchange.fact_ids):
                 continue
             index = self._knowledge.index(self._context.scene)
             told = [c for c in index.candidates if c.fact_id in exchange.fact_ids]
@@ -331,7 +331,7 @@ class _Turn:
 
 
 #: Log-odds for a secret whose condition this very turn fulfilled: it is what the player is after.
-_JUST_UNLOCKED = 8.0
+_JUST_UNLOCKED = 9.0
 
 
 def _favour(choice: Choice, unlocked: frozenset[str]) -> Choice:

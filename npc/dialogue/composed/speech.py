@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 
 from npc.dialogue.knowledge.grammar import AUXILIARIES, PREPOSITIONS, THIRD_TO_BASE
+from npc.dialogue.knowledge.words import names_in, tokens
 
 _PRONOUNS = {
     "she": ("she", "her", "her", "hers", "herself"),
@@ -63,6 +64,12 @@ def mentions(text: str, speaker: Speaker) -> bool:
     return any(re.search(rf"\b{re.escape(name)}\b", text) for name in speaker.names)
 
 
+def names_others(text: str, speaker: Speaker) -> bool:
+    """Whether a sentence that names the speaker names somebody or something else as well; true for all others."""
+    own = {word for name in speaker.names for word in tokens(name)}
+    return not mentions(text, speaker) or bool(set(names_in(text)) - own)
+
+
 def in_first_person(text: str, speaker: Speaker, *, about_self: bool = False) -> str:
     """Let the speaker say a sentence about themselves. `about_self`: a bare pronoun at the start means the speaker too
     (a biography). Sentences already in the first person, or about others, come back unchanged."""
@@ -90,7 +97,7 @@ def in_first_person(text: str, speaker: Speaker, *, about_self: bool = False) ->
         result = re.sub(rf"\b{reflexive}\b", "myself", result, flags=re.I)
         if nominative == "she":
             result = re.sub(
-                r"\bher\b(?= (?:\w+ )?\w+)(?! (?:was|is|had|and|in|on|by|to|that|before|after|when|about|who|the|a|an)\b)",
+                r"\bher\b(?= (?:\w+ )?\w+)(?! (?:was|is|had|and|in|on|by|to|that|before|after|when|about|who|the|a|an)\b)",  # noqa: E501
                 "my",
                 result,
                 flags=re.I,
@@ -189,15 +196,14 @@ _SECOND = (
 
 def in_second_person(text: str) -> str:
     """Say back to the player what they said of themselves: "My dog is Biscuit" -> "your dog is Biscuit"."""
-    result = re.sub(
-        r"\b(you|your|yours)\b",
-        lambda m: {"you": "\0me", "your": "\0my", "yours": "\0mine"}[m.group(1).lower()],
-        text,
-        flags=re.I,
-    )
+    # The player's "you" is the speaker: kept apart by marks until the player's "I" has become "you".
+    marks = {"you": "\x01", "your": "\x02", "yours": "\x03"}
+    result = re.sub(r"\b(you|your|yours)\b", lambda m: marks[m.group(1).lower()], text, flags=re.I)
     for pattern, replacement in _SECOND:
         result = re.sub(pattern, replacement, result)
-    return re.sub(r"\byou was\b", "you were", result.replace("\0", ""))
+    for mark, word in (("\x01", "me"), ("\x02", "my"), ("\x03", "mine")):
+        result = result.replace(mark, word)
+    return re.sub(r"\byou was\b", "you were", result)
 
 
 def decapitalised(text: str) -> str:
@@ -234,7 +240,7 @@ def decapitalised(text: str) -> str:
         "She",
         "He",
         "They",
-    ):  # noqa: E501
+    ):
         return text[:1].lower() + text[1:]
     return text
 

@@ -14,38 +14,38 @@ def _any(words: str) -> re.Pattern[str]:
 
 
 _PLACE = _any(
-    "in on at behind under near beside between above below inside outside over opposite into to up down past through along "
+    "in on at behind under near beside between above below inside outside over opposite into to up down past through along "  # noqa: E501
     "across east west north south from upstairs downstairs abroad everywhere nowhere"
 )
 _PRICE = _any(
-    "cost costs pay pays paid price prices priced fee fees charge charges free fare toll tolls fine fined worth sell sells "
-    "coin coins copper coppers silver gold crowns? credits? tokens? penny pence pounds? shillings? dollars? euros? cents? "
+    "cost costs pay pays paid price prices priced fee fees charge charges free fare toll tolls fine fined worth sell sells "  # noqa: E501
+    "coin coins copper coppers silver gold crowns? credits? tokens? penny pence pounds? shillings? dollars? euros? cents? "  # noqa: E501
     "groats? marks? wages? salary rent bits?"
 )
 _MONEY_SIGN = re.compile(r"[€$£]")
 _TIME = _any(
-    "morning noon midday midnight afternoon evening night nights dawn dusk sunrise sunset monday tuesday wednesday thursday "
-    "friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays january february march april may "
-    "june july august september october november december spring summer autumn winter harvest o'clock hour hours minute "
-    "minutes second seconds day days daily week weeks weekday weekdays weekend weekends month months year years season tide "
+    "morning noon midday midnight afternoon evening night nights dawn dusk sunrise sunset monday tuesday wednesday thursday "  # noqa: E501
+    "friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays january february march april may "  # noqa: E501
+    "june july august september october november december spring summer autumn winter harvest o'clock hour hours minute "  # noqa: E501
+    "minutes second seconds day days daily week weeks weekday weekdays weekend weekends month months year years season tide "  # noqa: E501
     "today tomorrow yesterday tonight since until till twice once \\w+day always vespers prime"
 )
 _CLOCK = re.compile(
-    r"\b\d{4}\b|\b\d{1,2}[.:]\d\d\b|\b(?:at|from|by|before|after|to) (?:half|quarter|a quarter|one|two|three|four|five|six|"
+    r"\b\d{4}\b|\b\d{1,2}[.:]\d\d\b|\b(?:at|from|by|before|after|to) (?:half|quarter|a quarter|one|two|three|four|five|six|"  # noqa: E501
     r"seven|eight|nine|ten|eleven|twelve|\d+|\w+teen hundred)\b",
     re.I,
 )
 _WHY = re.compile(
-    r"\b(because|since|so that|due to|reason|after|for fear|flood\w*|danger\w*|forbidden|never|broke|robbed|on account|out of)\b",
+    r"\b(because|since|so that|due to|reason|after|for fear|flood\w*|danger\w*|forbidden|never|broke|robbed|on account|out of)\b",  # noqa: E501
     re.I,
 )
 _PERSON = re.compile(r"\b(Mr|Mrs|Ms|Dr|Captain|Sister|Brother|Father|Mother)\b|\b(called|named|run by|only|by the)\b")
 _COLOUR = _any(
-    "red blue green yellow black white grey gray brown orange purple violet amber golden gold silver pink tabby bright dark "
+    "red blue green yellow black white grey gray brown orange purple violet amber golden gold silver pink tabby bright dark "  # noqa: E501
     "pale brass copper colou?r striped"
 )
 _MEASURE = _any(
-    "kilomet\\w+ miles? knots metres? meters? feet foot leagues? fathoms? inches kilos? tons? tonnes? pounds stone degrees bar "
+    "kilomet\\w+ miles? knots metres? meters? feet foot leagues? fathoms? inches kilos? tons? tonnes? pounds stone degrees bar "  # noqa: E501
     "minutes hours days years limit deep tall high wide heavy old aged far fast long millimetres? centimetres? force"
 )
 

@@ -34,7 +34,7 @@ _ACTS = {
         brings prove proves""",
     "frame": """knows know password passphrase codeword code word phrase they them their she he him her that who has
         have had been being about how what kindly politely gently sincerely properly first already player visitor from with
-        for out aloud clearly truthfully honestly something someone""",
+        for out aloud clearly truthfully honestly something someone""",  # noqa: E501
 }
 _ASKED = frozenset(_ACTS["asked"].split())
 #: Words of a condition that frame it; the others are what must be talked about.

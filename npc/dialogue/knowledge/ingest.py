@@ -32,8 +32,8 @@ MAX_WORDS = 60
 SUFFIXES = (".md", ".markdown", ".txt", ".text", ".html", ".htm", ".pdf", ".csv", ".tsv", ".json")
 
 _ORDERS = re.compile(
-    r"\b(ignore|disregard|forget|override) (all |any |the |your )*(previous|prior|above|earlier|former)? ?(instructions|rules|prompts?|orders)"
-    r"|\byou are (now|no longer) (an?|the) |\b(system|developer) prompt\b|^\s*(system|assistant|developer)\s*:|<\|?\w+\|?>"
+    r"\b(ignore|disregard|forget|override) (all |any |the |your )*(previous|prior|above|earlier|former)? ?(instructions|rules|prompts?|orders)"  # noqa: E501
+    r"|\byou are (now|no longer) (an?|the) |\b(system|developer) prompt\b|^\s*(system|assistant|developer)\s*:|<\|?\w+\|?>"  # noqa: E501
     r"|\b(reveal|print|repeat|output) (your|the) (hidden|secret|system|instructions|configuration)",
     re.I,
 )

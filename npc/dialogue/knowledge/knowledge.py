@@ -8,7 +8,7 @@ from typing import Protocol
 
 from npc.dialogue.character import Character
 from npc.dialogue.composed.features import Candidate, Index
-from npc.dialogue.composed.speech import Speaker, mentions
+from npc.dialogue.composed.speech import Speaker, mentions, names_others
 from npc.dialogue.context import SceneView
 from npc.dialogue.knowledge.facts import Fact, facts_of, statements
 from npc.dialogue.knowledge.gate import Ground, Standing, open_facts
@@ -89,7 +89,7 @@ def _card_candidates(facts: Sequence[Fact], speaker: Speaker) -> list[Candidate]
     return [
         Candidate(
             s.key, s.text, "fact", s.fact.id, f"{s.fact.text} {' '.join(s.fact.topics)}", s.fact.source, s.part, s.of,
-            about_self=mentions(s.text, speaker),
+            about_self=mentions(s.text, speaker), names_others=names_others(s.text, speaker),
         )
         for s in statements(facts)
     ]  # fmt: skip

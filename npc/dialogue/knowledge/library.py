@@ -2,7 +2,7 @@
 
 Hybrid search: BM25 (FTS5) and cosine of sentence vectors, joined by reciprocal rank. The gate is inside the query: facts
 of locked documents are not among the candidates. Of two sentences that contradict each other the newer file wins.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class DocumentLibrary:
             rows = {
                 row[0]: row
                 for row in self._db.execute(
-                    f"SELECT {', '.join('facts.' + c.strip() for c in _COLUMNS.split(','))}, documents.changed FROM facts "
+                    f"SELECT {', '.join('facts.' + c.strip() for c in _COLUMNS.split(','))}, documents.changed FROM facts "  # noqa: E501
                     f"JOIN documents ON documents.path = facts.path WHERE facts.id IN ({','.join('?' * len(ids))})",
                     list(ids),
                 )

@@ -28,6 +28,25 @@ def thesaurus() -> dict[str, frozenset[int]]:
     return {word: frozenset(numbers) for word, numbers in groups.items()}
 
 
+@lru_cache(maxsize=1)
+def contrasts() -> dict[str, dict[int, int]]:
+    """Stem -> {line: side} of the contrasts it stands in."""
+    sides: dict[str, dict[int, int]] = {}
+    text = (files("npc.dialogue.knowledge") / "contrasts.txt").read_text("utf-8")
+    for number, line in enumerate(text.splitlines()):
+        if not line.startswith("#"):
+            for side, words in enumerate(line.split("|")):
+                for word in tokens(words):
+                    sides.setdefault(stem(word), {})[number] = side
+    return sides
+
+
+def opposed(a: str, b: str) -> bool:
+    """Whether two stems are different sides of a contrast ("red" and "yellow", "north" and "south")."""
+    first, second = contrasts().get(a, {}), contrasts().get(b, {})
+    return any(second.get(line, side) != side for line, side in first.items())
+
+
 class WordMeaning:
     """Likeness of stems in [0, 1], with vectors of the surface words kept as they are met."""
 
@@ -49,8 +68,10 @@ class WordMeaning:
         """1 for the same word, up to 0.9 for misspellings, 0.7 within a thesaurus group, else by vectors."""
         first, second = stem(a), stem(b)
         spelt = alike(first, second)
-        if spelt >= 0.85:
+        if spelt >= 0.85 and not (spelt < 1.0 and opposed(first, second)):
             return spelt
+        if opposed(first, second):
+            return 0.0
         best = spelt
         if self._groups.get(first, frozenset()) & self._groups.get(second, frozenset()):
             best = max(best, _SAME_GROUP)

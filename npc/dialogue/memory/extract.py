@@ -21,7 +21,7 @@ from npc.dialogue.memory.records import Kind
 _NAME = r"(?P<name>(?:(?:Captain|Doctor|Dr\.?|Sir|Lady|Lord|Brother|Sister|Mister|Mr\.?|Mrs\.?|Ms\.?|Professor|Sergeant) )?[A-Z][\w'’-]+(?: (?:of |von |de |the )?[A-Z][\w'’-]+){0,2})"  # noqa: E501
 _INTRODUCTIONS = (
     re.compile(
-        rf"\b(?:[Mm]y name(?:'s| is)|[Nn]ame's|[Tt]he name(?:'s| is)|[Cc]all me|[Tt]hey call me|[Pp]eople call me) {_NAME}"
+        rf"\b(?:[Mm]y name(?:'s| is)|[Nn]ame's|[Tt]he name(?:'s| is)|[Cc]all me|[Tt]hey call me|[Pp]eople call me) {_NAME}"  # noqa: E501
     ),
     re.compile(
         rf"\b(?:I'm|I am|Im|[Tt]his is|[Ii]t's) (?:called )?{_NAME}(?=$|[,.!?;]| (?:and|from|by|here|off|the)\b)"
@@ -34,13 +34,13 @@ _INTRODUCTIONS = (
 )
 _NEVER = """im ive id ill i sorry sure afraid glad here fine good well not so just looking back new lost from on off in at late early tired
     hungry cold hot only monday tuesday wednesday thursday friday saturday sunday mr mrs captain going done ready
-    the a an it this that what very really"""
+    the a an it this that what very really"""  # noqa: E501
 _NOT_NAMES = frozenset(_NEVER.split())
 _SELF = re.compile(r"\b(i|i'm|im|i've|ive|i'd|i'll|my|mine|me|we|we're|we've|our|us)\b", re.I)
 _PROMISE = re.compile(r"\b(i'll|i will|i promise|i shall|we'll|i swear)\b", re.I)
 _PASSING = re.compile(
-    r"^\W*(i (think|guess|suppose|mean|see|hear|heard|know|don't know|want|need|wonder|wish|hope|said|meant|told|'d like|was thinking)|"
-    r"let me|thank|thanks|excuse me|forgive me|sell me|give me|tell me|show me|pass me|hand me|bring me|help me|let us|take me|"
+    r"^\W*(i (think|guess|suppose|mean|see|hear|heard|know|don't know|want|need|wonder|wish|hope|said|meant|told|'d like|was thinking)|"  # noqa: E501
+    r"let me|thank|thanks|excuse me|forgive me|sell me|give me|tell me|show me|pass me|hand me|bring me|help me|let us|take me|"  # noqa: E501
     r"i'd like|i'll take|may i|can i|could i)\b",
     re.I,
 )
@@ -117,7 +117,7 @@ def _salience(clause: str) -> float:
     """Lasting traits weigh more than passing states."""
     plain = clause.lower()
     if re.search(
-        r"\b(always|never|only ever|allergic|afraid|born|married|by trade|my (wife|husband|son|daughter|mother|father|brother|sister|dog|cat))\b",
+        r"\b(always|never|only ever|allergic|afraid|born|married|by trade|my (wife|husband|son|daughter|mother|father|brother|sister|dog|cat))\b",  # noqa: E501
         plain,
     ):
         return 0.8
@@ -127,7 +127,7 @@ def _salience(clause: str) -> float:
 
 
 def contradicts(old: str, new: str, likeness: float) -> bool:
-    """Whether two sayings about the same thing disagree: nearly the same words, but another number, name or negation."""
+    """Whether two sayings about the same thing disagree: nearly the same words, but another number, name or negation."""  # noqa: E501
     if likeness < 0.75:
         return False
     first, second = tokens(old), tokens(new)

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS standing (
 CREATE TABLE IF NOT EXISTS slots (
   character TEXT NOT NULL, player TEXT NOT NULL, slot TEXT NOT NULL, created REAL NOT NULL, content TEXT NOT NULL,
   PRIMARY KEY (character, player, slot)) WITHOUT ROWID;
-"""
+"""  # noqa: E501
 _FIELDS = (
     "id", "kind", "text", "created", "subject", "value", "speaker", "turn_id", "salience", "confidence", "consent",
     "told_by", "superseded_by",
@@ -322,7 +322,7 @@ class PlayerMemory:
         said = self._rows("SELECT said FROM turns WHERE character=? AND player=? AND turn_id=?", turn_id)
         self._store.write(
             [
-                ("DELETE FROM memories WHERE character=? AND player=? AND (id=? OR turn_id=? AND turn_id<>'')", (*self._who, memory_id, turn_id)),
+                ("DELETE FROM memories WHERE character=? AND player=? AND (id=? OR turn_id=? AND turn_id<>'')", (*self._who, memory_id, turn_id)),  # noqa: E501
                 ("UPDATE turns SET said='' WHERE character=? AND player=? AND turn_id=?", (*self._who, turn_id)),
                 ("DELETE FROM slots WHERE character=? AND player=?", self._who),
             ]
@@ -334,7 +334,7 @@ class PlayerMemory:
         """Pass lasting, salient facts about this player on to another character (gossip); returns how many.
 
         Off unless called: the game decides that two characters talk. What was passed on loses a fifth of its confidence.
-        """
+        """  # noqa: E501
         other = PlayerMemory(self._store, other_character, self.player, self._likeness)
         known = {memory.text for memory in other.all(superseded=True)}
         chosen = [
@@ -375,7 +375,7 @@ class PlayerMemory:
             return []
         rows = self._rows("SELECT COUNT(*), MIN(created) FROM turns WHERE character=? AND player=?")
         first = rows[0][1]
-        summary = Memory("summary", "summary", f"{n} turns of talk since the first", now, value=str(first), salience=0.3,
+        summary = Memory("summary", "summary", f"{n} turns of talk since the first", now, value=str(first), salience=0.3,  # noqa: E501
                          speaker="game")  # fmt: skip
         return [
             self._insert(summary),
