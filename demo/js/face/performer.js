@@ -91,7 +91,7 @@ export class Performer {
   step(now, ordinal, played) {
     const dt = Math.min(0.1, Math.max(0, now - this.last));
     this.last = now;
-    const item = ordinal === null ? null : this.items.get(ordinal);
+    const item = this.items.get(ordinal) ?? null;
     const due = item && !item.flushed ? item.cues.due(played) : [];
     for (const cue of due) this.start(cue, now, cue.until ? (cue.until - cue.at) / this.rate : 0);
     this.speech(item, played, now);
