@@ -111,6 +111,8 @@ class Answering:
         self._live: _Live | None = None
         self._by_item: dict[str, _Live] = {}
         self._ordinal = 0
+        self.just_truncated = False
+        """Whether a truncation ended the last reply: the cancel that some SDKs send behind it finds nothing to do."""
         self._commits: set[asyncio.Task[None]] = set()
         self._connected = True
         self._failed_mind: Exception | None = None
@@ -147,6 +149,7 @@ class Answering:
     def answer(self, asked: Asked) -> None:
         """Deliver an answer: the draft where it fits, else a reply made now. What was being said is cut off."""
         self.cancel("turn_detected")
+        self.just_truncated = False
         reply, maker = self._take_draft(asked)
         if reply is None or maker is None:
             reply = self._reply(asked)
@@ -249,6 +252,7 @@ class Answering:
         live.playout.truncate(audio_end_ms)
         if live is self._live:
             self.cancel("client_cancelled")
+            self.just_truncated = True
         live.reported.set()
         return True
 

@@ -36,12 +36,22 @@ CLOSING = 2
 _KEPT_SECONDS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class OwnVoice:
+class OwnVoice(Protocol):
     """What the guard says of a frame: probability that it holds only our own voice, and the frame without it."""
 
-    own_voice: float
+    @property
+    def own_voice(self) -> float: ...
+
+    @property
+    def cleaned(self) -> Pcm16: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NotOurs:
+    """A frame that nobody looked at."""
+
     cleaned: Pcm16
+    own_voice: float = 0.0
 
 
 class OwnVoiceGuard(Protocol):
@@ -61,7 +71,7 @@ class NoOwnVoice:
         return None
 
     def heard(self, frame: Pcm16) -> OwnVoice:
-        return OwnVoice(0.0, frame)
+        return NotOurs(frame)
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,8 @@ class Requests:
     def _cancel(self, response_id: str | None) -> None:
         session = self._session
         live = session.answering.active
+        if live is None and session.answering.just_truncated:
+            return
         if live is None or (response_id is not None and live.writer.response_id != response_id):
             raise _Refused(
                 "there is no such response in progress",

@@ -53,19 +53,35 @@ class Transcript:
 
 class Pace:
     """How long second passes take, in seconds a second of sound: quick to rise and slow to fall, since waiting in vain
-    costs more than a second pass gains."""
+    costs more than a second pass gains. `PRIOR` is pocketsphinx on the two-core machine of `docs/log.md`."""
+
+    PRIOR = 0.25
+    #: Every so often one is begun although it cannot be in time, to see whether that is still so.
+    TRY_EVERY = 8
 
     def __init__(self) -> None:
-        self._rate: float | None = None
+        self._rate = self.PRIOR
+        self._asked = 0
+
+    def worth_it(self, samples: int, within: float) -> bool:
+        """Whether to begin a second pass over so many samples that is to be done within so many seconds."""
+        self._asked += 1
+        return self.expected(samples) <= within or self._asked % self.TRY_EVERY == 0
 
     def expected(self, samples: int) -> float:
-        """Seconds for so many samples; 0 while nothing is known, so that the first one is tried."""
-        return 0.0 if self._rate is None else self._rate * samples / LISTEN_RATE
+        """Seconds for so many samples."""
+        return self._rate * samples / LISTEN_RATE
 
     def took(self, seconds: float, samples: int) -> None:
+        """A second pass took so long."""
         if samples > 0:
             rate = seconds * LISTEN_RATE / samples
-            self._rate = rate if self._rate is None else max(rate, 0.9 * self._rate + 0.1 * rate)
+            self._rate = max(rate, 0.9 * self._rate + 0.1 * rate)
+
+    def takes_more_than(self, seconds: float, samples: int) -> None:
+        """One was given up after so long."""
+        if samples > 0 and seconds > self.expected(samples):
+            self._rate = 1.5 * seconds * LISTEN_RATE / samples
 
 
 class _Segment:
@@ -142,15 +158,14 @@ class Utterance:
     def refine(self, within: float) -> None:
         """Begin a second pass over the segment, if it can be done in `within` seconds."""
         segment = self._segments[-1]
-        if segment.refining is None and self.broken is None and self._pace.expected(segment.samples) <= within:
+        if segment.refining is None and self.broken is None and self._pace.worth_it(segment.samples, within):
             segment.refining_since = asyncio.get_running_loop().time()
             segment.refining = self._spawn(self._refine(segment))
 
     def resumed(self) -> None:
         """The player goes on after a pause: what comes is a segment of its own, and a second pass is out of date."""
         segment = self._segments[-1]
-        if segment.refining is not None and not segment.refining.done():
-            segment.refining.cancel()
+        self._give_up(segment)
         if segment.concluding is None:
             segment.refining, segment.refined = None, None
             return
@@ -182,6 +197,7 @@ class Utterance:
             left = segment.refining_since + self._pace.expected(segment.samples) - began
             if left <= budget:
                 await asyncio.wait({segment.refining}, timeout=budget)
+            self._give_up(segment)
         if segment.refined is None and segment.concluding is not None:
             _, waiting = await asyncio.wait({segment.concluding}, timeout=HUNG)
             if waiting:
@@ -199,6 +215,13 @@ class Utterance:
                 await asyncio.wait_for(self._lane.run(_release, segment), HUNG)
             except (Exception, asyncio.CancelledError) as error:
                 self.broken = self.broken or RuntimeError(f"the recogniser did not close: {error}")
+
+    def _give_up(self, segment: _Segment) -> None:
+        """Stop waiting for a second pass that is not done, and remember how long it has taken already."""
+        if segment.refining is not None and not segment.refining.done():
+            elapsed = asyncio.get_running_loop().time() - segment.refining_since
+            self._pace.takes_more_than(elapsed, segment.samples)
+            segment.refining.cancel()
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

@@ -202,6 +202,21 @@ class TalkService:
             clock=time.time,
             seed=self.settings.seed,
             consent=player.remember,
+            responder=self._responder(player),
+        )
+
+    def _responder(self, player: PlayerRef) -> mind_open.ResponderFactory | None:
+        """Who answers in this session: None is `composed` alone, else the language model with `composed` behind it."""
+        if self._model is None:
+            return None
+        from npc.dialogue.mind_models import with_model
+
+        endpoint = getattr(self._model, "endpoint", None)
+        return with_model(
+            self._model,
+            remote=endpoint is not None and not endpoint.is_local,
+            remote_allowed=player.remote_llm,
+            always=self.settings.profile == "gpu",
         )
 
     def _speaker(self, character: Character) -> tuple[Speaker | None, str]:
