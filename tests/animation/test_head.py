@@ -90,3 +90,18 @@ def test_closed_lids_meet_and_cover_the_eye(which: Look) -> None:
 def test_a_look_that_does_not_exist_is_named() -> None:
     with pytest.raises(KeyError, match="marrow"):
         look("nobody")
+
+
+def test_ears_face_outwards(which: Look) -> None:
+    """Their triangles were once turned inside out: a single-sided material then showed the far ear's inside."""
+    glb = Glb.read(HEADS / f"{which.name}.glb")
+    names = [m["name"] for m in glb.json["materials"]]
+    ears = next(p for p in glb.mesh("Hair")["primitives"] if names[p["material"]] == "skin")
+    points = glb.accessor(ears["attributes"]["POSITION"]).astype(float)
+    triangles = glb.accessor(ears["indices"]).reshape(-1, 3)
+    left = triangles[(points[triangles][:, :, 0] > 0).all(axis=1)]
+    a, b, c = (points[left[:, k]] - points[np.unique(left)].mean(axis=0) for k in range(3))
+    if which.ears == "long":
+        assert (np.cross(a, b) * c).sum() > 0
+    else:
+        assert np.cross(b - a, c - a)[:, 0].sum() > 0

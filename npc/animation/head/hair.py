@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.animation.head.parts import Part, grid, join, part, tube, unit
+from npc.animation.head.parts import Part, grid, join, outward, part, tube, unit
 from npc.animation.head.shape import Shape, smooth_step
 from npc.animation.head.skin import srgb_to_linear
 
@@ -51,7 +51,7 @@ def _cap(shape: Shape, thickness: float, grooves: int, relief: float) -> Part:
     surface = shape.cast(d)
     points = surface + d * height[:, None]
     shade = 0.85 + 4.0 * wave + 0.15 * (1 - r)
-    return part(points, grid(rows, columns, True), _tone(shape, shade))
+    return part(points, outward(points, grid(rows, columns, True)), _tone(shape, shade))
 
 
 def _lock(
@@ -72,7 +72,7 @@ def _lock(
     along = unit(np.gradient(path, axis=0))
     out = unit(d - (d * along).sum(-1, keepdims=True) * along)
     across = np.cross(along, out)
-    taper = np.sin(np.pi * (0.06 + 0.92 * u)) ** 0.55 * (1.0 - 0.35 * u)
+    taper = np.sin(np.pi * (0.06 + 0.938 * u)) ** 0.6 * (1.0 - 0.35 * u)
     points, triangles = tube(path, across, out, width * taper, 0.45 * width * taper, 8)
     ridge = np.tile(np.array([0.95, 1.08, 1.15, 1.08, 0.95, 0.8, 0.75, 0.8]), n)
     return part(points, triangles, _tone(shape, shade * ridge * (0.85 + 0.25 * bulk.repeat(8))))
@@ -124,7 +124,7 @@ def _curls(shape: Shape) -> list[Part]:
         ball = np.stack(np.broadcast_arrays(flat * np.cos(psi), flat * np.sin(psi), np.cos(u)[:, None]), -1)
         ball = ball.reshape(-1, 3) * size * (1.0 + 0.05 * np.sin(3 * np.tile(psi, 6) + i)[:, None])
         tone = 0.85 + 0.5 * np.clip((ball @ d) / size, 0, 1) + 0.1 * (i % 3)
-        pieces.append(part(ball + centre, grid(6, 8, True)[:, ::-1], _tone(shape, tone)))
+        pieces.append(part(ball + centre, outward(ball, grid(6, 8, True)), _tone(shape, tone)))
     return pieces
 
 

@@ -60,6 +60,12 @@ def grid(rows: int, columns: int, closed: bool) -> Ints:
     return np.array(cells, dtype=np.int64)
 
 
+def outward(points: Floats, triangles: Ints) -> Ints:
+    """The triangles of a closed or dome-like piece, turned as one so that they face away from its middle."""
+    a, b, c = (points[triangles[:, k]] - points.mean(axis=0) for k in range(3))
+    return triangles if float((np.cross(a, b) * c).sum()) >= 0.0 else triangles[:, ::-1]
+
+
 def tube(
     path: Floats, across: Floats, out: Floats, width: Floats, depth: Floats, sides: int = 8
 ) -> tuple[Floats, Ints]:
@@ -75,7 +81,8 @@ def tube(
     )
     fan = np.array([(0, i, i + 1) for i in range(1, sides - 1)], dtype=np.int64)
     far = (len(path) - 1) * sides
-    return rings.reshape(-1, 3), np.concatenate([grid(len(path), sides, True), fan[:, ::-1], far + fan])
+    points = rings.reshape(-1, 3)
+    return points, outward(points, np.concatenate([grid(len(path), sides, True), fan[:, ::-1], far + fan]))
 
 
 def unit(v: Floats) -> Floats:
@@ -141,7 +148,7 @@ def lashes(shape: Shape) -> Part:
     base_high = eye.at(a, e + 0.018 + 0.03 * thick, eye.lid * 1.004)
     tip = eye.at(a * (1.0 + 0.10 * u * look.lashes), e + 0.03 + 0.10 * thick * u, eye.lid * (1.02 + 0.085 * thick))
     points = np.stack([base_low, tip, base_high], 1).reshape(-1, 3)
-    piece = part(points, grid(24, 3, True), _dark(look, 0.35))
+    piece = part(points, outward(points, grid(24, 3, True)), _dark(look, 0.35))
     return join([piece, mirror(piece)])
 
 
@@ -167,7 +174,7 @@ def brows(shape: Shape) -> Part:
         path + 0.012 * out, across, out, 0.040 * look.brows * profile, 0.024 * profile * look.brows**0.5
     )
     tone = _dark(look, 0.62) if look.age < 0.7 else look.hair
-    piece = part(points, triangles[:, ::-1], tone)
+    piece = part(points, triangles, tone)
     return join([piece, mirror(piece)])
 
 
@@ -235,7 +242,7 @@ def tongue() -> Part:
     z = np.repeat((0.40 - 0.24 * np.cos(u))[:, None], columns, 1)
     points = np.stack([x, y, z], -1).reshape(-1, 3)
     shade = 0.55 + 0.45 * smooth_step(points[:, 2], 0.25, 0.6)
-    return part(points, grid(rows, columns, True)[:, ::-1], srgb_to_linear((0.70, 0.30, 0.32)) * shade[:, None], 0.85)
+    return part(points, grid(rows, columns, True), srgb_to_linear((0.70, 0.30, 0.32)) * shade[:, None], 0.85)
 
 
 def tongue_out(points: Floats) -> Floats:
@@ -271,7 +278,7 @@ def ears(shape: Shape) -> Part:
     skin = srgb_to_linear(shape.look.skin)
     warm = skin * np.array([1.05, 0.66, 0.62])
     tone = skin + (0.75 * hollow.repeat(columns))[:, None] * (warm * 0.75 - skin)
-    piece = part(points, grid(rows, columns, True), np.clip(tone, 0, 1))
+    piece = part(points, grid(rows, columns, True)[:, ::-1], np.clip(tone, 0, 1))
     return join([piece, mirror(piece)])
 
 
@@ -307,7 +314,7 @@ def moustache(shape: Shape) -> Part:
     across = unit(np.cross(out, unit(np.gradient(path, axis=0))))
     profile = np.sin(np.pi * np.clip(0.22 + 0.78 * u, 0, 1)) ** 0.7
     points, triangles = tube(path + 0.045 * out, across, out, 0.058 * profile + 0.003, 0.045 * profile + 0.003)
-    piece = part(points, triangles[:, ::-1], shape.look.hair)
+    piece = part(points, triangles, shape.look.hair)
     return join([piece, mirror(piece)])
 
 

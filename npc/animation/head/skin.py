@@ -292,6 +292,8 @@ def skin_colours(skin: Skin, shape: Shape) -> Floats:
     )
     red = base * np.array([1.12, 0.62, 0.58])
     colour += np.clip(flush, 0, 1)[:, None] * (red - colour)
+    nostril = gauss(mirrored, (0.052 * look.nose, -0.300, 0.82), (0.034, 0.024, 0.08))
+    colour += (0.72 * np.clip(nostril, 0, 1))[:, None] * (base * np.array([0.30, 0.16, 0.15]) - colour)
     eye = Eye(shape)
     a, e, r = eye.angles(mirrored)
     crease = np.exp(-(((e - eye.upper(a) - 0.20) / 0.10) ** 2)) * np.exp(-((a / 0.75) ** 4)) * (r < 1.5 * eye.lid)
