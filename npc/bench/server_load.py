@@ -27,7 +27,7 @@ FRAME_S = 0.02
 _RATE = 24_000
 _SAMPLES = int(_RATE * FRAME_S)
 _HANDSHAKE = (
-    "GET /v1/realtime?model=echo&npc=1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+    "GET /v1/realtime?model={character}&npc=1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 #: Beginning of an audio delta; anything else that comes as text is an event.
@@ -39,6 +39,7 @@ class Load:
     """What to do: streams (0: only hold sessions), whether audio is binary, seconds before and of measuring."""
 
     port: int
+    character: str
     streams: int
     binary: bool
     warm_s: float
@@ -69,7 +70,7 @@ class Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.write(_HANDSHAKE.format(port=self._load.port).encode())
+        self.transport.write(_HANDSHAKE.format(port=self._load.port, character=self._load.character).encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ready.done():
@@ -117,6 +118,8 @@ class Stream(asyncio.Protocol):
             update = {"type": "session.update", "session": {"npc": {"transport": {"audio": "binary"}}}}
             self.transport.write(_client_frame(1, json.dumps(update).encode()))
         done = "session.updated" if self._load.binary else "response.output_item.added"
+        if not self._load.measure_s:
+            done = "session.created"
         if kind == done and not self.ready.done():
             self.ready.set_result(None)
 

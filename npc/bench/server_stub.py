@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.conversation.port import AudioOut, Conversation, Opening, Outbox, UnknownCharacter
+from npc.config.settings import load_settings
+from npc.conversation.port import AudioOut, Conversation, Opening, Outbox, Service, UnknownCharacter
 from npc.protocol import (
     Capabilities,
     ClientEvent,
@@ -28,6 +30,7 @@ from npc.protocol import (
     apply_update,
 )
 from npc.server import Bounds, ServerSettings, serve
+from npc.server.assembly import build
 
 CHARACTER = "echo"
 
@@ -109,9 +112,21 @@ class EchoService:
         return 0
 
 
-def run_server(core: int | None, told: Connection) -> None:
-    """Child process: serve on a free port, pinned to `core`; tells its address through `told`."""
+def run_server(core: int | None, told: Connection, embedded: bool = False) -> None:
+    """Child process: serve on a free port, pinned to `core`; tells its address and a character through `told`.
+
+    With `embedded` the sessions are those of the embedded profile, engines and all.
+    """
     if core is not None:
         os.sched_setaffinity(0, {core})
-    settings = ServerSettings(port=0, bounds=Bounds(max_sessions=20_000, drain_s=0.1, resume_window_s=0.05))
-    serve(EchoService(), settings, started=told.send)
+    bounds = Bounds(max_sessions=20_000, drain_s=0.1, resume_window_s=0.05)
+    with tempfile.TemporaryDirectory() as folder:
+        service: Service = EchoService()
+        if embedded:
+            overrides = {"store.folder": folder, "tts.greets": False}
+            service = build(load_settings(profile="embedded", overrides=overrides))
+
+        def started(url: str) -> None:
+            told.send((url, service.characters()[0]["id"]))
+
+        serve(service, ServerSettings(port=0, bounds=bounds), started=started)
