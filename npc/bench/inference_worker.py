@@ -206,6 +206,7 @@ class LlamaCpp:
         options = lib.llama_context_default_params()
         options.n_ctx, options.n_batch, options.n_ubatch, options.n_seq_max = 2048, 512, 512, 8
         options.n_threads = options.n_threads_batch = 2
+        options.kv_unified = True  # else each of the eight sequences gets an eighth of the context
         self._context = lib.llama_init_from_model(self._model, options)
         if not self._context:
             raise RuntimeError("llama.cpp gave no context")

@@ -1,0 +1,82 @@
+"""The Triton kernels on a GPU: share of the memory bandwidth that weight-only linear layers and attention reach.
+
+Without a GPU there is nothing to measure: the result says so and the command ends well.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from npc.bench.harness import Bench, Run, log, machine
+from npc.config.paths import data_dir
+
+#: outputs x inputs of gate-up, down and head at 0.5 B and 1 B
+_SHAPES = ((9728, 896), (896, 4864), (151936, 896), (16384, 2048), (2048, 8192))
+
+
+def _seconds(torch: Any, work: Callable[[], object]) -> float:
+    """Median time of one replay of a CUDA graph of `work`."""
+    for _ in range(3):
+        work()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    times = []
+    for _ in range(50):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        graph.replay()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(begin.elapsed_time(end) / 1000)
+    return sorted(times)[len(times) // 2]
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """GB/s of each kernel and shape, beside a plain copy in the same minute."""
+    try:
+        torch: Any = importlib.import_module("torch")
+        importlib.import_module("triton")
+        present = torch.cuda.is_available()
+    except ImportError:
+        present = False
+    if not present:
+        log.print("no GPU (or no torch with CUDA and triton) here: nothing was measured")
+        return {"machine": machine(), "skipped": "no GPU here", "kernels": {}}
+    sys.path.insert(0, str(data_dir("kernels") / "gpu"))
+    kernels: Any = importlib.import_module("weight_only")
+    torch.manual_seed(run.seed)
+    block = torch.empty(2**30, dtype=torch.uint8, device="cuda")
+    other = torch.empty_like(block)
+    bandwidth = 2 * block.numel() / _seconds(torch, lambda: other.copy_(block)) / 1e9
+    found: dict[str, dict[str, Any]] = {}
+    for bits, name in ((4, "w4a16"), (8, "w8a16"), (2, "ternary")):
+        for n, k in _SHAPES:
+            packed, scale = (t.cuda() for t in kernels.pack(torch.randn(n, k), bits))
+            for m in (1, 8):
+                x = torch.randn(m, k, dtype=torch.float16, device="cuda")
+                took = _seconds(torch, lambda x=x, p=packed, s=scale, b=bits: kernels.linear(x, p, s, b))
+                rate = (packed.nbytes + scale.nbytes) / took / 1e9
+                found[f"{name} {n}x{k} m{m}"] = {
+                    "us": round(took * 1e6, 1),
+                    "gbs": round(rate, 1),
+                    "roofline_pct": round(100 * rate / bandwidth, 1),
+                }
+    device = torch.cuda.get_device_name()
+    return {"machine": {**machine(), "gpu": device}, "copy_gbs": round(bandwidth, 1), "kernels": found}
+
+
+def report(result: dict[str, Any]) -> str:
+    """One line a kernel."""
+    if "skipped" in result:
+        return str(result["skipped"])
+    lines = [f"copy {result['copy_gbs']} GB/s on {result['machine']['gpu']}"]
+    lines += [f"{name:<28} {v['us']:>8} us  {v['roofline_pct']} %" for name, v in result["kernels"].items()]
+    return "\n".join(lines)
+
+
+BENCH = Bench("gpu", "Triton kernels: share of the GPU's memory bandwidth (skipped without a GPU)", measure, report)
