@@ -5,6 +5,7 @@ Without a GPU there is nothing to measure: the result says so and the command en
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable
@@ -59,7 +60,7 @@ def measure(run: Run) -> dict[str, Any]:
             packed, scale = (t.cuda() for t in kernels.pack(torch.randn(n, k), bits))
             for m in (1, 8):
                 x = torch.randn(m, k, dtype=torch.float16, device="cuda")
-                took = _seconds(torch, lambda x=x, p=packed, s=scale, b=bits: kernels.linear(x, p, s, b))
+                took = _seconds(torch, functools.partial(kernels.linear, x, packed, scale, bits))
                 rate = (packed.nbytes + scale.nbytes) / took / 1e9
                 found[f"{name} {n}x{k} m{m}"] = {
                     "us": round(took * 1e6, 1),

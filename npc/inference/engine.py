@@ -278,7 +278,8 @@ class Engine:
             if self._reserve(s, 1 + len(s.draft), plan):
                 plan.append((s, 1))
                 left -= 1 + len(s.draft)
-        most = self.limits.chunk_rows if plan else left
+        # an ambient prompt is cut too: the focus may speak at any moment and waits for the step that runs
+        most = self.limits.chunk_rows if plan or first > Priority.FOCUS else left
         if not committed:
             most = min(most, self.limits.speculation_rows)
         for s in reading:
