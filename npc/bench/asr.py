@@ -2,8 +2,8 @@
 
 Sentences with invented names are spoken by every Flite voice and recognised three ways: without bias, with a bias list
 of the names among 115 decoys of the same make, and (first pass only) biased with 20 dB of noise. Each voice is one
-session: cepstral means are carried from sentence to sentence. `--audio DIR` adds real recordings without a bar, listed in
-a `metadata.csv` (file|text, LJ Speech) or `transcripts.tsv` (file, sentence, Common Voice).
+session: cepstral means are carried from sentence to sentence. `--audio DIR` adds real recordings without a bar, listed
+in a `metadata.csv` (file|text, LJ Speech) or `transcripts.tsv` (file, sentence, Common Voice).
 """
 
 from __future__ import annotations
