@@ -60,6 +60,14 @@ test-engines: setup-dev ## the Unity, Unreal and Godot clients (installs mono, g
 	@scripts/need.sh mono-devel libnewtonsoft-json5.0-cil g++ libboost-dev godot3-server godot3 xvfb
 	@$(PY) -m pytest -m engines --timeout 600 tests/engines $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: setup-dev ## build llama.cpp and the other peers of npc bench inference into .peers/ (about 15 minutes)
+	@$(PY) -m npc.bench.peers $(ARGS)
+
+.PHONY: bench-gpu
+bench-gpu: setup-dev ## time the GPU kernels; says so and stops where there is no GPU
+	@$(NPC) bench gpu $(ARGS)
+
 .PHONY: coqui
 coqui: setup ## an environment of its own for Coqui voices (needs PyTorch; not part of any profile's default)
 	@$(PY) -m npc.tts.fetch_coqui
