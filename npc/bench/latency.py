@@ -25,8 +25,8 @@ from typing import Any
 from npc.bench import players
 from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
 from npc.bench.live_client import RATE, LiveClient, first_audible, last_audible
-from npc.cli.local_server import local_server
 from npc.client import RealtimeClient
+from npc.client.local_server import local_server
 from npc.protocol import NpcMetrics, NpcTurn, ResponseCreated, ResponseDone
 
 #: Seconds after the end of a turn within which a reply must be audible.

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from npc.audio.resample import Resampler
 from npc.audio.wav import read_wav, write_wav
-from npc.cli.local_server import ServerFailed, local_server
 from npc.cli.sound import Loudspeaker, SoundUnavailable, microphone
 from npc.client import ConnectionLost, Pacer, Playback, RealtimeClient
+from npc.client.local_server import ServerFailed, local_server
 from npc.protocol import (
     ConversationItemCreate,
     ErrorEvent,

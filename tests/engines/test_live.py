@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from npc.audio.resample import Resampler
-from npc.cli.local_server import local_server
+from npc.client.local_server import local_server
 from npc.tts.flite import FliteSettings, FliteVoice
 from npc.tts.interface import SpeechRequest
 from tests.engines.conftest import PLUGINS, UNREAL, need, run
