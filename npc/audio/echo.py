@@ -26,7 +26,8 @@ LONGEST_DELAY = LISTEN_RATE // 2
 EARLIEST = -LISTEN_RATE // 20
 #: Pieces given to `sent` whose time differs this little from the end of the last piece belong right after it.
 _JITTER = LISTEN_RATE * 150 // 1000
-_HISTORY = 2 * LISTEN_RATE
+#: Microphone sound kept for training the filter once the delay is known, about a second.
+_HISTORY = 33 * FRAME
 #: The direct sound is placed this far into the filter, which leaves room for an early estimate.
 _MARGIN = 96
 _WINDOW = 4_096
@@ -37,6 +38,8 @@ _NOISE = 4.7
 #: Reference and microphone below this level (-60 dB FS) hold nothing worth judging.
 _QUIET = 1e-6
 _MEMORY = 4
+#: Silence of ours after which the histories are let go.
+_REST = 4 * LISTEN_RATE
 #: Frames after the delay was found at which the filter is trained again, and runs over the last second each time.
 _REHEARSALS = (4, 8, 16, 32)
 _EPOCHS = 2
@@ -94,13 +97,14 @@ class EchoGuard:
     speak and next to nothing while we do not."""
 
     def __init__(self) -> None:
-        self._reference = np.zeros(0)
+        # An idle session must cost next to nothing: what is large exists only once something was sent.
+        self._reference: Pcm16 = np.zeros(0, np.int16)
         self._reference_from = 0
         self._reference_until = 0
-        self._microphone = np.zeros(_HISTORY)
+        self._microphone: Pcm16 = np.zeros(0, np.int16)
         self._now = 0
-        self._search = DelaySearch()
-        self._filter = EchoFilter()
+        self._search: DelaySearch | None = None
+        self._filter: EchoFilter | None = None
         self._delay: int | None = None
         self._seeking = True
         self._looked = 0
@@ -115,13 +119,13 @@ class EchoGuard:
         follows = abs(at - self._reference_until) <= _JITTER
         start = self._reference_until if follows and self._reference.size else max(at, self._reference_until)
         gap = start - self._reference_until
-        if not self._reference.size or gap > _HISTORY + LONGEST_DELAY:
-            self._reference, self._reference_from, gap = np.zeros(0), start, 0
-        if not follows:
+        if not self._reference.size or gap > _SEARCH + LONGEST_DELAY:
+            self._reference, self._reference_from, gap = np.zeros(0, np.int16), start, 0
+        if not follows or self._search is None:
             # A new reply has its own error of timing; the room is still the same.
-            self._search.restart()
+            self._search = DelaySearch()
             self._seeking = True
-        self._reference = np.concatenate([self._reference, np.zeros(gap), pcm / 32768.0])
+        self._reference = np.concatenate([self._reference, np.zeros(gap, np.int16), pcm])
         self._reference_until = start + pcm.size
         oldest = self._now - _HISTORY - LONGEST_DELAY - _SEARCH
         if oldest > self._reference_from:
@@ -134,19 +138,24 @@ class EchoGuard:
         if frame.size != FRAME:
             raise ValueError(f"frames must hold {FRAME} samples, got {frame.size}")
         sound = frame / 32768.0
-        self._microphone = np.concatenate([self._microphone[FRAME:], sound])
         self._now += FRAME
+        if self._search is None:
+            self._learn_floor(sound)
+            return EchoFrame(0.0, 0.0, frame, self._delay)
+        self._microphone = np.concatenate([self._microphone, frame])[-_HISTORY:]
         if not self._reference_active():
             self._powers.clear()
             self._learn_floor(sound)
+            if self._now - self._reference_until > _REST:
+                self._rest()
             return EchoFrame(0.0, 0.0, frame, self._delay)
         if self._seeking or self._now - self._looked >= 16 * FRAME:
-            self._seek()
-        if self._delay is None:
+            self._seek(self._search)
+        if self._delay is None or self._filter is None:
             return EchoFrame(self._search.suspicion, 0.0, frame, None)
         self._known += 1
         if self._known in _REHEARSALS:
-            self._train()
+            self._train(self._filter)
         residual = self._filter.step(self._block(self._now - FRAME - self._delay), sound)
         return self._judge(sound, residual)
 
@@ -160,12 +169,19 @@ class EchoGuard:
             return False
         return float(np.mean(self._read(begin, end) ** 2)) > _QUIET / 100
 
+    def _rest(self) -> None:
+        """Nothing of ours has sounded for a while: keep only what is known of the room."""
+        self._reference = np.zeros(0, np.int16)
+        self._microphone = np.zeros(0, np.int16)
+        self._search = None
+
     def _read(self, begin: int, end: int) -> NDArray[np.float64]:
         """Reference samples `[begin, end)` of the input clock, zeros where nothing was sent."""
         out = np.zeros(end - begin)
         low, high = max(begin, self._reference_from), min(end, self._reference_until)
         if low < high:
-            out[low - begin : high - begin] = self._reference[low - self._reference_from : high - self._reference_from]
+            known = self._reference[low - self._reference_from : high - self._reference_from]
+            out[low - begin : high - begin] = known / 32768.0
         return out
 
     def _block(self, begin: int) -> NDArray[np.float64]:
@@ -173,33 +189,34 @@ class EchoGuard:
 
     # -- delay ---------------------------------------------------------------------------------------------------------
 
-    def _seek(self) -> None:
+    def _seek(self, search: DelaySearch) -> None:
         self._looked = self._now
-        window = self._microphone[-_WINDOW:]
-        if float(np.mean(window**2)) < _QUIET:
+        window = self._microphone[-_WINDOW:] / 32768.0
+        if window.size < _WINDOW or float(np.mean(window**2)) < _QUIET:
             return
         # Correlation index k means that the microphone follows the reference by EARLIEST + k.
         end = self._now - EARLIEST
-        found = self._search.step(self._read(end - _SEARCH, end), window)
+        found = search.step(self._read(end - _SEARCH, end), window)
         if found is None:
             return
         moved = self._delay is None or abs(found - self._delay) > 8
         self._seeking = False
         if moved:
             self._delay, self._known = found, 0
-            self._train()
+            self._filter = self._filter or EchoFilter()
+            self._train(self._filter)
 
-    def _train(self) -> None:
+    def _train(self, filter_: EchoFilter) -> None:
         """Run the filter over the last second again: it knows the room sooner than by hearing every frame once."""
         assert self._delay is not None
-        frames = LISTEN_RATE // FRAME
+        frames = self._microphone.size // FRAME
         for _ in range(_EPOCHS):
             for back in range(frames + BLOCKS, frames, -1):
-                self._filter.push(self._block(self._now - back * FRAME - self._delay))
+                filter_.push(self._block(self._now - back * FRAME - self._delay))
             for back in range(frames, 1, -1):
                 begin = self._now - back * FRAME
-                mic = self._microphone[_HISTORY - back * FRAME : _HISTORY - (back - 1) * FRAME]
-                self._filter.step(self._block(begin - self._delay), mic)
+                mic = self._microphone[self._microphone.size - back * FRAME :][:FRAME] / 32768.0
+                filter_.step(self._block(begin - self._delay), mic)
 
     # -- verdict -------------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,8 @@ from npc.conversation.endpointing.embedded import INPUTS, Curve, Weights, inputs
 from npc.conversation.endpointing.interface import Pause
 from npc.conversation.endpointing.text import TextModel, words_of
 from npc.phonetics.wordclass import word_class
-from npc.training.endpointing_text import samples, train, turns
+from npc.training import endpointing_sentences
+from npc.training.endpointing_text import drawn_samples, samples, train, turns
 from npc.tts.flite import FliteSettings, FliteVoice
 from npc.tts.interface import SpeechRequest
 
@@ -89,9 +90,12 @@ def voice(rng: np.random.Generator) -> FliteSettings:
     )
 
 
-def spoken(text: str, rng: np.random.Generator) -> tuple[Pcm16, int, int, list[str]]:
-    """(sound, sample where the inner pause is cut in, number of words before it, words) of one sentence at 16 kHz."""
+def spoken(marked: str, rng: np.random.Generator) -> tuple[Pcm16, int, int, list[str]]:
+    """(sound, sample where the inner pause is cut in, number of words before it, words) of one sentence at 16 kHz. Bars
+    in the text are the places to pause; without one, places are chosen by what the words are."""
     speaker = FliteVoice(voice(rng))
+    bars = [len(words_of(piece)) for piece in marked.split("|")[:-1]]
+    text = marked.replace("| ", "")
     audio: list[Pcm16] = []
     ends: list[tuple[int, int]] = []
     for chunk in speaker.synthesize(SpeechRequest(text)):
@@ -103,7 +107,7 @@ def spoken(text: str, rng: np.random.Generator) -> tuple[Pcm16, int, int, list[s
     if len(ends) != len(words):
         return sound, 0, 0, words
     breaks = {n + 1 for n, (end, _) in enumerate(ends) if text[end : end + 1] in (",", ";", ":")}
-    before = cut_place(words, breaks, rng)
+    before = int(np.cumsum(bars)[rng.integers(len(bars))]) if bars else cut_place(words, breaks, rng)
     return sound, round(ends[before - 1][1] * scale) if before else 0, before, words
 
 
@@ -145,11 +149,13 @@ def looks(
 
 
 def synthetic(corpus: Path, count: int, heard: float, seed: int) -> Iterator[Look]:
-    """Looks at `count` spoken sentences of the corpus, each with an inner pause and an end. The recogniser reads the
-    share `heard` of them (2 s of CPU each); the others' text is what was said."""
+    """Looks at `count` spoken sentences, a third of the corpus and the rest of our grammars, each with an inner pause
+    and an end. The recogniser reads the share `heard` of them (2 s of CPU each); the others' text is what was said."""
     rng = np.random.default_rng(seed)
     sentences = sorted({text.strip() for text in turns(corpus) if speakable(text)})
-    chosen = [sentences[i] for i in rng.permutation(len(sentences))[:count]]
+    typed = [sentences[i] for i in rng.permutation(len(sentences))[: count // 3]]
+    drawn = [endpointing_sentences.draw(rng) for _ in range(count - len(typed))]
+    chosen = [str(text) for text in rng.permutation(np.array(typed + drawn, dtype=object))]
     vad, recognizer = SileroVad(), PocketsphinxRecognizer(decoders=1)
     carry: object | None = None
     try:
@@ -210,16 +216,20 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     everything = list(turns(options.corpus))
     chosen = [everything[i] for i in rng.permutation(len(everything))[: options.turns]]
-    weights, bias = train([sample for text in chosen for sample in samples(text, rng)])
+    data_text = [sample for text in chosen for sample in samples(text, rng)]
+    weights, bias = train([*data_text, *drawn_samples(options.turns // 7, rng)])
     text = TextModel(weights, bias)
     print(f"text model: {len(weights)} weights")
     if options.cache and options.cache.exists():
         rows = [json.loads(line) for line in options.cache.read_text().splitlines()]
         data = [Look(**{**row, "prosody": PauseProsody(**row["prosody"])}) for row in rows]
     else:
-        data = list(synthetic(options.corpus, options.sentences, options.heard, options.seed))
-        if options.cache:
-            options.cache.write_text("".join(json.dumps(asdict(look)) + "\n" for look in data))
+        data = []
+        for look in synthetic(options.corpus, options.sentences, options.heard, options.seed):
+            data.append(look)
+            if options.cache:
+                with options.cache.open("a") as file:
+                    file.write(json.dumps(asdict(look)) + "\n")
     held = [look for look in data if look.group % 5 == 0]
     mix, mix_bias = fit([look for look in data if look.group % 5], text)
     detector = embedded.EmbeddedDetector(Weights(weights, bias, mix, mix_bias, CURVE))

@@ -20,6 +20,7 @@ import scipy.sparse
 
 from npc.conversation.endpointing.text import features, words_of
 from npc.phonetics.wordclass import word_class
+from npc.training import endpointing_sentences
 
 #: How often a pause falls at each kind of place, relative to the end of the turn (weight 1).
 WEIGHTS = {"comma": 0.6, "sentence": 0.15, "clause": 0.8, "phrase": 0.5, "filler": 1.0, "anywhere": 0.25}
@@ -66,6 +67,18 @@ def samples(text: str, rng: np.random.Generator) -> Iterator[Sample]:
         if rng.random() < WEIGHTS[kind]:
             yield words[:at], 0, 1.0
     yield words, 1, 1.0
+
+
+def drawn_samples(count: int, rng: np.random.Generator) -> Iterator[Sample]:
+    """Samples of turns from our grammars, cut at their bars."""
+    for _ in range(count):
+        pieces = endpointing_sentences.draw(rng).split("|")
+        words = words_of(" ".join(pieces))
+        yield words, 1, 1.0
+        before = 0
+        for piece in pieces[:-1]:
+            before += len(words_of(piece))
+            yield words[:before], 0, 1.0
 
 
 def train(
