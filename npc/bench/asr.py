@@ -124,12 +124,13 @@ def recordings(folder: Path) -> Iterator[Utterance]:
     for name, text in rows:
         for candidate in (folder / name, folder / f"{name}.wav", folder / f"{name}.flac"):
             if candidate.is_file():
-                pcm, rate = _read(candidate)
+                pcm, rate = read_audio(candidate)
                 yield resample(pcm, rate, LISTEN_RATE), text
                 break
 
 
-def _read(path: Path) -> tuple[Pcm16, int]:
+def read_audio(path: Path) -> tuple[Pcm16, int]:
+    """A WAV file, or any other that the `soundfile` package reads, as mono PCM16 and its rate."""
     if path.suffix == ".wav":
         return read_wav(path)
     import soundfile

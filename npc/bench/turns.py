@@ -1,0 +1,331 @@
+"""`npc bench turns`: the operating curve of the end-of-turn detector, wrong cut-offs against the wait.
+
+Synthetic turns (several voices, levels and light noise; one in three with an inner pause of 0.3-1.2 s) go through the
+voice-activity detector and the recogniser as in a session; the detector is asked in every silent frame. The waits are
+then scaled from half to double, which gives the curve, and fixed silences give the baseline. Nothing is learned here.
+
+    wait         decision minus last voiced sample of the turn (from the waveform)
+    wrong cut    a decision while the turn goes on, as a share of all turns
+
+`--audio DIR` adds recordings: WAV or FLAC clips of one utterance each, or, where `*.rttm` files lie beside them,
+meetings, in which a pause is a turn's end when somebody else speaks next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from npc.asr.interface import StreamingRecognizer
+from npc.asr.pocketsphinx import PocketsphinxRecognizer
+from npc.audio import prosody
+from npc.audio.clock import LISTEN_RATE
+from npc.audio.pcm import Pcm16
+from npc.audio.prosody import PauseProsody
+from npc.audio.resample import resample
+from npc.audio.vad import FRAME, VoiceActivityDetector, VoiceGate, load_vad
+from npc.bench import players
+from npc.bench.asr import read_audio
+from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
+from npc.conversation.endpointing.embedded import EmbeddedDetector
+from npc.conversation.endpointing.interface import EndOfTurnDetector, Pause
+
+_FACTORS = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
+_FIXED_MS = (200, 300, 400, 500, 700, 900, 1200)
+_CLOSING = 2
+_MS = LISTEN_RATE / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A silent frame: what the detector was told, when (sample of the recording), and what it answered."""
+
+    at: int
+    pause: Pause
+    until: int
+    complete: float
+
+
+Decider = Callable[[Moment], int]
+
+
+def moments(
+    pcm: Pcm16, detector: EndOfTurnDetector, vad: VoiceActivityDetector, stream: StreamingRecognizer | None
+) -> list[Moment]:
+    """Every silent frame after speech, as a session would judge it."""
+    heard = stream.open() if stream is not None else None
+    ears, gate = vad.open(), VoiceGate()
+    first, last, quiet, changed = -1, 0, 0, 0
+    text, stable, confidence = "", 0, 1.0
+    melody: PauseProsody | None = None
+    found = []
+    for at in range(0, pcm.size - FRAME + 1, FRAME):
+        frame = pcm[at : at + FRAME]
+        now = at + FRAME
+        if heard is not None and (partial := heard.accept(frame)) is not None:
+            text, stable, confidence, changed = partial.text, partial.stable_words, partial.confidence, now
+        for seen in ears.push(frame):
+            if gate.step(seen.probability):
+                first = seen.start if first < 0 else first
+                last, quiet, melody = seen.end, 0, None
+                continue
+            quiet += 1
+            if first < 0 or quiet < _CLOSING:
+                continue
+            melody = melody or prosody.measure(pcm[:last])
+            pause = Pause(now - last, last - first, text, stable, now - changed, confidence, seen.probability, melody)
+            judged = detector.judge(pause)
+            found.append(Moment(now, pause, judged.until, judged.complete))
+    if heard is not None:
+        heard.close()
+    return found
+
+
+def decisions(trace: Sequence[Moment], decide: Decider) -> list[int]:
+    """Samples at which a turn would be called over: at most one a silence, the newest judgement ruling."""
+    made: list[int] = []
+    silent_since = -1
+    for moment in trace:
+        since = moment.at - moment.pause.silence
+        if since != silent_since:
+            silent_since, decided = since, False
+        if not decided and moment.pause.silence >= decide(moment):
+            made.append(moment.at)
+            decided = True
+    return made
+
+
+def score(turns: Iterable[tuple[Sequence[Moment], int]], decide: Decider) -> dict[str, Any]:
+    """Of (trace, true end): waits of the right decisions in ms, share of turns cut, turns never ended."""
+    waits, cut, missed, count = [], 0, 0, 0
+    for trace, end in turns:
+        count += 1
+        made = decisions(trace, decide)
+        # The gate closes on whole frames, so a right decision may lie up to one frame before the measured end.
+        if any(at < end - FRAME for at in made):
+            cut += 1
+        elif made:
+            waits.append((made[0] - end) / _MS)
+        else:
+            missed += 1
+    return {
+        "wait_ms": percentiles(waits, (50, 90, 95)),
+        "mean_wait_ms": round(float(np.mean(waits)), 1) if waits else None,
+        "wrong_cutoff_rate": round(cut / max(1, count), 4),
+        "missed": missed,
+        "turns": count,
+    }
+
+
+def scaled(factor: float) -> Decider:
+    return lambda moment: round(moment.until * factor)
+
+
+def fixed(milliseconds: float) -> Decider:
+    return lambda moment: round(milliseconds * _MS)
+
+
+def curves(turns: Sequence[tuple[Sequence[Moment], int]]) -> dict[str, Any]:
+    return {
+        "detector": {str(factor): score(turns, scaled(factor)) for factor in _FACTORS},
+        "fixed_silence": {str(wait): score(turns, fixed(wait)) for wait in _FIXED_MS},
+    }
+
+
+def clips(folder: Path) -> Iterator[tuple[Pcm16, int]]:
+    """(sound, end of speech) of one-utterance clips."""
+    for path in sorted([*folder.glob("*.wav"), *folder.glob("*.flac")]):
+        pcm, rate = read_audio(path)
+        pcm = resample(pcm, rate, LISTEN_RATE)
+        yield pcm, players.voiced_bounds(pcm)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    start: float
+    end: float
+    speaker: str
+
+
+def meetings(folder: Path) -> Iterator[tuple[Pcm16, list[_Said]]]:
+    """(sound, speaker turns in seconds) of recordings with RTTM files beside them."""
+    spoken: dict[str, list[_Said]] = {}
+    for listing in sorted(folder.glob("*.rttm")):
+        for line in listing.read_text(encoding="utf-8").splitlines():
+            fields = line.split()
+            if len(fields) >= 8 and fields[0] == "SPEAKER":
+                start, length = float(fields[3]), float(fields[4])
+                spoken.setdefault(fields[1], []).append(_Said(start, start + length, fields[7]))
+    for name, said in sorted(spoken.items()):
+        for path in (folder / f"{name}.wav", folder / f"{name}.flac"):
+            if path.is_file():
+                pcm, rate = read_audio(path)
+                yield resample(pcm, rate, LISTEN_RATE), sorted(said, key=lambda turn: turn.start)
+                break
+
+
+def meeting_score(traces: Sequence[tuple[Sequence[Moment], list[_Said]]], decide: Decider) -> dict[str, Any]:
+    """Silences of 200 ms and more: held (the same speaker goes on) or passed on (another speaks next)."""
+    held = held_cut = 0
+    waits: list[float] = []
+    for trace, said in traces:
+        pauses: dict[int, Moment] = {}
+        for moment in trace:
+            pauses[moment.at - moment.pause.silence] = moment
+        ended = {}
+        for at in decisions(trace, decide):
+            moment = next(m for m in trace if m.at == at)
+            ended[at - moment.pause.silence] = moment.pause.silence / _MS
+        for since, longest in pauses.items():
+            if longest.pause.silence < 200 * _MS:
+                continue
+            second = since / LISTEN_RATE
+            before = [turn.speaker for turn in said if turn.start <= second and turn.end > second - 0.5]
+            after = next((turn.speaker for turn in said if turn.start >= second - 0.1), None)
+            if not before or after is None:
+                continue
+            if after in before:
+                held += 1
+                held_cut += since in ended
+            elif since in ended:
+                waits.append(ended[since])
+    return {
+        "held_pauses": held,
+        "held_cut": round(held_cut / max(1, held), 4),
+        "turn_ends_decided": len(waits),
+        "wait_ms": percentiles(waits),
+    }
+
+
+def measure(run: Run) -> dict[str, Any]:
+    detector, vad, recognizer = EmbeddedDetector(), load_vad(), PocketsphinxRecognizer(decoders=1)
+    count = int(run.options["turns"])
+    synthetic: list[tuple[list[Moment], int]] = []
+    inner: list[bool] = []
+    texts: list[str] = []
+    try:
+        for number, turn in enumerate(players.turns(count, seed=run.seed)):
+            synthetic.append((moments(turn.pcm, detector, vad, recognizer), turn.end))
+            inner.append(turn.inner_pause)
+            texts.append(turn.text)
+            if number % 20 == 19:
+                log.print(f"{number + 1} of {count} turns heard")
+        recorded: dict[str, Any] = {}
+        for name in run.options["audio"] or ():
+            folder = Path(name)
+            log.print(f"recordings in {folder}")
+            if any(folder.glob("*.rttm")):
+                heard = [(moments(pcm, detector, vad, recognizer), said) for pcm, said in meetings(folder)]
+                recorded[folder.name] = {
+                    "detector": meeting_score(heard, scaled(1.0)),
+                    "fixed_silence": {str(wait): meeting_score(heard, fixed(wait)) for wait in _FIXED_MS},
+                }
+            else:
+                recorded[folder.name] = curves(
+                    [(moments(pcm, detector, vad, recognizer), end) for pcm, end in clips(folder)]
+                )
+    finally:
+        recognizer.close()
+    result = {
+        "machine": machine(),
+        "turns": count,
+        "inner_pauses": sum(inner),
+        "synthetic": curves(synthetic),
+        "melody_and_pace_only": score(_blind(synthetic, detector), scaled(1.0)),
+        "judgement_us": _cost(synthetic, detector),
+        "recordings": recorded,
+        "cut_turns": [
+            text for (trace, end), text in zip(synthetic, texts, strict=True)
+            if any(at < end - FRAME for at in decisions(trace, scaled(1.0)))
+        ],
+    }  # fmt: skip
+    if run.out is not None:
+        _plot(result, run.out / "turns.png")
+    return result
+
+
+def _blind(
+    turns: Sequence[tuple[Sequence[Moment], int]], detector: EndOfTurnDetector
+) -> Iterator[tuple[list[Moment], int]]:
+    """The same silences judged without any text: what the words are worth."""
+    for trace, end in turns:
+        blind = []
+        for moment in trace:
+            judged = detector.judge(replace(moment.pause, text="", stable_words=0))
+            blind.append(replace(moment, until=judged.until, complete=judged.complete))
+        yield blind, end
+
+
+def _cost(turns: Sequence[tuple[Sequence[Moment], int]], detector: EndOfTurnDetector) -> float | None:
+    """Median microseconds of a judgement."""
+    spent = []
+    for trace, _ in turns[:20]:
+        for moment in trace[:10]:
+            began = time.perf_counter()
+            detector.judge(moment.pause)
+            spent.append((time.perf_counter() - began) * 1e6)
+    return round(float(np.median(spent)), 1) if spent else None
+
+
+def _plot(result: dict[str, Any], path: Path) -> None:
+    """Wrong cut-offs against the median wait, detector and fixed silence."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    for name, style in (("detector", "o-"), ("fixed_silence", "s--")):
+        rows = [row for row in result["synthetic"][name].values() if row["wait_ms"]["p50"] is not None]
+        axes.plot(
+            [row["wait_ms"]["p50"] for row in rows],
+            [100 * row["wrong_cutoff_rate"] for row in rows],
+            style,
+            label=name.replace("_", " "),
+        )
+    axes.set_xlabel("median wait after the last voiced sample, ms")
+    axes.set_ylabel("turns cut off, %")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+    log.print(f"plot in {path}")
+
+
+def report(result: dict[str, Any]) -> str:
+    lines = [
+        f"{result['turns']} turns, {result['inner_pauses']} with an inner pause; {result['judgement_us']} us a judgement"
+    ]
+    for source, table in (("synthetic", result["synthetic"]), *result["recordings"].items()):
+        lines += ["", source]
+        if "held_pauses" in table["detector"]:
+            lines.append(f"  detector: {table['detector']}")
+            continue
+        for name, rows in table.items():
+            for setting, row in rows.items():
+                p50, p95 = row["wait_ms"]["p50"] or 0.0, row["wait_ms"]["p95"] or 0.0
+                lines.append(
+                    f"  {name:14}{setting:>6}: wait p50 {p50:5.0f} p95 {p95:5.0f} ms, "
+                    f"cut {row['wrong_cutoff_rate']:.1%}"
+                )
+    return "\n".join(lines)
+
+
+BENCH = Bench(
+    "turns",
+    "end of turn: wrong cut-offs against the wait, on synthetic and recorded pauses",
+    measure,
+    report,
+    (
+        Option("--turns", "synthetic turns", {"type": int, "default": 90}),
+        Option("--audio", "folder of recordings (may be given again)", {"action": "append"}),
+    ),
+)
