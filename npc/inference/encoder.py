@@ -10,9 +10,11 @@ only its files are read, and only when their SHA-256 is the pinned one. Any dire
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +37,7 @@ PINNED_SHA256 = {
 #: Tokens a sentence may have; the model was trained with 128 (its sentence_bert_config says 256 at most).
 MAX_TOKENS = 128
 #: Sentences whose vectors are kept: questions repeat between retrieval, intent and memory within one turn.
-_CACHE = 2048
+_CACHE = 8192
 
 
 class EncoderError(RuntimeError):
@@ -140,7 +142,7 @@ class MiniLM:
         self.dimensions = int(config["hidden_size"])
         self._heads = int(config["num_attention_heads"])
         self._eps = float(config["layer_norm_eps"])
-        self.id = f"{place.parent.name}/{self.dimensions}"
+        self.id = f"{place.parent.name}/{self.dimensions}/{(place / 'model.safetensors').stat().st_size}"
         self._tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
@@ -179,6 +181,32 @@ class MiniLM:
         while len(self._cache) > _CACHE:
             self._cache.popitem(last=False)
         return result
+
+    def warm(self, texts: Sequence[str], store: Path) -> None:
+        """Have the vectors of authored texts at hand, from the file `store` where they were computed before.
+
+        For cards and documents only: what a player says must never be written here. A store that cannot be used is
+        left alone; the vectors are then computed anew.
+        """
+        wanted = [text for text in dict.fromkeys(texts) if text.strip() and text not in self._cache]
+        keys = {text: hashlib.blake2b(f"{self.id}\0{text}".encode(), digest_size=16).digest() for text in wanted}
+        try:
+            with contextlib.closing(sqlite3.connect(store, timeout=5.0)) as db, db:
+                db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+                fresh = []
+                for text, key in keys.items():
+                    row = db.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+                    if row is not None and len(row[0]) == 4 * self.dimensions:
+                        self._cache[text] = np.frombuffer(row[0], dtype=np.float32)
+                    else:
+                        fresh.append(text)
+                vectors = self.encode(fresh)
+                db.executemany(
+                    "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
+                    [(keys[text], vector.tobytes()) for text, vector in zip(fresh, vectors, strict=True)],
+                )
+        except sqlite3.Error:
+            self.encode(wanted)
 
     def _forward(self, ids: NDArray[np.int64]) -> Vectors:
         """Token ids [batch, length] to unit vectors [batch, dimensions]."""

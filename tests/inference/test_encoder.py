@@ -35,8 +35,8 @@ def _model(folder: Path) -> dict[str, NDArray[np.float32]]:
     }
     for layer in range(LAYERS):
         shapes = {
-            "attention.self.query": (WIDTH, WIDTH), "attention.self.key": (WIDTH, WIDTH), "attention.self.value": (WIDTH, WIDTH),
-            "attention.output.dense": (WIDTH, WIDTH), "intermediate.dense": (INNER, WIDTH), "output.dense": (WIDTH, INNER),
+            "attention.self.query": (WIDTH, WIDTH), "attention.self.key": (WIDTH, WIDTH), "attention.self.value": (WIDTH, WIDTH),  # noqa: E501
+            "attention.output.dense": (WIDTH, WIDTH), "intermediate.dense": (INNER, WIDTH), "output.dense": (WIDTH, INNER),  # noqa: E501
         }  # fmt: skip
         for name, shape in shapes.items():
             weights[f"encoder.layer.{layer}.{name}.weight"] = tensor(*shape)
@@ -114,6 +114,18 @@ def test_equals_the_naive_reference_whatever_the_batch(tmp_path: Path) -> None:
     assert not vectors[4].any()
     assert np.array_equal(vectors[0], vectors[3])
     assert np.array_equal(encoder.encode(["a mat"])[0], vectors[2])
+
+
+def test_authored_texts_are_read_back_from_disk_unchanged(tmp_path: Path) -> None:
+    _model(tmp_path)
+    store = tmp_path / "vectors.sqlite"
+    first, second = MiniLM(tmp_path), MiniLM(tmp_path)
+    first.warm(["the cat", "a mat"], store)
+    second.warm(["the cat", "a mat"], store)
+    assert np.array_equal(second.encode(["the cat"]), first.encode(["the cat"]))
+    assert b"cat" not in store.read_bytes()
+    store.write_bytes(b"not a database" * 100)
+    MiniLM(tmp_path).warm(["the cat"], store)
 
 
 def test_missing_and_wrong_files_are_named(tmp_path: Path) -> None:

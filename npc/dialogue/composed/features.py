@@ -29,6 +29,18 @@ _POINTED = re.compile(
 )
 
 
+_PERMISSION = re.compile(
+    r"\b(mind if|may (i|we|my)|can (i|we|my)|could (i|we)|is it (ok|okay|all right|allowed|fine)|am i allowed|are we allowed|"  # noqa: E501
+    r"do you mind|would it be (ok|okay|all right)|let me|i'll just|i was going to|any reason i)\b",
+    re.I,
+)
+_RULE = re.compile(
+    r"\b(no|not|never|nobody|only|allowed|may|must|forbidden|prohibited|welcome|closed|shut|out of (use|order)|flooded|"
+    r"reserved|unless|without)\b",
+    re.I,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Something that could be the answer. `text` is scored and said; `context` (the whole fact, its source, its topics)
@@ -202,6 +214,7 @@ def measure(
     before = [w for w in _topical(f"{leaning.asking} {leaning.answer}" if leaning else "") if w not in words]
     head = [w for w in words if w in _heads(asking)]
     pointed = bool(_POINTED.search(asking))
+    permission = bool(_PERMISSION.search(asking))
     index.meaning.learn([*words, *told_words])
     names = {stem(w) for w in tokens(asking)} & index.names
     numbers = {value for value, _ in numbers_in(asking)} - {1.0}
@@ -238,6 +251,8 @@ def measure(
         if head:
             f["head_miss"] = 1.0 - max(_cover([w], index.words[row], index)[1] for w in head)
         fit = fits(question.wanted, candidate.text, asking, index.meaning.likeness)
+        if permission:
+            f["rule"] = float(bool(_RULE.search(candidate.text)))
         if question.wanted in ("who", "whose") and you and not candidate.names_others:
             fit = -1
         elif question.wanted in ("who", "whose") and candidate.about_self:

@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from npc.config.paths import cache_dir
 from npc.dialogue.character import Character
 from npc.dialogue.composed.features import Candidate, Index
 from npc.dialogue.composed.speech import Speaker, mentions, names_others
 from npc.dialogue.context import SceneView
 from npc.dialogue.knowledge.facts import Fact, facts_of, statements
 from npc.dialogue.knowledge.gate import Ground, Standing, open_facts
+from npc.dialogue.knowledge.words import STOPWORDS, tokens
 from npc.inference.encoder import SentenceEncoder
 
 
@@ -44,7 +46,12 @@ class Knowledge:
         self.speaker = Speaker(character.name, _pronoun(character))
         self._own = tuple(_card_candidates(self.facts, self.speaker) + _biography(character.biography))
         self._indexes: dict[str, Index] = {}
-        self.index(None)
+        if encoder is not None and hasattr(encoder, "warm"):
+            authored = [*self._own, *_scene_candidates(character.scene)]
+            wholes = [f"{c.text} {c.context} {c.source}" for c in authored]
+            words = [word for whole in wholes for word in tokens(whole) if word not in STOPWORDS]
+            encoder.warm([*(c.text for c in authored), *words], cache_dir() / "sentence-vectors.sqlite")
+        self.index(character.scene)
 
     def index(self, scene: SceneView | None) -> Index:
         """Candidates from card, biography and the present scene; the last few scenes are kept."""

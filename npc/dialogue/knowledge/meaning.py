@@ -13,6 +13,8 @@ from npc.inference.encoder import SentenceEncoder, Vectors
 _FLOOR, _CEILING = 0.40, 0.80
 #: What one shared thesaurus group is worth beside the word itself.
 _SAME_GROUP = 0.7
+#: Word pairs whose likeness is kept; a character with 200 words meets some 20,000 in a long talk.
+_PAIRS = 200_000
 
 
 @lru_cache(maxsize=1)
@@ -54,6 +56,7 @@ class WordMeaning:
         self._encoder = encoder
         self._vectors: dict[str, Vectors] = {}
         self._groups = thesaurus()
+        self._known: dict[tuple[str, str], float] = {}
 
     def learn(self, words: Sequence[str]) -> None:
         """Fetch vectors of words not met before, in one batch."""
@@ -66,6 +69,16 @@ class WordMeaning:
 
     def likeness(self, a: str, b: str) -> float:
         """1 for the same word, up to 0.9 for misspellings, 0.7 within a thesaurus group, else by vectors."""
+        found = self._known.get((a, b))
+        if found is None:
+            found = self._compare(a, b)
+            if self._encoder is None or (a in self._vectors and b in self._vectors):
+                if len(self._known) >= _PAIRS:
+                    self._known.clear()
+                self._known[a, b] = found
+        return found
+
+    def _compare(self, a: str, b: str) -> float:
         first, second = stem(a), stem(b)
         spelt = alike(first, second)
         if spelt >= 0.85 and not (spelt < 1.0 and opposed(first, second)):
