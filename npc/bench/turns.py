@@ -302,7 +302,7 @@ def _plot(result: dict[str, Any], path: Path) -> None:
 
 def report(result: dict[str, Any]) -> str:
     lines = [
-        f"{result['turns']} turns, {result['inner_pauses']} with an inner pause; {result['judgement_us']} us a judgement"
+        f"{result['turns']} turns, {result['inner_pauses']} with inner pauses; {result['judgement_us']} us a judgement"
     ]
     for source, table in (("synthetic", result["synthetic"]), *result["recordings"].items()):
         lines += ["", source]
