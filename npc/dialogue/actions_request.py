@@ -15,7 +15,7 @@ from npc.dialogue.knowledge.words import stem, tokens
 
 #: Verbs that mean the same to a request; the first of each line is the name of the group.
 _GROUPS_TEXT = """
-give hand pass lend fetch bring slide offer deliver reach spare grab supply present
+give hand pass lend fetch bring slide offer deliver spare grab supply present
 show point indicate direct guide lead display reveal light-up
 take collect accept receive pocket keep
 sell buy purchase
@@ -82,11 +82,24 @@ _OTHER_VERBS_TEXT = """smuggle undock tape steal rob dock unload load drive fly 
     marry kiss hug slap punch kick trip push shove lift add remove change set reset skip raise boil refuel fuel charge
     discharge admit evacuate prescribe inject operate scan test order cancel approve authorise authorize grant waive
     escort distract lie cover marry adopt summon banish curse bless enchant brew trade swap exchange haggle discount
+    force vent dump crush scratch spray shake squeeze wake flip mix spin knock swing smear spit sprinkle spread fold
+    unfold roll wrap unwrap pack unpack seat park fake falsify backdate bend snap pull rip peel scrape drill weld glue
+    nail paint dye trim prune water harvest milk saddle shoe rein harness feed chase hunt trap fish skin gut lure bait
+    spy eavesdrop follow shadow stalk threaten blackmail frame betray report denounce fine punish whip beat torture
+    juggle somersault levitate vanish teleport fly shrink grow curse summon conjure enchant sacrifice
     let allow tie bind chain arrest jail release strike tear rip spill pour scatter throw vouch slaughter butcher
     double halve untie loosen tighten clear empty plug unplug connect disconnect press click push type dial upload
     download install replace tow park crash steer land"""
 _OTHER_VERBS = frozenset(_OTHER_VERBS_TEXT.split())
 
+#: Verbs that say little by themselves: what they mean is in their object.
+GENERIC = frozenset({"get", "put", "set", "make", "do", "have", "turn", "bring", "leave", "use", "try"})
+_LET = re.compile(
+    r"^let (?:me|us|him|her|them|my \w+) (?!know|think|guess|ask|tell|explain|finish|be\b|introduce|say|help|start|see"
+    r"|look|have a look|take a look|get this|rephrase|repeat|put it)",
+    re.IGNORECASE,
+)
+_LET_SEE = re.compile(r"^let (?:me|us) (?:see|look at|have a look at|take a look at) ", re.IGNORECASE)
 _LEAD = re.compile(
     r"^(?:(?:please|now|then|so|well|ok|okay|right|alright|all right|good|great|lovely|fine|here|come on|ah|oh|hey|look"
     r"|listen|quick|quickly|just|also|and|but|or|actually|perfect|yes|yeah|no|thanks|thank you|sir|ma'am|madam|friend"
@@ -96,9 +109,10 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _POLITE = re.compile(
+    r"\bwould you mind |"
     r"\b(?:could|can|would|will|won't|can't|couldn't) you(?: please| kindly| just| maybe| possibly| perhaps| not)?"
     r"(?: go)?(?: and)? "
-    r"|\bi (?:want|need|order|command|ask|beg|would like|'d like|require) you to |\bi'd like you to |\bwould you mind "
+    r"|\bi (?:want|need|order|command|ask|beg|would like|'d like|require) you to |\bi'd like you to "
     r"|\byou(?: really)? (?:must|have to|need to) (?:now |just |please )?"
     r"|\bbe so kind (?:as to|and) "
     r"|\bdo me a favou?r and |\bi'd (?:appreciate|be glad) if you(?:'d| would| could) ",
@@ -154,6 +168,11 @@ def groups_of(verb: str) -> frozenset[str]:
     return frozenset(found) if found else frozenset({verb})
 
 
+def is_common(verb: str) -> bool:
+    """Whether the verb is one whose meaning the lists know."""
+    return verb in _GROUPS or verb in _OTHER_VERBS
+
+
 def requests(text: str, own_verbs: Iterable[str] = ()) -> tuple[Request, ...]:
     """Requests in a turn, in order. `own_verbs` are verbs of the character's actions: always understood."""
     own = frozenset(own_verbs)
@@ -175,6 +194,10 @@ def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
         return None
     if _WH.match(stripped):
         return None
+    if _LET_SEE.match(stripped):
+        return Request(("show", "look", "hold out"), _LET_SEE.sub("", stripped), sentence, True)
+    if _LET.match(stripped):
+        return Request(("let",), _LET.sub("", stripped), sentence, True)
     polite = _POLITE.search(sentence)
     if polite:
         rest = sentence[polite.end() :].strip(" ?!.")
@@ -184,16 +207,18 @@ def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
         if known and (led or verb in own or verb not in _TALK or (verb in _BOTH and _object(after))):
             return Request(_verbs(verb, after), after, sentence, True)
         return None
-    offer = _OFFER.search(sentence)
-    if offer and not sentence.rstrip().endswith("?"):
-        return Request(("take", "accept"), sentence[offer.end() :], sentence, False)
     want = _WANT.search(sentence)
+    offer = _OFFER.search(sentence)
+    if offer and not (want and want.start() < offer.start()) and not sentence.rstrip().endswith("?"):
+        return Request(("take", "accept"), sentence[offer.end() :], sentence, False)
     if want:
         return Request(("give", "sell"), sentence[want.end() :].strip(" ?!."), sentence, False)
-    if _QUESTION.match(stripped) and not re.match(r"^have (?:a|the|some)\b", stripped, re.IGNORECASE):
+    if _QUESTION.match(stripped) and not re.match(
+        r"^have (?:an?|the|some|this|that|these|one|my|another)\b", stripped, re.IGNORECASE
+    ):
         return None
     verb, after = _verb(stripped)
-    known = verb in own or verb in _GROUPS or verb in _OTHER_VERBS
+    known = verb in own or verb in _GROUPS or verb in _OTHER_VERBS or verb in GENERIC
     if verb and known and not stripped.endswith("?") and not re.match(r"^(?:is|are|was|were|has|of)\b", after):
         led = _verbs(verb, after) != (verb,)
         if verb in _TALK and verb not in own and not led and not (verb in _BOTH and _object(after)):
@@ -207,7 +232,7 @@ def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
             return Request((verb,), stripped, sentence, True)
     please = re.match(r"^(.{3,60}?),? please[.!]?$", stripped, re.IGNORECASE)
     if please and not _QUESTION.match(stripped):
-        return Request(("give", "sell"), please.group(1), sentence, False)
+        return Request(("give", "sell", ""), please.group(1), sentence, False)
     return None
 
 
@@ -216,7 +241,7 @@ def _verb(text: str) -> tuple[str, str]:
     words = text.split()
     if not words:
         return "", ""
-    first = re.sub(r"[^a-z']", "", words[0].lower())
+    first = _base(re.sub(r"[^a-z']", "", words[0].lower()))
     # "go and fetch", "come and see"
     if first in ("go", "come") and len(words) > 2 and words[1].lower() in ("and", "to"):
         return _verb(" ".join(words[2:]))
@@ -229,6 +254,16 @@ def _verb(text: str) -> tuple[str, str]:
             if split in _GROUPS:
                 return split, " ".join([words[1], *words[3:]])
     return first, " ".join(words[1:])
+
+
+def _base(word: str) -> str:
+    """ "would you mind paging" asks for the same as "page"."""
+    if not word.endswith("ing") or len(word) < 6:
+        return word
+    for base in (word[:-3], word[:-3] + "e", word[:-4]):
+        if base in _GROUPS or base in _OTHER_VERBS:
+            return base
+    return word
 
 
 def _object(after: str) -> bool:

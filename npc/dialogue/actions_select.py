@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from npc.dialogue.actions import ArgumentError, Decision, names_entity, validate
-from npc.dialogue.actions_request import Request, groups_of, requests
+from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, requests
 from npc.dialogue.actions_slots import Filled, Surroundings, fill
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity, Fact
 from npc.dialogue.conditions import Situation, holds
@@ -38,9 +38,12 @@ _FORBIDS = re.compile(
     re.IGNORECASE,
 )
 _LIMIT = re.compile(r"\b(?:at most|no more than|only|up to|maximum(?: of)?|never more than)\s+(?:about )?(\w+)", re.I)
+_TIMES = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
 _IMMOVABLE = re.compile(
     r"\b(?:fixture|person|animal|vehicle|building|door|sign|furniture|machine|robot|valve|hazard|plant|statue)\b", re.I
 )
+#: A thing is named, so asking "which one?" would be odd: it is not here.
+_NAMED_THING = re.compile(r"\b(?:an?|some|the|my|your|her|his|their) (?!one\b|thing\b)\w{3,}", re.IGNORECASE)
 _HANDS_OVER = frozenset({"give"})
 _DANGEROUS = re.compile(
     r"\b(?:kill|murder|poison|strangle|burn|torch|bomb|explode|drown|maim|stab|shoot|weapon|pistol|gun|rifle|explosive"
@@ -107,6 +110,11 @@ class ActionSelector:
         wanted = frozenset(group for verb in request.verbs for group in groups_of(verb))
         own = frozenset(group for verb in verbs for group in groups_of(verb))
         verb = 1.0 if verbs & set(request.verbs) else 0.85 if wanted & own else 0.0
+        named = set(content(" ".join(spec.name.split("_")[1:]))) & set(content(request.text))
+        vague = "" in request.verbs or bool(GENERIC & set(request.verbs)) or not is_common(request.verbs[0])
+        if verb == 0.0 and vague:
+            # "Leave a note", "the lights down, please", "get the medic": the object says which deed is meant.
+            verb = 0.6 if named else 0.55
         filled = fill(spec, request.text, around)
         if filled.missing and request.text != text:
             wider = fill(spec, text, around)
@@ -117,6 +125,8 @@ class ActionSelector:
         shared = len(said & self._words[spec.name]) / max(1, min(3, len(said)))
         meaning = max(0.0, (self._meaning(spec.name, request.text) - 0.2) / 0.5)
         score = _VERB * verb + _SLOTS * slots + _WORDS * min(1.0, shared) + _MEANING * min(1.0, meaning)
+        if verb == 0.55 and not (filled.said and meaning >= 0.05):
+            score = min(score, TAKEN - 0.01)
         if verb == 0.0:
             # A different verb means a different deed, unless the meaning is very near.
             score = min(score, TAKEN - 0.01) if meaning < 0.75 or filled.missing else score
@@ -142,6 +152,8 @@ class ActionSelector:
         fact = self._forbidden_by(best.request.text, spec, filled)
         if fact is not None:
             return Decision("refuse", spec=spec, reason=fact.text, fact_id=fact.id, score=best.score)
+        if filled.missing and _NAMED_THING.search(best.request.text) and self._takes_entity(spec, filled.missing[0]):
+            return Decision("refuse", spec=spec, score=best.score)
         if filled.missing:
             return Decision("ask", spec=spec, reason=filled.missing[0].replace("_", " "), score=best.score)
         entity = self._entity_of(spec, filled, around)
@@ -161,28 +173,34 @@ class ActionSelector:
         for fact in self._forbidding:
             about = set(content(fact.text))
             shared = len(said & about)
-            limit = _limit_of(fact.text)
-            if spec is not None and limit is not None:
-                # A number over a stated limit, with the thing named in both.
-                asked = [value for value, _ in numbers_in(text)]
-                over = [value for value in asked if value > limit]
-                if over and shared:
-                    return fact
-            if spec is not None:
-                verbs = {stem(v) for v in self._verbs[spec.name]} | {stem(v) for v in tokens(text)}
-                strong = _strong_ban(fact.text) and shared >= 2 and bool(verbs & about)
-                if strong and shared > best_score:
-                    best, best_score = fact, float(shared)
-            else:
-                near = shared / max(2, len(said))
-                if self._encoder is not None:
-                    pair = self._encoder.encode([text, fact.text])
-                    near = float(np.dot(pair[0], pair[1]))
+            if not shared:
+                continue
+            near = shared / max(2, len(said))
+            if self._encoder is not None:
+                pair = self._encoder.encode([text, fact.text])
+                near = float(np.dot(pair[0], pair[1]))
+            if filled is not None and _about_another_choice(spec, filled, fact.text):
+                continue
+            if spec is None:
                 # Better no reason than a wrong one: near in meaning, and about a thing the player named.
-                score = shared + 4.0 * max(0.0, near - 0.3)
-                if shared and near >= 0.4 and score > max(best_score, 1.4):
-                    best, best_score = fact, score
+                score = shared + 4.0 * max(0.0, near - 0.3) if near >= 0.4 else 0.0
+                bar = 1.4
+            else:
+                limit = _limit_of(fact.text)
+                asked = [value for value, _ in numbers_in(text)]
+                if limit is not None and any(value > limit for value in asked):
+                    return fact
+                verbs = {stem(v) for v in self._verbs[spec.name]} | {stem(v) for v in tokens(text)}
+                same_deed = shared >= 2 and bool(verbs & about)
+                score = shared + near if _strong_ban(fact.text) and (same_deed or near >= 0.5) else 0.0
+                bar = 0.0
+            if score > max(best_score, bar):
+                best, best_score = fact, score
         return best
+
+    @staticmethod
+    def _takes_entity(spec: ActionSpec, name: str) -> bool:
+        return names_entity(spec.parameters.get("properties", {}).get(name, {}))
 
     def _is_deed(self, request: Request) -> bool:
         verb = request.verbs[0]
@@ -194,6 +212,21 @@ class ActionSelector:
             if names_entity(schema) and name in filled.arguments:
                 return around.scene.everything.get(filled.arguments[name])
         return None
+
+
+def _about_another_choice(spec: ActionSpec | None, filled: Filled, text: str) -> bool:
+    """ "The right shutter must not be forced" says nothing about the left one."""
+    if spec is None:
+        return False
+    words = set(tokens(text))
+    for name, schema in spec.parameters.get("properties", {}).items():
+        chosen = filled.arguments.get(name)
+        others = [choice for choice in schema.get("enum", ()) if choice != chosen]
+        if chosen is None or set(tokens(str(chosen))) & words:
+            continue
+        if any(set(tokens(str(choice).replace("_", " "))) <= words for choice in others):
+            return True
+    return False
 
 
 def _own_verbs(spec: ActionSpec) -> frozenset[str]:
@@ -217,7 +250,9 @@ def _sentence(spec: ActionSpec) -> str:
 
 
 def _limit_of(text: str) -> float | None:
-    limits = [number for match in _LIMIT.finditer(text) for number, _ in numbers_in(match.group(1))]
+    words = [match.group(1).lower() for match in _LIMIT.finditer(text)]
+    limits = [number for word in words for number, _ in numbers_in(word)]
+    limits += [_TIMES[word] for word in words if word in _TIMES]
     return min(limits, default=None)
 
 

@@ -26,6 +26,10 @@ _NOT_A_NUMBER = re.compile(
     r"|\bone (?:of|more thing|thing|moment|second|day|time)\b|\bat once\b",
     re.IGNORECASE,
 )
+#: "Fetch me a sandwich": something new, not what is looked at.
+_SOMETHING_ELSE = re.compile(
+    r"\b(?:an?|some|any|another) (?!bit|little|moment|second|look|hand|word|favou?r)\w+", re.IGNORECASE
+)
 _CORRECTION = re.compile(r"\b(?:no,|no wait,?|i mean|make (?:that|it)|rather,|sorry,)\s", re.IGNORECASE)
 _SUCH_ONE = re.compile(r"\bthe \w+ (?:one|thing|bit|stuff)\b", re.IGNORECASE)
 _WORD_NUMBERS = {
@@ -73,7 +77,7 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
     bad: dict[str, str] = {}
     said = 0
     corrected = _CORRECTION.split(text)[-1]
-    numbers = _numbers(corrected) or _numbers(text)
+    numbers = _numbers(corrected) or _numbers(text) or _numbers(around.turn)
     integers = [name for name, schema in properties.items() if schema["type"] in ("integer", "number")]
     taken: set[float] = set()
     for name, schema in properties.items():
@@ -221,6 +225,8 @@ def _entity(spec: ActionSpec, text: str, around: Surroundings) -> tuple[Entity |
     if kinds and kinds[0].score >= 0.6 * referents[0].score:
         referents = kinds
     referents = [r for r in referents if not _negated(text, r.entity)] or referents
+    if not named and _SOMETHING_ELSE.search(text):
+        return None, False
     best = referents[0] if referents else None
     if (best is None or (best.by == "attention" and best.score < 0.4)) and _ANAPHORA.search(text):
         # "That one" is what was just spoken of, unless the player says that it is what is looked at.
@@ -250,7 +256,9 @@ def _free_text(name: str, text: str) -> str:
     quoted = re.search(r"[\"“]([^\"”]{2,200})[\"”]|(?<!\w)'([^']{2,200})'(?!\w)", text)
     if quoted:
         return (quoted.group(1) or quoted.group(2)).strip()
-    marked = re.search(r"(?:\b(?:because|that|saying|reads?|about|for)\b|:)\s+(.{3,300})$", text, re.IGNORECASE)
+    marked = re.search(r":\s+(.{3,300})$", text) or re.search(
+        r"\b(?:because|that|saying|reads?|about|for)\s+(.{3,300})$", text, re.IGNORECASE
+    )
     found = marked.group(1) if marked else text
     return found.strip(" .!?\"'")[:300] or name
 

@@ -91,6 +91,9 @@ class PlayerReader:
         witnesses["words"] = f"{best} {emotions[best]:.2f}"
         if reaction is None:
             reaction, strength = near, near_strength
+            if reaction == "none" and not _QUESTION.search(text):
+                reaction, strength = _by_tone(text, emotions)
+                witnesses["tone"] = f"{reaction} {strength:.2f}"
         if reaction == "none" and _GREETING.match(text) and strength == 0.0:
             reaction, strength = "greeting", 0.4
         arousal = delivery.arousal(measured) if delivery is not None and measured else 0.0
@@ -122,6 +125,22 @@ class PlayerReader:
         if _QUESTION.search(text) and closest[kind] < NEAR + 0.12:
             return "none", 0.0
         return kind, min(1.0, 0.4 + (closest[kind] - NEAR) * 1.5)
+
+
+def _by_tone(text: str, emotions: Mapping[str, float]) -> tuple[str, float]:
+    """A weak last guess: a clear emotion in the words, about the listener or about the speaker."""
+    you = bool(re.search(r"\byou(?:r|'re|'ve)?\b", text, re.IGNORECASE))
+    me = bool(re.search(r"\b(?:i|i'm|my|me)\b", text, re.IGNORECASE))
+    kind, share = max(((n, v) for n, v in emotions.items() if n != "neutral"), key=lambda pair: pair[1])
+    if share < 0.6 or share < 2 * emotions["neutral"]:
+        return "none", 0.0
+    if you and kind in ("anger", "disgust"):
+        return "insult", 0.4
+    if you and kind in ("joy", "trust", "pride"):
+        return "praise", 0.4
+    if kind in ("sadness", "fear"):
+        return ("distress", 0.5) if me else ("bad_news", 0.4)
+    return "none", 0.0
 
 
 def _sentences(text: str) -> list[str]:

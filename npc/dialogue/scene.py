@@ -156,8 +156,11 @@ class SceneState:
         """Share of the entity's own words that were said, weighted: head of the name, rest of the name, looks."""
         said = set(content)
         best: Referent | None = None
-        for label in (entity.name, *entity.aliases, entity.id.replace("_", " ").replace("-", " ")):
-            label_words = [word for word in _words(label) if word not in _SMALL]
+        for label in (entity.name, *entity.aliases, entity.id):
+            # "door_b": a letter or number that tells ids apart is no word anybody says.
+            label_words = [
+                word for word in _words(label) if word not in _SMALL and (len(word) > 1 or label is not entity.id)
+            ]
             hits = [word for word in label_words if word in said]
             if not hits:
                 continue
@@ -167,6 +170,7 @@ class SceneState:
             if not head and set(hits) <= _NUMBER_WORDS:
                 continue
             score = 0.55 * len(hits) / len(label_words) + (0.35 if head else 0.0)
+            score *= 0.8 if label is entity.id else 1.0
             if best is None or score > best.score:
                 best = Referent(entity, score, "name")
         looks = [word for word in _words(entity.description) if word not in _SMALL | _NUMBER_WORDS]
