@@ -271,7 +271,8 @@ def report(result: dict[str, Any]) -> str:
             f"false cancels {100 * result['false_cancel_rate']:.1f} % (goal 5)   "
             f"interruptions that cancel {100 * result['true_cancel_rate']:.1f} % (goal 95)",
             f"pause p95 {result['pause_ms']['p95']} ms (goal 150)   "
-            f"decided p95 {result['decided_ms']['p95']} ms (goal 500)   resume after a wrong pause, longest {result['resume_after_pause_ms']['p100']} ms (goal 600)",
+            f"decided p95 {result['decided_ms']['p95']} ms (goal 500)   "
+            f"resume after a wrong pause, longest {result['resume_after_pause_ms']['p100']} ms (goal 600)",
             f"history wrong at {result['cut_point_mismatches']} of {result['cut_points']} cut points (goal 0)",
         )
     )

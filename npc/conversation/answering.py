@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from npc.conversation.engines import Engines
 from npc.conversation.ledger import LedgerAction
 from npc.conversation.playout import Delivery, Happening, Playout
-from npc.conversation.port import AudioOut, Outbox
+from npc.conversation.port import Outbox
 from npc.conversation.reply import Reply, Stage
 from npc.conversation.response import Reason, ResponseWriter
 from npc.conversation.speculation import MOST_DRAFTS, Draft, SpeculationLedger, waterfall
@@ -82,7 +82,6 @@ class Host(Protocol):
     def add_item(self, item: Item) -> str | None: ...
     def record(self, kind: str, data: Mapping[str, Any]) -> None: ...
     def on_playout(self, happening: Happening) -> None: ...
-    def on_audio(self, audio: AudioOut, sounds_at: float) -> None: ...
     def on_outcome(self, outcome: Outcome) -> bool:
         """Take an outcome; False leaves the turn unanswered (nothing of the reply was heard, the player goes on)."""
 
@@ -175,9 +174,7 @@ class Answering:
             character=self._host.engines.character_id,
             cues=npc.cues if npc else Cues(),
         )
-        playout = Playout(
-            reply, writer, delivery, self._host.outbox, self._host.clock, self._happened, self._host.on_audio
-        )
+        playout = Playout(reply, writer, delivery, self._host.outbox, self._host.clock, self._happened)
         playout.attach(self._connected)
         reply.commit()
         begun = {

@@ -132,9 +132,9 @@ class Ear:
         """The turn is over: the next pause is judged on its own."""
         self._turn_start, self._judged, self.partial = None, None, Partial()
 
-    def sent(self, pcm: Pcm16, at: int) -> None:
-        """Our own voice, for the guard."""
-        self.guard.sent(pcm, at)
+    def sent(self, pcm: Pcm16) -> None:
+        """Our own voice at 16 kHz as it begins to sound at the player's: now, by the clock of the sound sensed so far."""
+        self.guard.sent(pcm, self._at + int(self._frame_sound.size))
 
     def sense(self, pcm: Pcm16) -> Sensed:
         """Take sound at the client's rate."""

@@ -27,6 +27,7 @@ MAX_PENDING_S = 2.0
 #: Sound before the onset that the recogniser gets too: a word's first consonant is often below the gate.
 LEAD_IN = LISTEN_RATE * 300 // 1000
 _RING = 10 * LISTEN_RATE
+NOTHING: Pcm16 = np.zeros(0, np.int16)
 
 
 class _Ring:
@@ -67,14 +68,14 @@ class Hearing:
         self._lane = engines.workers.lane("hearing")
         self._asr, self._second = engines.workers.lane("asr"), engines.workers.lane("second_pass")
         self.ear = Ear(rate, engines.vad.open(), engines.detector, engines.guard())
-        self._pending: deque[Pcm16] = deque()
+        self._pending: deque[tuple[Pcm16, Pcm16]] = deque()
         self._pending_size = 0
         self._busy = False
         self._ring = _Ring()
         self._utterance: Utterance | None = None
         self._fed = 0
-        self._reference: Resampler | None = None
-        self._reference_rate = 0
+        self._resampler: Resampler | None = None
+        self._resampler_rate = 0
         self._bias = Bias()
         self._carry: object | None = None
         self._pace = Pace()
@@ -111,31 +112,47 @@ class Hearing:
         while self._busy:
             await self._lane.run(_nothing)
 
-    def hear(self, pcm: Pcm16) -> None:
-        """Sound at the client's rate."""
+    def hear(self, pcm: Pcm16, sounding: Pcm16 = NOTHING, sounding_rate: int = LISTEN_RATE) -> None:
+        """Sound at the client's rate, and what of our own began to sound there in the meantime."""
         self.received += int(pcm.size)
-        self._pending.append(pcm)
+        self._pending.append((pcm, self._reference(sounding, sounding_rate)))
         self._pending_size += int(pcm.size)
         if self._pending_size > MAX_PENDING_S * self._rate:
             while self._pending_size > MAX_PENDING_S * self._rate:
-                self._pending_size -= int(self._pending.popleft().size)
+                self._pending_size -= int(self._pending.popleft()[0].size)
             self._on_trouble("sound came faster than it could be heard; the oldest was dropped")
         if not self._busy:
             self._busy = True
             self._spawn(self._drain())
 
+    def _reference(self, sounding: Pcm16, rate: int) -> Pcm16:
+        if not sounding.size:
+            return NOTHING
+        if self._resampler is None or self._resampler_rate != rate:
+            self._resampler, self._resampler_rate = Resampler(rate, LISTEN_RATE), rate
+        return self._resampler.push(sounding)
+
     async def _drain(self) -> None:
         try:
             while self._pending:
-                pcm = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
+                pieces = tuple(self._pending)
                 self._pending.clear()
                 self._pending_size = 0
-                sensed = await self._lane.run(self.ear.sense, pcm)
-                self._take(sensed)
+                self._take(await self._lane.run(self._sense, pieces))
         except Exception as error:
             self._on_trouble(f"hearing failed on a piece of sound: {error}")
         finally:
             self._busy = False
+
+    def _sense(self, pieces: tuple[tuple[Pcm16, Pcm16], ...]) -> Sensed:
+        """On the lane: our own voice first, so that the guard knows it when it comes back."""
+        sensed = []
+        for pcm, ours in pieces:
+            if ours.size:
+                self.ear.sent(ours)
+            sensed.append(self.ear.sense(pcm))
+        sound = np.concatenate([one.sound for one in sensed])
+        return Sensed(sensed[0].start, sound, tuple(event for one in sensed for event in one.events))
 
     def _take(self, sensed: Sensed) -> None:
         self._ring.push(sensed.start, sensed.sound)
@@ -146,20 +163,6 @@ class Hearing:
     def heard(self) -> int:
         """16 kHz samples heard so far."""
         return self._ring.end
-
-    def sent(self, pcm: Pcm16, rate: int, delay: float) -> None:
-        """Our own sound that will play in `delay` seconds: what the own-voice guard listens for."""
-        if self._reference is None or self._reference_rate != rate:
-            self._reference, self._reference_rate = Resampler(rate, LISTEN_RATE), rate
-        at = self.heard + round(delay * LISTEN_RATE)
-        resampler = self._reference
-        self._spawn(self._send(resampler, pcm, at))
-
-    async def _send(self, resampler: Resampler, pcm: Pcm16, at: int) -> None:
-        def send() -> None:
-            self.ear.sent(resampler.push(pcm), at)
-
-        await self._lane.run(send)
 
     # -- utterances ----------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from npc.audio.clock import samples_in
 from npc.conversation.ledger import HeardLedger
 from npc.conversation.pacing import Pacer
@@ -61,11 +64,10 @@ class Playout:
         outbox: Outbox,
         clock: Callable[[], float],
         on_event: Callable[[Playout, Happening], None],
-        on_audio: Callable[[AudioOut, float], None],
     ) -> None:
         self.reply, self.writer = reply, writer
         self._delivery, self._outbox, self._clock = delivery, outbox, clock
-        self._on_event, self._on_audio = on_event, on_audio
+        self._on_event = on_event
         self._score = reply.score
         rate = self._score.rate
         self.pacer = Pacer(rate, samples_in(delivery.lead_ms, rate))
@@ -73,6 +75,7 @@ class Playout:
         self._wake = reply.changed
         self._clauses_told = 0
         self._cues_until = 0
+        self._sounded = 0
         self._words_entered = 0
         self._actions_entered = 0
         self._actions_begun = 0
@@ -146,6 +149,11 @@ class Playout:
         """`conversation.item.truncate` of this item; ValueError beyond what was sent."""
         self.ledger.truncate(audio_end_ms)
 
+    def sounding(self) -> NDArray[np.int16]:
+        """What has begun to sound at the client since the last call, by the pacer's estimate: nothing while paused."""
+        start, self._sounded = self._sounded, max(self._sounded, self.pacer.playing(self._clock()))
+        return self._score.read(start, self._sounded - start)
+
     @property
     def clauses_told(self) -> int:
         """Clauses whose text was sent."""
@@ -203,8 +211,6 @@ class Playout:
             last,
         )
         self._outbox.send(audio)
-        sounds_at = (self.pacer.origin or now) + start / self.pacer.rate
-        self._on_audio(audio, sounds_at)
         self.reply.marks.first("first_sent", now)
         self.reply.playback(self.pacer.playing(now))
         self._on_event(self, "audible" if first else "progress")

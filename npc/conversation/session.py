@@ -29,10 +29,10 @@ from npc.conversation.answering import Answering, Asked, Outcome, merged
 from npc.conversation.detection import detector_for, gate_for
 from npc.conversation.ear import EarEvent
 from npc.conversation.engines import Engines, NoRecorder, PlayerRef, Recorder
-from npc.conversation.hearing import Hearing
+from npc.conversation.hearing import NOTHING, Hearing
 from npc.conversation.items import Items, PartKind, spoken_item, with_text
 from npc.conversation.playout import Happening
-from npc.conversation.port import AudioOut, BlendshapesOut, Opening, Outbox
+from npc.conversation.port import BlendshapesOut, Opening, Outbox
 from npc.conversation.requests import Requests
 from npc.conversation.turn_events import (
     CancelReply,
@@ -461,7 +461,9 @@ class TalkSession:
     def _hear(self, pcm: NDArray[np.int16]) -> None:
         if not self.turn.rules.hands_free and not self.hearing.listening:
             self.hearing.open(self.hearing.heard)
-        self.hearing.hear(pcm)
+        live = self.answering.active
+        sounding = live.sounding() if live is not None else NOTHING
+        self.hearing.hear(pcm, sounding, self._session.audio.output.format.rate)
 
     def _heard(self, events: Sequence[EarEvent]) -> None:
         for event in events:
@@ -681,10 +683,6 @@ class TalkSession:
                 self.step(ReplyProgress())
             case "over":
                 self.step(ReplyOver())
-
-    def on_audio(self, audio: AudioOut, sounds_at: float) -> None:
-        rate = self._session.audio.output.format.rate
-        self.hearing.sent(audio.pcm, rate, max(0.0, sounds_at - self.clock()))
 
     def on_outcome(self, outcome: Outcome) -> bool:
         item = self.items.find(outcome.item_id)
