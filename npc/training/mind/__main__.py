@@ -2,7 +2,7 @@
 
 Seeded and resumable: every batch is a function of (seed, step), the checkpoint holds weights, optimiser and step, and is
 written every five minutes and at the end. Progress goes to stderr, the loss curve to `loss.csv` and, with matplotlib,
-`loss.png`. The export is `model.safetensors` (bf16 as float16), `tokenizer.json` and `card.json` with the measured table.
+`loss.png`. The export is a Llama checkpoint (`config.json`, `model.safetensors`, `tokenizer.json`) with `card.json`.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
 from npc.training.mind.episodes import ATTRIBUTES, SPECIAL, corpus, episode, wordings
-from npc.training.mind.model import MindModel, Shape
+from npc.training.mind.model import Block, MindModel, Shape
 
 CHECKPOINT_SECONDS = 300.0
 BATCH = 8
@@ -157,13 +157,42 @@ def _save(path: Path, model: MindModel, optimiser: torch.optim.Optimizer, step: 
 
 
 def export(model: MindModel, tokenizer: Tokenizer, card: dict[str, Any], out: Path) -> None:
-    """Weights as float16 safetensors, the tokenizer and the card."""
+    """A Llama checkpoint any runtime reads, ours included: config, float16 safetensors, tokenizer; and the card."""
     from safetensors.numpy import save_file
 
     out.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().float().numpy().astype(np.float16) for name, value in model.state_dict().items()}
-    save_file(weights, str(out / "model.safetensors"))
+    shape = model.shape
+    weights: dict[str, Tensor] = {
+        "model.embed_tokens.weight": model.embedding.weight,
+        "model.norm.weight": model.norm.weight,
+    }
+    for number, block in enumerate(model.blocks):
+        assert isinstance(block, Block)
+        at = f"model.layers.{number}."
+        q, k, v = block.qkv.weight.chunk(3)
+        gate, up = block.gate_up.weight.chunk(2)
+        weights |= {
+            at + "input_layernorm.weight": block.attention_norm.weight,
+            at + "post_attention_layernorm.weight": block.feed_norm.weight,
+            at + "self_attn.q_proj.weight": q,
+            at + "self_attn.k_proj.weight": k,
+            at + "self_attn.v_proj.weight": v,
+            at + "self_attn.o_proj.weight": block.out.weight,
+            at + "mlp.gate_proj.weight": gate,
+            at + "mlp.up_proj.weight": up,
+            at + "mlp.down_proj.weight": block.down.weight,
+        }
+    arrays = {name: np.ascontiguousarray(t.detach().float().numpy().astype(np.float16)) for name, t in weights.items()}
+    save_file(arrays, str(out / "model.safetensors"))
     tokenizer.save(str(out / "tokenizer.json"))
+    config = {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": shape.width,
+        "intermediate_size": shape.inner, "num_hidden_layers": shape.layers, "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.heads, "vocab_size": shape.vocabulary, "max_position_embeddings": shape.length,
+        "rms_norm_eps": 1e-5, "rope_theta": 10_000.0, "tie_word_embeddings": True, "torch_dtype": "float16",
+        "eos_token_id": tokenizer.token_to_id("<end>"), "pad_token_id": tokenizer.token_to_id("<pad>"),
+    }  # fmt: skip
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
     (out / "card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
 
 
