@@ -34,7 +34,7 @@ def _seconds(torch: Any, work: Callable[[], object]) -> float:
         end.record()
         torch.cuda.synchronize()
         times.append(begin.elapsed_time(end) / 1000)
-    return sorted(times)[len(times) // 2]
+    return float(sorted(times)[len(times) // 2])
 
 
 def measure(run: Run) -> dict[str, Any]:

@@ -30,7 +30,8 @@ from npc.inference import kernels
 
 _WORKER: Final = Path(__file__).with_name("inference_worker.py")
 _PREFILL, _CONTEXT = 512, 512
-_OURS: Final = (("npc", "INT4"), ("npc", "INT8"))
+#: INT4+head8 keeps embedding and head at 8 bits, as llama.cpp's Q4_0 files of these shapes do
+_OURS: Final = (("npc", "INT4"), ("npc", "INT8"), ("npc", "INT4+head8"))
 _LLAMA: Final = (("llama.cpp", "Q4_0"), ("llama.cpp", "Q8_0"))
 _TORCH: Final = ("transformers", "bf16")
 #: features a llama.cpp build must have where this CPU has them, else its ratios are null
@@ -141,7 +142,7 @@ def _measure_round(workers: dict[Engine, Worker], samples: Samples, threads: int
     if threads == 1:
         return
     for engine in workers:
-        if engine[0] == "transformers" or engine[1] in ("INT8", "Q8_0"):
+        if engine[0] == "transformers" or engine[1] not in ("INT4", "Q4_0"):
             continue
         for size in (1, 2, 4, 8):
             note(f"batch{size}", engine, "batch", size, size=size, count=5 * heavy)
@@ -280,7 +281,7 @@ def _shape_result(report: Report) -> dict[str, Any]:
 
 
 def _ratios(reports: dict[str, Report], notes: dict[str, str]) -> dict[str, float | None]:
-    ours4, ours8, llama4, llama8 = *_OURS, *_LLAMA
+    ours4, ours8, ours4_head8, llama4, llama8 = *_OURS, *_LLAMA
     out: dict[str, float | None] = {}
 
     def lacking(report: Report | None) -> str | None:
@@ -297,6 +298,9 @@ def _ratios(reports: dict[str, Report], notes: dict[str, str]) -> dict[str, floa
         ("decode_int4_vs_llamacpp", "0.5b", ours4, llama4),
         ("decode_int4_vs_llamacpp_1b", "1b", ours4, llama4),
         ("decode_int8_vs_llamacpp_q8", "0.5b", ours8, llama8),
+        ("decode_int4_head8_vs_llamacpp_135m", "135m", ours4_head8, llama4),
+        ("decode_int4_head8_vs_llamacpp", "0.5b", ours4_head8, llama4),
+        ("decode_int4_head8_vs_llamacpp_1b", "1b", ours4_head8, llama4),
     ):
         report = reports.get(shape)
         reason = "shape not measured" if report is None else lacking(report)

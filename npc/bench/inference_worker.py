@@ -62,7 +62,14 @@ class Npc:
             )
         if not path.exists():
             config = read_config(self._folder)
-            made = from_tensors(config, Checkpoint(self._folder), Format[self._format], threads=2)
+            body, _, head = self._format.partition("+head")  # INT4+head8: embedding and head as INT8
+            made = from_tensors(
+                config,
+                Checkpoint(self._folder),
+                Format[body],
+                head_format=Format[f"INT{head}"] if head else None,
+                threads=2,
+            )
             write_packed(path, config, made, {})
         self._config, self._weights, _ = read_packed(path)
         level = best_level()
