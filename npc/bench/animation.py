@@ -72,8 +72,9 @@ def _animate(spoken: Spoken, fps: int, seed: int, affect: Affect) -> tuple[Float
     """Frames [n, 52] in [0, 1], the updates, and the CPU seconds spent."""
     before = time.process_time()
     stream = FaceAnimator().open(spoken.rate, fps, seed)
-    end = len(spoken.pcm)
-    updates = [stream.push(spoken.phones, end, affect, spoken.loudness_db), stream.finish(end)]
+    # A phone at a time, as the embedded voices deliver them.
+    updates = [stream.push((p,), p.span.end, affect, spoken.loudness_db) for p in spoken.phones]
+    updates.append(stream.finish(len(spoken.pcm)))
     spent = time.process_time() - before
     frames = np.concatenate([u.blendshapes.frames for u in updates if u.blendshapes is not None])
     return frames / 255.0, updates, spent
