@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
 
 from npc.dialogue.memory.extract import extract, name_in
+from npc.dialogue.memory.postgres import open_memory
 from npc.dialogue.memory.records import Memory, recency
 from npc.dialogue.memory.store import KEEP_TURNS, MemoryStore, MemoryStoreError
 
@@ -170,3 +173,29 @@ def test_a_thousand_generated_conversations_keep_the_laws() -> None:
             goats = [m for m in memory.all() if "goats" in m.text]
             assert len(goats) <= 1
         store.close()
+
+
+def test_postgres_keeps_the_same_contract() -> None:
+    """Runs where NPC_TEST_POSTGRES names a server: the same laws, the same statements."""
+    address = os.environ.get("NPC_TEST_POSTGRES")
+    if not address:
+        pytest.skip("NPC_TEST_POSTGRES names no PostgreSQL server")
+    store = open_memory(address)
+    store.erase(character="contract-test")
+    memory = store.player("contract-test", "p")
+    memory.commit("I'm Tom. I have six goats at home.", "Well met.", now=1.0, turn_id="t1")
+    memory.save("slot", now=2.0)
+    memory.commit("My name is Thom, not Tom.", "Thom it is.", now=3.0, turn_id="t2")
+    memory.set_standing("relationship", "friend", now=4.0)
+    assert memory.slot("name").value == "Thom"  # type: ignore[union-attr]
+    memory.load("slot")
+    assert memory.slot("name").value == "Tom"  # type: ignore[union-attr]
+    assert store.erase(character="contract-test") == ()
+    assert memory.all() == []
+    store.close()
+
+
+def test_postgres_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MemoryStoreError, match="npc\\[postgres\\]"):
+        open_memory("postgresql://nowhere/npc")

@@ -1,4 +1,4 @@
-"""The dialogue model's training from nothing: it runs, resumes, and its export runs on our own core, token for token."""
+"""The dialogue model's training from nothing: it runs, resumes, and its export runs on our own core, token for token."""  # noqa: E501
 
 from __future__ import annotations
 

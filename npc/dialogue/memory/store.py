@@ -23,7 +23,7 @@ from npc.dialogue.knowledge.words import content, numbers_in
 from npc.dialogue.memory.extract import Noted, contradicts, extract
 from npc.dialogue.memory.records import Memory, Recalled, Spoken, recency
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS memories (
   character TEXT NOT NULL, player TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL,
   created REAL NOT NULL, subject TEXT NOT NULL, value TEXT NOT NULL, speaker TEXT NOT NULL, turn_id TEXT NOT NULL,
@@ -70,7 +70,7 @@ class MemoryStore:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA secure_delete=ON")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(SCHEMA)
         except sqlite3.DatabaseError as error:
             raise MemoryStoreError(f"{path}: is no memory database ({error}); move it away to start afresh") from error
 
@@ -262,7 +262,11 @@ class PlayerMemory:
         """Set a relationship or flag; a change of relationship leaves an event behind."""
         before = self.standing().get(key)
         statements: list[tuple[str, Sequence[Any]]] = [
-            ("INSERT OR REPLACE INTO standing VALUES (?,?,?,?)", (*self._who, key, value))
+            (
+                "INSERT INTO standing VALUES (?,?,?,?) ON CONFLICT (character, player, key) DO UPDATE "
+                "SET value = excluded.value",
+                (*self._who, key, value),
+            )
         ]
         if before != value:
             text = f"{key}: {before or 'none'} -> {value}" + (f" ({why})" if why else "")
@@ -278,7 +282,11 @@ class PlayerMemory:
     def save(self, slot: str, *, now: float) -> None:
         """Keep the present state under a slot name, replacing what was there."""
         content = json.dumps(self.export())
-        self._store.write([("INSERT OR REPLACE INTO slots VALUES (?,?,?,?,?)", (*self._who, slot, now, content))])
+        sql = (
+            "INSERT INTO slots VALUES (?,?,?,?,?) ON CONFLICT (character, player, slot) DO UPDATE "
+            "SET created = excluded.created, content = excluded.content"
+        )
+        self._store.write([(sql, (*self._who, slot, now, content))])
 
     def load(self, slot: str) -> None:
         """Go back to a saved state; what came after is gone unless it was saved too. Raises KeyError."""
@@ -356,7 +364,12 @@ class PlayerMemory:
         marks = ",".join("?" * (len(_FIELDS) + 2))
         columns = ",".join(("character", "player", *_FIELDS))
         values = (*self._who, *(getattr(memory, name) for name in _FIELDS))
-        return f"INSERT OR REPLACE INTO memories ({columns}) VALUES ({marks})", values
+        fresh = ", ".join(f"{name} = excluded.{name}" for name in _FIELDS if name != "id")
+        return (
+            f"INSERT INTO memories ({columns}) VALUES ({marks}) "
+            f"ON CONFLICT (character, player, id) DO UPDATE SET {fresh}",
+            values,
+        )
 
     def _update(self, memory_id: str, column: str, value: Any) -> tuple[str, Sequence[Any]]:
         return f"UPDATE memories SET {column}=? WHERE character=? AND player=? AND id=?", (value, *self._who, memory_id)
