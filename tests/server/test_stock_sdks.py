@@ -237,10 +237,12 @@ async def _agents_conversation(server: Running, talk: Talk) -> None:
         # Interruption by the application: the SDK truncates at what was played, and cancels where it is told to.
         await session.send_message("tell me everything")
         await until(lambda event: event.type == "audio")
+        before = len(events)
         await session.interrupt()
         await session.model.send_event(RealtimeModelSendInterrupt(force_response_cancel=True))
-        await until(raw("conversation.item.truncated"))
-        await until(raw("response.done", "cancelled"))
+        truncated, cancelled = raw("conversation.item.truncated"), raw("response.done", "cancelled")
+        while not (any(map(truncated, events[before:])) and any(map(cancelled, events[before:]))):
+            await until(lambda event: truncated(event) or cancelled(event))
 
         # And the conversation goes on.
         await session.send_message("thank you")
@@ -270,7 +272,7 @@ def _embedded(talk: Callable[[Running, Talk], Awaitable[None]], folder: Path) ->
         async with running(service) as server:
             # What a character knows is indexed in the background; the test is about the conversation.
             await asyncio.wrap_future(service._minds[said.character])
-            await asyncio.wait_for(talk(server, said), 100)
+            await asyncio.wait_for(talk(server, said), 200)
 
     asyncio.run(main())
 
@@ -284,12 +286,12 @@ def test_the_agents_sdk_with_a_scripted_session() -> None:
     _scripted(_agents_conversation)
 
 
-@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_openai_sdk_with_the_embedded_profile(tmp_path: Path) -> None:
     _embedded(_openai_conversation, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.timeout(300)
 @quiet
 def test_the_agents_sdk_with_the_embedded_profile(tmp_path: Path) -> None:
     _embedded(_agents_conversation, tmp_path)
