@@ -1,8 +1,7 @@
 """The embedded end-of-turn detector: words, melody and pace in one small logistic model. 20 µs a judgement.
 
     text ─▶ TextModel ─▶ log-odds ┐
-    prosody ─▶ seven measures ────┼─▶ logistic regression ─▶ P(complete) ─▶ curve ─▶ silence to wait
-    confidence, length, age ──────┘
+    prosody ─▶ seven measures ────┴─▶ logistic regression ─▶ P(complete) ─▶ curve ─▶ silence to wait
 
 Sure of an end it waits about 200 ms, unsure half a second, and 1.2 s when the clause is open. `model.json.gz` is made
 by `python -m npc.training.endpointing`; `DATA_LICENSES.md` beside it says from what.
@@ -28,7 +27,7 @@ _MODEL = Path(__file__).with_name("model.json.gz")
 _NO_PROSODY = PauseProsody()
 #: Inputs of the logistic model, in order.
 INPUTS = (
-    "text", "no_text", "confidence", "short", "final_pitch", "pitch_slope", "final_level", "voiced", "final_voiced",
+    "text", "no_text", "final_pitch", "pitch_slope", "final_level", "voiced", "final_voiced",
     "rate", "no_pitch", "text_x_pitch", "text_x_level",
 )  # fmt: skip
 
@@ -44,8 +43,6 @@ def inputs(pause: Pause, text_logit: float) -> tuple[float, ...]:
     return (
         text,
         0.0 if heard else 1.0,
-        pause.confidence - 0.5 if heard else 0.0,
-        1.0 if pause.speech < LISTEN_RATE * 6 // 10 else 0.0,
         pitch,
         0.0 if no_pitch else max(-3.0, min(3.0, voice.pitch_slope / 10.0)),
         level,
