@@ -50,6 +50,7 @@ dance bow wave nod kneel
 cook bake brew roast
 paint draw sketch
 send post mail dispatch
+announce proclaim broadcast
 pay refund reimburse
 weigh measure count
 clean wipe sweep wash
@@ -82,14 +83,14 @@ _OTHER_VERBS_TEXT = """smuggle undock tape steal rob dock unload load drive fly 
     marry kiss hug slap punch kick trip push shove lift add remove change set reset skip raise boil refuel fuel charge
     discharge admit evacuate prescribe inject operate scan test order cancel approve authorise authorize grant waive
     escort distract lie cover marry adopt summon banish curse bless enchant brew trade swap exchange haggle discount
-    force vent dump crush scratch spray shake squeeze wake flip mix spin knock swing smear spit sprinkle spread fold
-    unfold roll wrap unwrap pack unpack seat park fake falsify backdate bend snap pull rip peel scrape drill weld glue
-    nail paint dye trim prune water harvest milk saddle shoe rein harness feed chase hunt trap fish skin gut lure bait
-    spy eavesdrop follow shadow stalk threaten blackmail frame betray report denounce fine punish whip beat torture
-    juggle somersault levitate vanish teleport fly shrink grow curse summon conjure enchant sacrifice
-    let allow tie bind chain arrest jail release strike tear rip spill pour scatter throw vouch slaughter butcher
-    double halve untie loosen tighten clear empty plug unplug connect disconnect press click push type dial upload
-    download install replace tow park crash steer land"""
+    build erect dismantle assemble carve knit sew weave force vent dump crush scratch spray shake squeeze wake flip mix
+    spin knock swing smear spit sprinkle spread fold unfold roll wrap unwrap pack unpack seat park fake falsify
+    backdate bend snap pull rip peel scrape drill weld glue nail paint dye trim prune water harvest milk saddle shoe
+    rein harness feed chase hunt trap fish skin gut lure bait spy eavesdrop follow shadow stalk threaten blackmail
+    frame betray report denounce fine punish whip beat torture juggle somersault levitate vanish teleport fly shrink
+    grow curse summon conjure enchant sacrifice let allow tie bind chain arrest jail release strike tear rip spill pour
+    scatter throw vouch slaughter butcher double halve untie loosen tighten clear empty plug unplug connect disconnect
+    press click push type dial upload download install replace tow park crash steer land"""
 _OTHER_VERBS = frozenset(_OTHER_VERBS_TEXT.split())
 
 #: Verbs that say little by themselves: what they mean is in their object.
@@ -97,6 +98,20 @@ GENERIC = frozenset({"get", "put", "set", "make", "do", "have", "turn", "bring",
 _LET = re.compile(
     r"^let (?:me|us|him|her|them|my \w+) (?!know|think|guess|ask|tell|explain|finish|be\b|introduce|say|help|start|see"
     r"|look|have a look|take a look|get this|rephrase|repeat|put it)",
+    re.IGNORECASE,
+)
+_SUPPOSING = re.compile(
+    r"\b(?:if|when|once|suppose) (?:i|i'm|we|we're|somebody|someone|it|he|she|they)\b", re.IGNORECASE
+)
+_LET_PASS = re.compile(
+    r"\blet (?:me|us|him|her|them) (?:in|into|out|through|past|pass|inside|on to|onto|aboard)\b", re.I
+)
+_TELL_OTHERS = re.compile(r"\btell (?:everybody|everyone|them all|all of them|the others|the crew)\b", re.IGNORECASE)
+#: "Three sacks of oats." "One ticket for North Gate." "Another bun, and quick."
+_ORDER = re.compile(
+    r"^(?:another|one|two|three|four|five|six|seven|eight|nine|ten|twelve|\d+|half a|a couple of) "
+    r"(?!of us\b|more thing|thing\b|day|moment|question)(?!.*\b(?:is|are|was|were|has|have|had|costs?|will|would|can"
+    r"|did|does|says?|said|told|looks?|seems?|came|went|lives?|tastes?|smells?)\b)[^?]{2,60}$",
     re.IGNORECASE,
 )
 _LET_SEE = re.compile(r"^let (?:me|us) (?:see|look at|have a look at|take a look at) ", re.IGNORECASE)
@@ -176,12 +191,10 @@ def is_common(verb: str) -> bool:
 def requests(text: str, own_verbs: Iterable[str] = ()) -> tuple[Request, ...]:
     """Requests in a turn, in order. `own_verbs` are verbs of the character's actions: always understood."""
     own = frozenset(own_verbs)
-    found: list[Request] = []
-    for sentence in _clauses(text):
-        request = _request_in(sentence, own)
-        if request is not None:
-            found.append(request)
-    return tuple(found)
+    found = [request for sentence in _clauses(text) if (request := _request_in(sentence, own)) is not None]
+    # "I need customs and then fuel. Will customs still be open?" explains a question; it asks for nothing.
+    asks = text.rstrip().endswith("?")
+    return tuple(r for r in found if r.firm or "" not in r.verbs or not asks or r.text.rstrip().endswith("?"))
 
 
 def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
@@ -196,6 +209,14 @@ def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
         return None
     if _LET_SEE.match(stripped):
         return Request(("show", "look", "hold out"), _LET_SEE.sub("", stripped), sentence, True)
+    told = _TELL_OTHERS.search(stripped)
+    if told:
+        return Request(("announce", "call"), stripped[told.end() :], sentence, True)
+    if sentence.endswith("?") and _SUPPOSING.search(sentence):
+        return None
+    passage = _LET_PASS.search(stripped)
+    if passage and not _WH.match(stripped):
+        return Request(("open", "unlock", "admit"), stripped[passage.end() :], sentence, True)
     if _LET.match(stripped):
         return Request(("let",), _LET.sub("", stripped), sentence, True)
     polite = _POLITE.search(sentence)
@@ -212,7 +233,7 @@ def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
     if offer and not (want and want.start() < offer.start()) and not sentence.rstrip().endswith("?"):
         return Request(("take", "accept"), sentence[offer.end() :], sentence, False)
     if want:
-        return Request(("give", "sell"), sentence[want.end() :].strip(" ?!."), sentence, False)
+        return Request(("give", "sell", ""), sentence[want.end() :].strip(" ?!."), sentence, False)
     if _QUESTION.match(stripped) and not re.match(
         r"^have (?:an?|the|some|this|that|these|one|my|another)\b", stripped, re.IGNORECASE
     ):
@@ -230,6 +251,8 @@ def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
         verb = late.group(1).lower()
         if verb in own or verb in _GROUPS or verb in _OTHER_VERBS:
             return Request((verb,), stripped, sentence, True)
+    if _ORDER.match(sentence):
+        return Request(("give", "sell", ""), stripped, sentence, False)
     please = re.match(r"^(.{3,60}?),? please[.!]?$", stripped, re.IGNORECASE)
     if please and not _QUESTION.match(stripped):
         return Request(("give", "sell", ""), please.group(1), sentence, False)

@@ -43,7 +43,7 @@ _IMMOVABLE = re.compile(
     r"\b(?:fixture|person|animal|vehicle|building|door|sign|furniture|machine|robot|valve|hazard|plant|statue)\b", re.I
 )
 #: A thing is named, so asking "which one?" would be odd: it is not here.
-_NAMED_THING = re.compile(r"\b(?:an?|some|the|my|your|her|his|their) (?!one\b|thing\b)\w{3,}", re.IGNORECASE)
+_NAMED_THING = re.compile(r"\b(?:an?|some|the|my|your|her|his|their) (?!one\b|thing\b)(\w{3,})", re.IGNORECASE)
 _HANDS_OVER = frozenset({"give"})
 _DANGEROUS = re.compile(
     r"\b(?:kill|murder|poison|strangle|burn|torch|bomb|explode|drown|maim|stab|shoot|weapon|pistol|gun|rifle|explosive"
@@ -125,8 +125,11 @@ class ActionSelector:
         shared = len(said & self._words[spec.name]) / max(1, min(3, len(said)))
         meaning = max(0.0, (self._meaning(spec.name, request.text) - 0.2) / 0.5)
         score = _VERB * verb + _SLOTS * slots + _WORDS * min(1.0, shared) + _MEANING * min(1.0, meaning)
-        if verb == 0.55 and not (filled.said and meaning >= 0.05):
+        if verb == 0.55 and not filled.said:
             score = min(score, TAKEN - 0.01)
+        if _specific(spec) and not named and not filled.said and not filled.arguments:
+            # "Give me the cash box" is not what give_map is for.
+            score -= 0.25
         if verb == 0.0:
             # A different verb means a different deed, unless the meaning is very near.
             score = min(score, TAKEN - 0.01) if meaning < 0.75 or filled.missing else score
@@ -149,10 +152,10 @@ class ActionSelector:
         if filled.out_of_range:
             name, complaint = next(iter(filled.out_of_range.items()))
             return Decision("refuse", spec=spec, reason=f"{name}: {complaint}", score=best.score)
-        fact = self._forbidden_by(best.request.text, spec, filled)
+        fact = self._forbidden_by(best.request.text, spec, filled, around.scene)
         if fact is not None:
             return Decision("refuse", spec=spec, reason=fact.text, fact_id=fact.id, score=best.score)
-        if filled.missing and _NAMED_THING.search(best.request.text) and self._takes_entity(spec, filled.missing[0]):
+        if filled.missing and self._names_something_else(spec, filled.missing[0], best.request.text):
             return Decision("refuse", spec=spec, score=best.score)
         if filled.missing:
             return Decision("ask", spec=spec, reason=filled.missing[0].replace("_", " "), score=best.score)
@@ -166,14 +169,21 @@ class ActionSelector:
                 )
         return self.call(spec, filled, around, best.score)
 
-    def _forbidden_by(self, text: str, spec: ActionSpec | None = None, filled: Filled | None = None) -> Fact | None:
+    def _forbidden_by(
+        self,
+        text: str,
+        spec: ActionSpec | None = None,
+        filled: Filled | None = None,
+        scene: SceneState | None = None,
+    ) -> Fact | None:
         """The open fact that speaks against the request: it forbids, and it is about the same deed and thing."""
         said = set(content(text))
         best, best_score = None, 0.0
         for fact in self._forbidding:
             about = set(content(fact.text))
             shared = len(said & about)
-            if not shared:
+            thing = spec is not None and self._bans_the_thing(spec, filled, fact.text, scene)
+            if not shared and not thing:
                 continue
             near = shared / max(2, len(said))
             if self._encoder is not None:
@@ -192,6 +202,8 @@ class ActionSelector:
                     return fact
                 verbs = {stem(v) for v in self._verbs[spec.name]} | {stem(v) for v in tokens(text)}
                 same_deed = shared >= 2 and bool(verbs & about)
+                if thing and (near >= 0.25 or _same_group(self._verbs[spec.name], fact.text)):
+                    same_deed = not _opposite(self._verbs[spec.name], fact.text)
                 score = shared + near if _strong_ban(fact.text) and (same_deed or near >= 0.5) else 0.0
                 bar = 0.0
             if score > max(best_score, bar):
@@ -199,8 +211,23 @@ class ActionSelector:
         return best
 
     @staticmethod
-    def _takes_entity(spec: ActionSpec, name: str) -> bool:
-        return names_entity(spec.parameters.get("properties", {}).get(name, {}))
+    def _bans_the_thing(spec: ActionSpec, filled: Filled | None, text: str, scene: SceneState | None) -> bool:
+        """Whether the fact names the very thing the action would take ("Nightshade is never given to strangers")."""
+        words = set(tokens(text))
+        for name, schema in spec.parameters.get("properties", {}).items():
+            value = filled.arguments.get(name) if filled is not None else None
+            entity = scene.everything.get(value) if scene is not None and names_entity(schema) and value else None
+            if entity is not None and set(tokens(entity.name)) <= words:
+                return True
+        return False
+
+    def _names_something_else(self, spec: ActionSpec, name: str, text: str) -> bool:
+        """A thing or choice is named that is not there, so asking "which one?" would be odd."""
+        schema = spec.parameters.get("properties", {}).get(name, {})
+        if not (names_entity(schema) or "enum" in schema):
+            return False
+        own = self._words[spec.name]
+        return any(stem(match.group(1).lower()) not in own for match in _NAMED_THING.finditer(text))
 
     def _is_deed(self, request: Request) -> bool:
         verb = request.verbs[0]
@@ -212,6 +239,36 @@ class ActionSelector:
             if names_entity(schema) and name in filled.arguments:
                 return around.scene.everything.get(filled.arguments[name])
         return None
+
+
+_SPECIFIC_NOT = frozenset(
+    {"item", "thing", "tool", "object", "goods", "stuff", "something", "up", "down", "out", "over"}
+)
+_OPPOSITES = (
+    ("open", "close"),
+    ("raise", "lower"),
+    ("start", "stop"),
+    ("lock", "unlock"),
+    ("give", "take"),
+    ("light", "stop"),
+)
+
+
+def _specific(spec: ActionSpec) -> bool:
+    """Whether the name says what the action is about: give_map does, give_item does not."""
+    return any(part not in _SPECIFIC_NOT for part in spec.name.split("_")[1:])
+
+
+def _same_group(verbs: frozenset[str], text: str) -> bool:
+    mine = {group for verb in verbs for group in groups_of(verb)}
+    return any(mine & groups_of(word) or mine & groups_of(stem(word)) for word in tokens(text) if is_common(stem(word)))
+
+
+def _opposite(verbs: frozenset[str], text: str) -> bool:
+    """ "Never open the valve" does not forbid closing it."""
+    mine = {group for verb in verbs for group in groups_of(verb)}
+    theirs = {group for word in tokens(text) for group in groups_of(stem(word))}
+    return any((a in mine and b in theirs) or (b in mine and a in theirs) for a, b in _OPPOSITES)
 
 
 def _about_another_choice(spec: ActionSpec | None, filled: Filled, text: str) -> bool:

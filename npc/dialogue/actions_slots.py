@@ -137,7 +137,8 @@ def _number(
         told = _numbers(match.group(1))
         if told and low <= told[0] <= high:
             return told[0], True, ""
-    if name in _COUNT_NAMES or stem(name) in {stem(count) for count in _COUNT_NAMES}:
+    counted = name.endswith("s") and stem(name) in {stem(word) for word in tokens(text)}
+    if counted or name in _COUNT_NAMES or stem(name) in {stem(count) for count in _COUNT_NAMES}:
         # "a lamp", "the lamp", "one": a count nobody said is one.
         return (1.0, False, "") if low <= 1 <= high else (None, False, "")
     if _ANAPHORA.search(text) or not free:
@@ -178,6 +179,10 @@ def _enum(name: str, choices: Sequence[Any], text: str, around: Surroundings, ne
     # "Put me in that one" means what was just said; otherwise facts about the thing asked for come before the last
     # reply.
     leans = bool(_THAT_ONE.search(text))
+    goal = re.search(r"\bto (?:the )?([a-z]{3,})\b", text, re.IGNORECASE)
+    if goal and goal.group(1).lower() not in ("get", "have", "see", "buy", "take", "you", "him", "her", "them"):
+        # "A ticket to the moon": a value was named that is no choice; none is made up from elsewhere.
+        return None, False
     sources = (around.last_reply, *around.facts[:4]) if leans else (*around.facts[:4], around.last_reply)
     for source in sources:
         if source and ((leans and source is around.last_reply) or _shares_topic(name, text, source)):

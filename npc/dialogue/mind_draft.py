@@ -179,8 +179,8 @@ class Drafter:
             return choose(guard.decline or ("I'd rather not talk about that.",))
         if decision.kind == "refuse" and decision.spec is not None and decision.spec.refuse and not decision.fact_id:
             return decision.spec.refuse
-        if decision.kind == "ask":
-            return f"Which {decision.reason} do you mean?"
+        if decision.kind == "ask" and decision.spec is not None:
+            return _question(decision.spec, decision.reason)
         if decision.kind == "confirm" and decision.spec is not None and decision.action is not None:
             return f"{_spell(decision.spec, decision.action, moment.scene)}: shall I?"
         if decision.kind == "call" and decision.spec is not None and decision.spec.say and decision.action is not None:
@@ -200,6 +200,17 @@ def spoken_value(value: object, scene: SceneState) -> str:
     """An argument as it is said: the name of an entity, an enum without underscores."""
     entity = scene.everything.get(value) if isinstance(value, str) else None
     return entity.name if entity is not None else str(value).replace("_", " ")
+
+
+def _question(spec: ActionSpec, parameter: str) -> str:
+    """What to ask when a parameter is missing."""
+    schema = spec.parameters.get("properties", {}).get(parameter.replace(" ", "_"), {})
+    if "enum" in schema and len(schema["enum"]) <= 4:
+        choices = [str(choice).replace("_", " ") for choice in schema["enum"]]
+        return f"Which {parameter}: {', '.join(choices[:-1])} or {choices[-1]}?" if len(choices) > 1 else choices[0]
+    if schema.get("type") in ("integer", "number"):
+        return f"How many {parameter}?" if parameter.endswith("s") else f"What {parameter} shall it be?"
+    return f"Which {parameter} do you mean?"
 
 
 def _filled(line: str, action: Action, scene: SceneState) -> str:
