@@ -190,7 +190,7 @@ def _judge(
         if not isinstance(item, NpcOutput) or (when < begin and kind != "own_voice"):
             continue
         since = 1000 * (when - onset)
-        if item.action == "pause":
+        if item.action == "pause" and (kind == "own_voice" or since < 1500):
             case.pause_ms = since if case.pause_ms is None else case.pause_ms
             pauses, stopped_at = since, item.at_sample
         elif item.action == "flush":
@@ -246,6 +246,7 @@ def _result(facts: dict[str, Any], cases: Sequence[Case], cuts: int, mismatches:
     false = [case for case in cases if case.kind != "interruption"]
     real = [case for case in cases if case.kind == "interruption"]
     spoken = [case for case in cases if case.kind in ("backchannel", "interruption")]
+    # A pause that our echo caused just before the player began is no reaction to the player.
     resumed = [case.resumed_after_ms for case in false if case.resumed_after_ms is not None]
     false_rate = sum(case.cancelled for case in false) / max(1, len(false))
     real_rate = sum(case.cancelled for case in real) / max(1, len(real))

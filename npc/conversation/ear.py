@@ -30,6 +30,9 @@ EarEvent = VoiceStarted | VoiceStopped | Heard | Judged
 
 #: One frame this sure opens the gate alone: a pause of our output 32 ms earlier is worth a few false ones.
 SURE = 0.85
+#: An echo path counts as being learnt for so many frames after it was found (EchoGuard's filter settles in 20), and
+#: what is heard meanwhile as our own voice with at least this probability.
+LEARNING_FRAMES, LEARNING = 24, 0.8
 #: Unvoiced frames that close the gate.
 CLOSING = 2
 #: Sound kept for the prosody of a pause and for end-of-turn models that want to hear it.
@@ -37,7 +40,11 @@ _KEPT_SECONDS = 8
 
 
 class OwnVoice(Protocol):
-    """What the guard says of a frame: probability that it holds only our own voice, and the frame without it."""
+    """What the guard says of a frame: probability that it holds only our own voice, the frame without it, and the delay
+    of the echo in samples (None while there is none known)."""
+
+    @property
+    def delay(self) -> int | None: ...
 
     @property
     def own_voice(self) -> float: ...
@@ -52,6 +59,7 @@ class NotOurs:
 
     cleaned: Pcm16
     own_voice: float = 0.0
+    delay: int | None = None
 
 
 class OwnVoiceGuard(Protocol):
@@ -116,6 +124,7 @@ class Ear:
         self._turn_start: int | None = None
         self._unvoiced = 0
         self._own = 0.0
+        self._learning = 0
         self.prosody: voices.PauseProsody | None = None
         self._judged: tuple[int, float] | None = None
 
@@ -133,7 +142,7 @@ class Ear:
         self._turn_start, self._judged, self.partial = None, None, Partial()
 
     def sent(self, pcm: Pcm16) -> None:
-        """Our own voice at 16 kHz as it begins to sound at the player's: now, by the clock of the sound sensed so far."""
+        """Our own voice at 16 kHz as it begins to sound at the player's: now, by the clock of the sound so far."""
         self.guard.sent(pcm, self._at + int(self._frame_sound.size))
 
     def sense(self, pcm: Pcm16) -> Sensed:
@@ -145,7 +154,7 @@ class Ear:
         cleaned: list[Pcm16] = []
         for begin in range(0, whole, FRAME):
             own = self.guard.heard(self._frame_sound[begin : begin + FRAME])
-            self._own = own.own_voice
+            self._own = self._doubtful(own)
             cleaned.append(own.cleaned)
             self._recent = np.concatenate([self._recent, own.cleaned])[-_KEPT_SECONDS * LISTEN_RATE :]
             self._at += FRAME
@@ -155,9 +164,18 @@ class Ear:
         sound = np.concatenate(cleaned) if cleaned else np.zeros(0, np.int16)
         return Sensed(start, sound, tuple(events))
 
+    def _doubtful(self, heard: OwnVoice) -> float:
+        """Own-voice probability of a frame, kept high while the guard has only just found that there is an echo: in its
+        first moments it takes what it cannot yet take out for a player."""
+        if heard.delay is None:
+            self._learning = 0
+            return heard.own_voice
+        self._learning += 1
+        return max(heard.own_voice, LEARNING) if self._learning <= LEARNING_FRAMES else heard.own_voice
+
     def _frame(self, frame: VadFrame) -> Sequence[EarEvent]:
         voiced = self._gate.step(frame.probability)
-        events: list[EarEvent] = [Heard(frame.end, self._own)]
+        events: list[EarEvent] = [Heard(frame.end, self._own, round(frame.level_db, 2))]
         if voiced:
             self._unvoiced = 0
             second = self._first is not None

@@ -23,8 +23,10 @@ from npc.audio.clock import LISTEN_RATE
 
 #: Samples at 16 kHz, from the onset of the overlap.
 DECIDE_BY = LISTEN_RATE * 480 // 1000
-#: Voice this long is somebody taking the floor: 352 ms and the two frames that the gate takes to see an end.
-TAKES_FLOOR = LISTEN_RATE * 416 // 1000
+#: Voice for so much of that time is somebody taking the floor: what is shorter had a chance to end before.
+TAKES_FLOOR = LISTEN_RATE * 352 // 1000
+#: Frames this far below the loudest one of the overlap are no voice: the gate stays open for up to 160 ms of nothing.
+TAIL_DB = 22.0
 #: Silence after which a short sound counts as over, and a click is forgotten at once...
 OVER = LISTEN_RATE * 96 // 1000
 #: ... but what was longer than a click is waited for until here: "No, the left one" has a pause after its first word.
@@ -48,6 +50,8 @@ _BACKCHANNELS = frozenset(
 _BACKCHANNEL_PHRASES = frozenset(
     ("uh huh", "mm hmm", "mm hm", "i see", "oh really", "of course", "got it", "go on", "all right", "that's right")
 )
+#: A text that begins one of these may yet become it ("all" → "all right", "real" → "really").
+_BEGINNINGS = tuple(sorted(_BACKCHANNEL_PHRASES | {"really", "exactly", "indeed", "absolutely"}))
 _COMMANDS = frozenset(
     ("stop", "wait", "no", "hold", "hey", "excuse", "sorry", "shut", "enough", "quiet", "listen", "actually", "but")
 )
@@ -80,7 +84,11 @@ def wording(text: str) -> Wording:
         return Wording.NONE
     if words[0] in _COMMANDS:
         return Wording.COMMAND
-    if " ".join(words) in _BACKCHANNEL_PHRASES or all(word in _BACKCHANNELS for word in words):
+    whole = " ".join(words)
+    if all(word in _BACKCHANNELS for word in words) or any(phrase.startswith(whole) for phrase in _BEGINNINGS):
+        return Wording.BACKCHANNEL
+    # Two words of which one is a "yeah": the recogniser has too little sound to get the other right ("hell yeah").
+    if len(words) == 2 and words[1] in _BACKCHANNELS:
         return Wording.BACKCHANNEL
     return Wording.CONTENT
 
@@ -90,7 +98,8 @@ class Overlap:
     """An overlap so far, in samples at 16 kHz of the session's input.
 
     `voiced` counts voiced samples since `onset`, `voice_end` is the last voiced one, `heard` the newest sample known.
-    `own_voice` is the mean probability over the voiced frames that the sound is only our own.
+    `own_voice` is the mean probability over the voiced frames that the sound is only our own, `peak` the level of the
+    loudest frame in dB.
     """
 
     onset: int
@@ -101,6 +110,7 @@ class Overlap:
     own_voice: float = 0.0
     text: str = ""
     confidence: float = 1.0
+    peak: float = -100.0
 
 
 def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
@@ -110,8 +120,9 @@ def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
     words = wording(overlap.text)
     count = len(_WORD.findall(overlap.text)) if words in (Wording.CONTENT, Wording.COMMAND) else 0
     elapsed = overlap.heard - overlap.onset
-    over = not overlap.active and overlap.heard - overlap.voice_end >= OVER
-    over = over and (elapsed >= LET_GO or overlap.voiced <= CLICK)
+    fading = overlap.heard - overlap.voice_end
+    over = fading >= OVER and (elapsed >= LET_GO or overlap.voiced <= CLICK)
+    speaking = overlap.active and fading < OVER // 2
     if min_words > 0:
         if count >= min_words:
             return Verdict.INTERRUPT
@@ -122,11 +133,9 @@ def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
         said_something = count > 0 and overlap.voiced >= SHORTEST_WORDS and overlap.confidence >= 0.5
         return Verdict.INTERRUPT if said_something else Verdict.FALSE_ALARM
     if words is Wording.BACKCHANNEL:
-        if overlap.active and overlap.voiced >= LONGEST_BACKCHANNEL:
+        if speaking and overlap.voiced >= LONGEST_BACKCHANNEL:
             return Verdict.INTERRUPT
         return Verdict.FALSE_ALARM if elapsed >= DECIDE_BY else Verdict.WAIT
-    if overlap.active and overlap.voiced >= TAKES_FLOOR:
-        return Verdict.INTERRUPT
     if elapsed >= DECIDE_BY:
-        return Verdict.INTERRUPT if overlap.active and overlap.voiced * 2 >= elapsed else Verdict.FALSE_ALARM
+        return Verdict.INTERRUPT if speaking and overlap.voiced >= TAKES_FLOOR else Verdict.FALSE_ALARM
     return Verdict.WAIT

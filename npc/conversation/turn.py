@@ -129,7 +129,7 @@ def _sense(turn: Turn, event: Event) -> Turn:
             return replace(turn, voice=True, voice_start=start, voice_end=end, heard=max(heard, turn.heard))
         case VoiceStopped(at, heard):
             return replace(turn, voice=False, voice_end=max(at, turn.voice_end), heard=max(heard, turn.heard))
-        case Heard(heard, _) | Committed(heard):
+        case Heard(heard=heard) | Committed(heard=heard):
             return replace(turn, heard=max(heard, turn.heard))
         case _:
             return turn
@@ -161,7 +161,9 @@ def _listening(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect
     match event:
         case VoiceStarted(at, _, own) if turn.rules.hands_free and own < OWN_VOICE:
             return _begin_turn(turn, at, now)
-        case Heard(_, own) if turn.voice and turn.rules.hands_free and own < OWN_VOICE and turn.utterance is None:
+        case Heard(own_voice=own) if (
+            turn.voice and turn.rules.hands_free and own < OWN_VOICE and turn.utterance is None
+        ):
             # The gate opened on our echo, or over a reply that could not be interrupted, and the player talks on.
             return _begin_turn(turn, turn.heard if turn.voice_start is None else turn.voice_start, now)
         case Committed(heard):
@@ -248,15 +250,15 @@ def _speaking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect,
     match event:
         case VoiceStarted(at, heard, own) if turn.rules.hands_free and turn.utterance is None:
             return _notice(turn, at, heard, own, now)
-        case Heard(heard, own) if turn.voice and turn.rules.hands_free and turn.overlap is None:
+        case Heard(heard=heard, own_voice=own) if turn.voice and turn.rules.hands_free and turn.overlap is None:
             # The sound began as our echo, or as a backchannel that is being drawn out: watch what becomes of it.
             return _notice(turn, heard, heard, own, now) if own < OWN_VOICE and turn.utterance is None else (turn, ())
         case VoiceStopped() if turn.utterance is not None:
             return replace(turn, utterance=None, overlap=None), (DropUtterance(),)
         case Words(text, confidence) if turn.overlap is not None:
             return _weigh(replace(turn, overlap=replace(turn.overlap, text=text, confidence=confidence)), now)
-        case Heard(_, own) if turn.overlap is not None:
-            return _weigh(_extend(turn, own), now)
+        case Heard(own_voice=own, level=level) if turn.overlap is not None:
+            return _weigh(_extend(turn, own, level), now)
         case Committed(heard):
             turn, effects = _interrupt(turn, turn.utterance if turn.utterance is not None else heard, now)
             turn, ended = _end_turn(turn, heard, now)
@@ -289,10 +291,11 @@ def _maybe_interrupted(turn: Turn, event: Event, now: float) -> tuple[Turn, tupl
     seen = turn.overlap
     assert seen is not None, "MAYBE_INTERRUPTED holds an overlap"
     match event:
-        case Heard(_, own):
-            return _weigh(_extend(turn, own), now)
+        case Heard(own_voice=own, level=level):
+            return _weigh(_extend(turn, own, level), now)
         case VoiceStopped(at, _):
-            stopped = replace(seen, active=False, voice_end=max(at, seen.onset), heard=turn.heard)
+            end = min(max(at, seen.onset), max(seen.voice_end, seen.onset))
+            stopped = replace(seen, active=False, voice_end=end, heard=turn.heard)
             return _weigh(replace(turn, overlap=replace(stopped, voiced=min(seen.voiced, at - seen.onset))), now)
         case VoiceStarted(at, heard, _):
             voiced = seen.voiced + max(0, heard - at)
@@ -314,12 +317,13 @@ def _maybe_interrupted(turn: Turn, event: Event, now: float) -> tuple[Turn, tupl
             return turn, ()
 
 
-def _extend(turn: Turn, own: float) -> Turn:
-    """One more frame of the overlap."""
+def _extend(turn: Turn, own: float, level: float) -> Turn:
+    """One more frame of the overlap. What lies far below its loudest frame is the tail of the gate, not voice."""
     seen = turn.overlap
     assert seen is not None
-    if not turn.voice:
-        return replace(turn, overlap=replace(seen, heard=turn.heard, active=False))
+    peak = max(seen.peak, level)
+    if not turn.voice or level < peak - overlaps.TAIL_DB:
+        return replace(turn, overlap=replace(seen, heard=turn.heard, active=turn.voice, peak=peak))
     total, frames = turn.own_sum + own, turn.own_frames + 1
     seen = replace(
         seen,
@@ -328,6 +332,7 @@ def _extend(turn: Turn, own: float) -> Turn:
         voice_end=turn.heard,
         active=True,
         own_voice=total / frames,
+        peak=peak,
     )
     return replace(turn, overlap=seen, own_sum=total, own_frames=frames)
 

@@ -53,10 +53,12 @@ class VoiceStopped:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Sound arrived up to `heard`. `own_voice`: how probable it is that the newest frame is only our echo."""
+    """Sound arrived up to `heard`. `own_voice`: how probable it is that the newest frame is only our echo; `level` is
+    its level in dB of full scale."""
 
     heard: int
     own_voice: float = 0.0
+    level: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
