@@ -4,7 +4,7 @@
     refine ─▶ batch process  tree and flat search, means of the whole utterance       better text, 0.14 s a second
 
 Two processes (`sphinx_worker.py` says why processes), started on first use and again after a crash. Names of the bias
-list are added to the default language model with pronunciations from `npc.phonetics`.
+list take the place of ordinary names in the default language model, pronounced by `npc.phonetics`.
 """
 
 from __future__ import annotations
@@ -31,14 +31,19 @@ from npc.phonetics.lexicon import default_lexicon, sphinx_model
 from npc.phonetics.normalize import spoken_words
 
 _FRAME = 160
+_ALTERNATIVE = re.compile(r"\(\d+\)$")
 #: Longest utterance kept for the second pass; a monologue is refined over its last minute.
 _KEPT = 60 * 16_000
 #: A decoder load is 0.3 s and a second pass 0.14 s a second of sound; ten times that means that the process hangs.
 _DEADLINE_S = 15.0
-#: Ends every taught word: the dictionary refuses words it has, and many of those are unknown to the language model.
-TAUGHT = "~"
+#: Words of the language model that lend a taught name their place in it: each of its pronunciations becomes one more of
+#: theirs. A word added by itself has no context at all; "captain", "my name is" and "tell" expect a David or a Smith.
+#: On two voices, 130 names listed: 23 of 30 names heard as words of their own, 26 of 30 in these places (1 false each).
+HOSTS = ("david", "smith")
+#: First number of a taught pronunciation; the dictionary's own go up to "(5)".
+_FIRST_TAUGHT = 1000
 #: Pronunciations tried for a word that no dictionary knows.
-_VARIANTS = 3
+_VARIANTS = 6
 
 
 _NO_BIAS = Bias()
@@ -147,27 +152,27 @@ class PocketsphinxRecognizer:
             raise ValueError(f"pocketsphinx hears English only, not {language!r}: choose another recogniser")
 
     def _teach(self, bias: Bias) -> tuple[Words, dict[str, str]]:
-        """Words to add with phones, and how the character spells them."""
+        """Pronunciations to add to the hosts, and the character's spelling of each."""
         given = {word.lower(): phones for word, phones in bias.pronunciations}
-        words: dict[str, list[str]] = {}
-        spelling: dict[str, str] = {}
+        words: dict[str, tuple[str, ...]] = {}
+        written: dict[str, str] = {}
         for phrase in (*bias.phrases, *(word for word, _ in bias.pronunciations)):
-            for written in spoken_words(phrase):
-                word = written.lower()
-                if word in given:
-                    words[word] = [_bare(given[word])]
-                elif word in language_model_words() or word in words:
+            for spelling in spoken_words(phrase):
+                word = spelling.lower()
+                if word in words or (word in language_model_words() and word not in given):
                     continue
-                else:
-                    words[word] = [*default_lexicon().phones(word)] or [*pronounce(word, _VARIANTS)]
-                spelling[word] = written
-        pairs = [
-            (word + TAUGHT if number == 0 else f"{word}{TAUGHT}({number + 1})", phones)
-            for word, variants in words.items()
-            for number, phones in enumerate(dict.fromkeys(variants))
-            if phones
-        ]
-        return tuple(pairs), spelling
+                known = default_lexicon().phones(word)
+                words[word] = (_bare(given[word]),) if word in given else known or pronounce(word, _VARIANTS)
+                written[word] = spelling
+        taught: list[tuple[str, str]] = []
+        spelled: dict[str, str] = {}
+        for word, variants in words.items():
+            for phones in filter(None, dict.fromkeys(variants)):
+                for host in HOSTS:
+                    name = f"{host}({_FIRST_TAUGHT + len(taught)})"
+                    taught.append((name, phones))
+                    spelled[name] = written[word]
+        return tuple(taught), spelled
 
 
 @lru_cache(maxsize=1)
@@ -215,11 +220,10 @@ class _Stream:
             return None
         self._begin()
         self._keep(pcm)
-        heard = self._call("accept", self._number, pcm.astype(np.int16, copy=False).tobytes())
-        if heard is None:
+        segments = self._call("accept", self._number, pcm.astype(np.int16, copy=False).tobytes())
+        if segments is None:
             return None
-        text, segments = heard
-        stable = self._stable.update(text.split(), self._accepted)
+        stable = self._stable.update([word for word, *_ in segments], self._accepted)
         return self._hypothesis(segments, stable, final=False)
 
     def finish(self) -> Hypothesis:
@@ -227,7 +231,7 @@ class _Stream:
             if self._closed:
                 raise ValueError("finish after close")
             self._begin()
-            _, segments, self._means = self._call("finish", self._number)
+            segments, self._means = self._call("finish", self._number)
             self._final = self._hypothesis(segments, len(segments), final=True)
         return self._final
 
@@ -237,7 +241,7 @@ class _Stream:
             return None
         words, _ = self._taught()
         offset = self._accepted - self._kept_samples
-        _, segments, _ = self._owner._batch.call("decode", words, np.concatenate(kept).tobytes(), self._means)
+        segments, _ = self._owner._batch.call("decode", words, np.concatenate(kept).tobytes(), self._means)
         return self._hypothesis(segments, len(segments), final=True, offset=offset)
 
     def carry(self) -> object | None:
@@ -288,6 +292,7 @@ class _Stream:
         return Hypothesis(text, words, min(stable, len(words)), confidence, "en", final)
 
     def _written(self, word: str) -> str:
-        if word.endswith(TAUGHT):
-            return self._spelling.get(word[: -len(TAUGHT)], word[: -len(TAUGHT)])
-        return "I" + word[1:] if word == "i" or word.startswith("i'") else word
+        if word in self._spelling:
+            return self._spelling[word]
+        plain = _ALTERNATIVE.sub("", word)
+        return "I" + plain[1:] if plain == "i" or plain.startswith("i'") else plain

@@ -11,7 +11,6 @@ Run as `python -m npc.asr.sphinx_worker FD`, where FD is an inherited socket; en
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 from collections import OrderedDict
@@ -24,7 +23,7 @@ from pocketsphinx import Decoder
 
 #: (word, phones) pairs added to the default language model, the key by which decoders are shared.
 Words = tuple[tuple[str, str], ...]
-#: (word, first frame, last frame, probability) of PocketSphinx's segmentation; frames are 10 ms.
+#: (word with the number of its pronunciation, first frame, last frame, probability); frames are 10 ms.
 Segment = tuple[str, int, int, float]
 
 #: Voiced sound from which the cepstral mean of an unknown microphone is first estimated, and how long to wait for it.
@@ -32,7 +31,6 @@ _SEED_SAMPLES = 4_800
 _SEED_PATIENCE = 24_000
 #: A sample this loud counts as voiced sound for the seed (-36 dB FS).
 _LOUD = 512
-_ALTERNATIVE = re.compile(r"\(\d+\)$")
 
 
 @dataclass(slots=True)
@@ -43,7 +41,7 @@ class _Utterance:
     waiting_samples: int = 0
     loud: int = 0
     started: bool = False
-    text: str = ""
+    heard: list[str] = field(default_factory=list)
 
 
 class Decoders:
@@ -99,8 +97,8 @@ class Worker:
         if means is not None:
             self._start(utterance, means)
 
-    def accept(self, stream: int, pcm: bytes) -> tuple[str, list[Segment]] | None:
-        """Decode; the newest text and words when the text changed."""
+    def accept(self, stream: int, pcm: bytes) -> list[Segment] | None:
+        """Decode; the newest words when they changed."""
         utterance = self._open[stream]
         if not utterance.started:
             samples = np.frombuffer(pcm, dtype=np.int16)
@@ -112,29 +110,30 @@ class Worker:
             self._seed(utterance)
         else:
             utterance.decoder.process_raw(pcm, no_search=False, full_utt=False)
-        text = _text(utterance.decoder)
-        if text == utterance.text:
+        segments = _segments(utterance.decoder)
+        heard = [word for word, *_ in segments]
+        if heard == utterance.heard:
             return None
-        utterance.text = text
-        return text, _segments(utterance.decoder)
+        utterance.heard = heard
+        return segments
 
-    def finish(self, stream: int) -> tuple[str, list[Segment], str]:
-        """End the first pass: text, words with probabilities, and the cepstral means learned."""
+    def finish(self, stream: int) -> tuple[list[Segment], str]:
+        """End the first pass: words with probabilities, and the cepstral means learned."""
         utterance = self._open[stream]
         if not utterance.started:
             self._seed(utterance)
         utterance.decoder.end_utt()
         utterance.started = False
-        return _text(utterance.decoder), _segments(utterance.decoder), str(utterance.decoder.get_cmn(True))
+        return _segments(utterance.decoder), str(utterance.decoder.get_cmn(True))
 
-    def decode(self, words: Words, pcm: bytes, means: str | None) -> tuple[str, list[Segment], str]:
+    def decode(self, words: Words, pcm: bytes, means: str | None) -> tuple[list[Segment], str]:
         """A whole utterance at once, with the cepstral means of all of it."""
         decoder = self._decoders.take(words)
         try:
             decoder.start_utt()
             decoder.process_raw(pcm, no_search=False, full_utt=True)
             decoder.end_utt()
-            return _text(decoder), _segments(decoder), str(decoder.get_cmn(False))
+            return _segments(decoder), str(decoder.get_cmn(False))
         finally:
             self._decoders.give_back(words, decoder)
 
@@ -169,17 +168,10 @@ class Worker:
             utterance.decoder.process_raw(heard, no_search=False, full_utt=False)
 
 
-def _text(decoder: Decoder) -> str:
-    hypothesis = decoder.hyp()
-    if hypothesis is None:
-        return ""
-    return " ".join(_ALTERNATIVE.sub("", word) for word in hypothesis.hypstr.split())
-
-
 def _segments(decoder: Decoder) -> list[Segment]:
     """Words only: silence, noise and sentence marks are left out."""
     return [
-        (_ALTERNATIVE.sub("", segment.word), segment.start_frame, segment.end_frame, min(1.0, float(segment.prob)))
+        (segment.word, segment.start_frame, segment.end_frame, min(1.0, float(segment.prob)))
         for segment in decoder.seg() or ()
         if segment.word[0] not in "<["
     ]

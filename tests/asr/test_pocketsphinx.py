@@ -74,8 +74,8 @@ def test_own_pronunciation_wins(recogniser: PocketsphinxRecognizer) -> None:
     stream.accept(say("What time does the market close?"))
     stream.finish()
     words, spelling = recogniser._taught(bias)
-    assert words == (("xq~", "M AA R K AH T"),)
-    assert spelling == {"xq": "Xq"}
+    assert words == (("david(1000)", "M AA R K AH T"), ("smith(1001)", "M AA R K AH T"))
+    assert spelling == {"david(1000)": "Xq", "smith(1001)": "Xq"}
     stream.close()
 
 
