@@ -72,8 +72,11 @@ class Recorder(Protocol):
     def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
         """One event at session time `at` (seconds); `data` holds JSON values only."""
 
-    async def flush(self) -> None:
-        """Everything recorded so far is on disk."""
+    async def end(self) -> None:
+        """The session is over: everything is on disk and begins to age."""
+
+    async def discard(self) -> None:
+        """The player does not want to be kept: delete everything, record nothing more."""
 
 
 class NoRecorder:
@@ -82,5 +85,8 @@ class NoRecorder:
     def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
         return None
 
-    async def flush(self) -> None:
+    async def end(self) -> None:
+        return None
+
+    async def discard(self) -> None:
         return None

@@ -144,6 +144,8 @@ class Requests:
             )
         session.outbox.send(SessionUpdated(session=merged))
         given = event.session.npc
+        if given is not None and "privacy" in given.model_fields_set and not given.privacy.retain.startswith("days:"):
+            session.forget_log()
         if given is not None and given.scene is not None:
             session.observe(WorldEvent("scene", given.scene.model_dump(mode="json", exclude_none=True)))
         if joined:

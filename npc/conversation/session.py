@@ -259,7 +259,7 @@ class TalkSession:
         await self.answering.close()
         self.record("session.closed", {"reason": self._close_reason, "heard": self.turn.heard})
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._recorder.flush(), 5.0)
+            await asyncio.wait_for(self._recorder.end(), 5.0)
 
     def _when_running(self, call: Callable[[], None]) -> None:
         if self._closing.is_set():
@@ -294,6 +294,11 @@ class TalkSession:
         self.turn = replace(self.turn, rules=self._rules())
         self._listen_as_asked()
         self.record("session.updated", {"session": session.model_dump(mode="json"), "rules": asdict(self.turn.rules)})
+
+    def forget_log(self) -> None:
+        """`privacy.retain`: the player wants nothing kept beyond the session."""
+        self.recording = False
+        self.spawn(self._recorder.discard())
 
     def _listen_as_asked(self) -> None:
         detection = self._session.audio.input.turn_detection

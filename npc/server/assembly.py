@@ -24,7 +24,7 @@ from npc.config.settings import Settings
 from npc.conversation.detection import FixedSilence
 from npc.conversation.ear import NoOwnVoice, OwnVoiceGuard
 from npc.conversation.endpointing.interface import EndOfTurnDetector
-from npc.conversation.engines import Engines, PlayerRef
+from npc.conversation.engines import Engines, PlayerRef, Recorder
 from npc.conversation.late_mind import LateMind
 from npc.conversation.port import Conversation, Opening, Outbox, UnknownCharacter
 from npc.conversation.reply import Speaker
@@ -39,6 +39,7 @@ from npc.dialogue.memory.store import MemoryStore
 from npc.dialogue.mind_words import bias_words
 from npc.dialogue.scene import SceneState
 from npc.inference.interface import LanguageModel
+from npc.store import LogStore, parse_retention
 from npc.tts import InstalledVoice, Synthesizer, VoiceNotFound, choose, list_cards
 from npc.tts import load as load_voice
 
@@ -70,6 +71,7 @@ class TalkService:
         self._guard: Callable[[], OwnVoiceGuard] = NoOwnVoice
         self._model: LanguageModel | None = None
         self._memory: MemoryStore | None = None
+        self._logs: LogStore | None = None
         self._slots = SlotsInMemory()
         self._synthesizers: dict[str, Synthesizer] = {}
         self._engines: dict[str, Engines] = {}
@@ -101,6 +103,9 @@ class TalkService:
             raise RuntimeError(f"there is no usable character:\n{problems}\n`npc characters check` says more")
         self.settings.folder.mkdir(parents=True, exist_ok=True)
         self._memory = MemoryStore(self.settings.folder / "memory.sqlite")
+        if parse_retention(self.settings.store.retain):
+            self._logs = LogStore(self.settings.folder / "sessions.sqlite")
+            self._logs.expire()
         self._vad = self._part("vad", lambda: load_vad(self.settings))
         if self._vad is None:
             raise RuntimeError("no voice activity detector could be loaded")
@@ -131,6 +136,8 @@ class TalkService:
             synthesizer.close()
         if self._memory is not None:
             self._memory.close()
+        if self._logs is not None:
+            self._logs.close()
 
     def _part(self, name: str, make: Callable[[], Any]) -> Any:
         """A part that the service can do without, with its state for `ready`."""
@@ -149,9 +156,16 @@ class TalkService:
         installed = self._installed(opening.character_id)
         self._prepare(installed)
         engines = self._engines_of(installed)
-        session = TalkSession(opening, engines, outbox)
+        session = TalkSession(opening, engines, outbox, self._recorder(opening))
         self._sessions.add(session)
         return session
+
+    def _recorder(self, opening: Opening) -> Recorder | None:
+        """The session's log, where the operator keeps logs for days; the session may still ask for less."""
+        days = parse_retention(self.settings.store.retain)
+        if not days or self._logs is None:
+            return None
+        return self._logs.open(opening.session_id, opening.character_id, opening.player_id, days)
 
     def _engines_of(self, installed: Installed) -> Engines:
         character = installed.character
@@ -285,7 +299,8 @@ class TalkService:
         assert self._memory is not None, "start() opens the memory"
         self._installed(character_id)
         erased = await asyncio.to_thread(self._memory.erase, character_id, player_id)
-        return len(erased)
+        logs = 0 if self._logs is None else await asyncio.to_thread(self._logs.erase, player_id, character_id)
+        return len(erased) + logs
 
     def _installed(self, character_id: str) -> Installed:
         # Ids only: a path here would let a client name files of this machine.

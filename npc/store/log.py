@@ -78,13 +78,26 @@ class SessionLog:
     def __init__(self, store: LogStore, session_id: str) -> None:
         self._store, self._session_id = store, session_id
         self._next = 0
+        self._discarded = False
 
     def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
+        if self._discarded:
+            return
         self._store.put(self._session_id, Record(self._next, at, kind, data))
         self._next += 1
 
     async def flush(self) -> None:
         await asyncio.to_thread(self._store.flush)
+
+    async def discard(self) -> None:
+        """The player does not want to be kept: delete what was recorded, and record nothing more."""
+        self._discarded = True
+        await asyncio.to_thread(self._store.discard, self._session_id)
+
+    async def end(self) -> None:
+        """The session is over: its log begins to age."""
+        if not self._discarded:
+            await asyncio.to_thread(self._store.end, self._session_id)
 
 
 class LogStore:
@@ -199,6 +212,13 @@ class LogStore:
                 self._delete(session_id)
             self._connection.commit()
         return len(rows)
+
+    def discard(self, session_id: str) -> None:
+        """Delete one log."""
+        self.flush()
+        with self._disk:
+            self._delete(session_id)
+            self._connection.commit()
 
     def _delete(self, session_id: str) -> None:
         self._connection.execute("DELETE FROM record WHERE session = ?", (session_id,))

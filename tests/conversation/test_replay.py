@@ -30,8 +30,11 @@ class Tape:
     def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
         self.records.append(Record(len(self.records), at, kind, json.loads(json.dumps(data))))
 
-    async def flush(self) -> None:
+    async def end(self) -> None:
         return None
+
+    async def discard(self) -> None:
+        self.records.clear()
 
 
 def answer(text: str) -> list[Clause]:
