@@ -10,7 +10,7 @@ from typing import Final
 _LISTS: Final = {
     "article": "the a an",
     "possessive": "my your his its our their whose",
-    "quantifier": "some any every each another no all both many few several most more less much other such",
+    "quantifier": "some any every each another all both many few several most more less much other such",
     "demonstrative": "this that these those",
     "preposition": (
         "of in on at for with from by about into onto over under after before between through during without near "

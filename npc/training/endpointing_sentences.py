@@ -72,9 +72,17 @@ _TURNS: Final = (
 )  # fmt: skip
 
 
+#: Whole turns of a word or two: in typed chat these words mostly begin a longer turn, spoken they often are the turn.
+_SHORT: Final = (
+    "Yes.", "No.", "Okay.", "Thank you.", "Thanks.", "Hello.", "Goodbye.", "Sure.", "Of course.", "Not yet.", "Really?",
+    "Why?", "Where?", "Who?", "When?", "Yes, please.", "No, thank you.", "I see.", "All right.", "Never.",
+    "Nothing.", "Maybe.", "Right.", "Sorry?", "What?", "Wait.", "Help me.", "I know.", "Bye.", "Not really.", "I do.",
+)  # fmt: skip
+
+
 def draw(rng: np.random.Generator) -> str:
-    """One turn with its bars, capitalised."""
-    text = str(rng.choice(_TURNS))
+    """One turn with its bars, capitalised; one in five is of a word or two."""
+    text = str(rng.choice(_SHORT if rng.random() < 0.2 else _TURNS))
     while "{" in text:
         before, _, rest = text.partition("{")
         slot, _, after = rest.partition("}")

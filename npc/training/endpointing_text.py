@@ -23,9 +23,12 @@ from npc.phonetics.wordclass import word_class
 from npc.training import endpointing_sentences
 
 #: How often a pause falls at each kind of place, relative to the end of the turn (weight 1).
-WEIGHTS = {"comma": 0.6, "sentence": 0.15, "clause": 0.8, "phrase": 0.5, "filler": 1.0, "anywhere": 0.25}
+WEIGHTS = {
+    "comma": 0.6, "sentence": 0.15, "clause": 0.8, "phrase": 0.5, "filler": 1.0, "anywhere": 0.25, "answer": 0.03,
+}  # fmt: skip
 _OPENERS = frozenset({"coordinator", "subordinator", "wh", "so"})
 _PHRASES = frozenset({"preposition", "to", "say"})
+_ANSWERS = frozenset({"yesno", "polite"})
 Sample = tuple[Sequence[str], int, float]
 
 
@@ -53,7 +56,10 @@ def samples(text: str, rng: np.random.Generator) -> Iterator[Sample]:
         return
     for at in range(1, len(words)):
         kind = breaks.get(at)
-        if kind is None:
+        if all(word_class(word) in _ANSWERS for word in words[:at]):
+            # "Yes, I do" is typed with a comma and spoken without a pause; "Yes" alone is an answer.
+            kind = "answer"
+        elif kind is None:
             here, after = word_class(words[at - 1]), word_class(words[at])
             kind = (
                 "filler"
