@@ -129,8 +129,9 @@ def segments_of(phone: Phone, rate: int, loudness_db: float, style: SpeechStyle)
         if art.manner not in (Manner.REST, Manner.BILABIAL, Manner.LABIODENTAL):
             # Speech that is not a closure never shuts the mouth, whatever the dials say.
             jaw = max(jaw, 0.10)
-        lip_scale = style.lips * (0.85 + 0.15 * amount)
-        lips = tuple(getattr(art, c) * lip_scale for c in LIP_CHANNELS)
+        scale = style.lips * (0.85 + 0.15 * amount)
+        goals = (art.funnel, art.pucker, art.stretch, art.lower_down, art.upper_up)
+        lips = tuple(goal * scale for goal in goals)
         result.append(_segment(s, e, art, min(0.8, jaw), lips, min(1.0, amount)))
     return tuple(result)
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.animation.channels import ARKIT52, INDEX, expand
+from npc.animation.channels import ARKIT52, expand
 from npc.animation.interface import Affect
 
 Floats = NDArray[np.float64]
@@ -95,14 +95,13 @@ class Easing:
         return self._state(np.arange(first, last, dtype=np.float64)[:, None])[1]
 
 
-def asymmetry(seed_unit: float) -> Floats:
-    """Per-channel gain [52]:
+_LIVELY: Final = ("mouthSmile", "brow", "cheekSquint", "mouthFrown", "noseSneer")
+#: +1 for the lively channels of the left side, -1 for those of the right, 0 elsewhere.
+_SIDES: Final = np.array(
+    [(n.endswith("Left") - float(n.endswith("Right"))) if n.startswith(_LIVELY) else 0.0 for n in ARKIT52]
+)
 
-    one side of the face is up to 8 % livelier, as in people; which one depends on the seed.
-    """
-    gain = np.ones(len(ARKIT52))
-    lean = 0.08 * (2.0 * seed_unit - 1.0)
-    for name, index in INDEX.items():
-        if name.startswith(("mouthSmile", "brow", "cheekSquint", "mouthFrown", "noseSneer")):
-            gain[index] += lean if name.endswith("Left") else -lean if name.endswith("Right") else 0.0
-    return gain
+
+def asymmetry(seed_unit: float) -> Floats:
+    """Per-channel gain [52]: one side of the face is up to 8 % livelier, as in people; the seed says which."""
+    return np.asarray(1.0 + 0.08 * (2.0 * seed_unit - 1.0) * _SIDES)

@@ -40,7 +40,7 @@ TAIL_S: Final = 0.25
 #: sooner, and always up to a pause. Pauses end clauses, so no clause's frames wait for the next one; larger pushes
 #: are computed at once.
 SMALL_PUSH_S: Final = 0.12
-BATCH_S: Final = 0.40
+BATCH_S: Final = 0.60
 FIRST_BATCH_S: Final = 0.08
 #: The mouth leaves rest over the item's first milliseconds.
 ONSET_S: Final = 0.10
@@ -85,6 +85,7 @@ class FaceStream:
         self._phrase_ends: list[float] = []
         self._phrase_start: float | None = None
         self._gesture: str | None = None
+        self._affect: Affect | None = None
         self._finished = False
 
     def push(
@@ -100,8 +101,11 @@ class FaceStream:
         Raises ValueError when phones go back in time or past `until`, or after `finish`.
         """
         self._check(phones, until)
-        body = self._body.affect(affect, self._frame * self._samples_per_frame / self._rate)
-        self._easing.retarget(expression(affect) * self._lean, self._frame)
+        body: list[BodyCue] = []
+        if affect != self._affect:
+            self._affect = affect
+            body = self._body.affect(affect, self._frame * self._samples_per_frame / self._rate)
+            self._easing.retarget(expression(affect) * self._lean, self._frame)
         self._gesture = gesture or self._gesture
         fresh: list[Segment] = []
         for phone in phones:
