@@ -1,6 +1,6 @@
 """The socket shell of the client: connects, authenticates, resumes after a dropped socket, and yields typed events.
 
-    async with RealtimeClient.connect("ws://127.0.0.1:8080", character="ada") as client:
+    async with RealtimeClient.connect("ws://127.0.0.1:8765", character="ada") as client:
         await client.send(ResponseCreate())
         async for incoming in client:
             ...

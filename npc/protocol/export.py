@@ -92,7 +92,7 @@ def asyncapi() -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "servers": {"local": {"host": "127.0.0.1:8080", "protocol": "ws", "description": "As `npc serve` starts it."}},
+        "servers": {"local": {"host": "127.0.0.1:8765", "protocol": "ws", "description": "As `npc serve` starts it."}},
         "channels": {
             "realtime": {
                 "address": "/v1/realtime",

@@ -65,7 +65,7 @@ class ServerSettings:
     """
 
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: int = 8765
     keys: tuple[str, ...] = field(default=(), repr=False)
     ticket_secret: bytes = field(default=b"", repr=False)
     origins: tuple[str, ...] = ()
