@@ -147,7 +147,7 @@ def _example(
 PRIOR = {
     "name_miss": -2.5, "repeat": -2.5, "scope_clash": -1.5, "scope_match": 1.0, "soft": 2.0, "cover": 1.0, "told": 2.0,
     "subject": 1.0, "fit": 1.0, "misfit": -1.5, "cosine": 2.0, "sibling": 2.0, "before": 1.5, "number_hit": 0.3, "head_miss": -2.0,  # noqa: E501
-    "pointed": 2.0, "rule": 1.0,
+    "pointed": 2.0, "rule": 1.0, "opposed": -2.0, "opposed_told": -1.0, "edge": 1.0,
 }  # fmt: skip
 
 

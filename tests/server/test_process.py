@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -23,8 +24,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from npc.protocol import NpcMetrics, Response, ResponseCreated, ResponseDone
-from npc.server import tracing
+from npc.server import ServerSettings, serve, tracing
 from npc.server.page import content_policy
+from tests.server.scripted import ScriptedService
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -105,6 +107,20 @@ def test_a_drain_has_an_end() -> None:
             assert await asyncio.to_thread(process.wait, 10) in (0, -signal.SIGTERM)
 
     asyncio.run(main())
+
+
+def test_an_address_in_use_is_the_caller_s_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        serve(ScriptedService(), ServerSettings(port=taken.getsockname()[1]))
+
+
+def test_a_service_that_cannot_start_says_why() -> None:
+    class Broken(ScriptedService):
+        async def start(self) -> None:
+            raise RuntimeError("there is no usable character")
+
+    with pytest.raises(RuntimeError, match="no usable character"):
+        serve(Broken(), ServerSettings(port=0))
 
 
 def test_the_page_s_policy_allows_its_own_inline_scripts_only(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from npc.dialogue.composed.question import Question, leans, located, without_guess
-from npc.dialogue.composed.wanted import fits, scope
+from npc.dialogue.composed.wanted import edge, fits, scope
 from npc.dialogue.knowledge.grammar import PREPOSITIONS, verb_at
-from npc.dialogue.knowledge.meaning import WordMeaning
+from npc.dialogue.knowledge.meaning import WordMeaning, opposed
 from npc.dialogue.knowledge.words import STOPWORDS, alike, names_in, numbers_in, repair, stem, tokens
 from npc.inference.encoder import SentenceEncoder, Vectors
 
@@ -240,6 +240,9 @@ def measure(
         cover, soft, weakest = _cover(words, index.words[row], index)
         _, whole, _ = _cover(words, index.context_words[row], index)
         f["cover"], f["soft"], f["weakest"], f["context"] = cover, soft, weakest, max(0.0, whole - soft)
+        f["opposed"] = _opposition(words, index.words[row])
+        if told_words:
+            f["opposed_told"] = _opposition(told_words, index.words[row])
         f["subject"] = _precision(index.subjects[row], words, index)
         f["precision"] = _precision(index.words[row], words, index)
         if told_words:
@@ -251,6 +254,8 @@ def measure(
         if head:
             f["head_miss"] = 1.0 - max(_cover([w], index.words[row], index)[1] for w in head)
         fit = fits(question.wanted, candidate.text, asking, index.meaning.likeness)
+        if question.wanted in ("when", "howlong"):
+            f["edge"] = edge(candidate.text, asking)
         if permission:
             f["rule"] = float(bool(_RULE.search(candidate.text)))
         if question.wanted in ("who", "whose") and you and not candidate.names_others:
@@ -343,6 +348,14 @@ def _cover(words: Sequence[str], others: Sequence[str], index: Index) -> tuple[f
         total, spelt, meant = total + weight, spelt + weight * best_spelt, meant + weight * best
         weakest = min(weakest, best)
     return spelt / total, meant / total, weakest
+
+
+def _opposition(words: Sequence[str], others: Sequence[str]) -> float:
+    """1 when the others hold the opposite of a word asked about and not the word itself ("red tag", "yellow tag")."""
+    stems = [stem(other) for other in others]
+    asked = [stem(word) for word in words]
+    clash = any(a not in stems and any(opposed(a, other) and other not in asked for other in stems) for a in asked)
+    return float(clash)
 
 
 def _precision(own: Sequence[str], words: Sequence[str], index: Index) -> float:

@@ -142,7 +142,7 @@ def wanted_of(asking: str) -> Wanted:
 def understand(text: str) -> Question:
     """Read one player turn."""
     whole = expand(" ".join(text.split()))
-    pieces = sentences(whole)
+    pieces = [part for piece in sentences(whole) for part in _unpunctuated(piece)]
     asking = [piece for piece in pieces if is_asking(piece)]
     told = " ".join(piece for piece in pieces if piece not in asking)
     corrected = _corrected(whole)
@@ -187,6 +187,26 @@ def located(asking: str, place: str) -> str:
         return f"the {found.group(0)}" if found else match.group(0)
 
     return re.sub(r"\b(this|our) (\w+)\b", name, asking, flags=re.I)
+
+
+#: Words after which a question word belongs to the same clause: "tell me where", "to what", "and how".
+_JOINED = "know knows tell me wonder ask say see remember show sure idea of and or about to on for from in at by with that is or so"  # noqa: E501
+_JOINS = frozenset(_JOINED.split())
+
+
+def _unpunctuated(sentence: str) -> list[str]:
+    """Part what is told from what is asked where a recogniser gave no marks: "first day here | where do i walk"."""
+    if re.search(r"[.!?,;:]", sentence):
+        return [sentence]
+    words = sentence.split()
+    for at in range(3, len(words) - 2):
+        if (
+            re.fullmatch(_WH, words[at], re.I)
+            and words[at - 1].lower() not in _JOINS
+            and not is_asking(" ".join(words[:at]))
+        ):
+            return [" ".join(words[:at]) + ".", " ".join(words[at:])]
+    return [sentence]
 
 
 def _topics(text: str) -> int:

@@ -13,9 +13,17 @@ def _any(words: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(words.split())})\b", re.I)
 
 
-_PLACE = _any(
-    "in on at behind under near beside between above below inside outside over opposite into to up down past through along "  # noqa: E501
-    "across east west north south from upstairs downstairs abroad everywhere nowhere"
+#: A preposition of place that is not followed by a time: "in the shed", but not "from six" or "on Mondays".
+_NO_PLACE = (
+    "\\d|half|quarter|a quarter|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight|dawn|dusk|"
+    "sunrise|sunset|spring|summer|autumn|winter|\\w+days?\\b|the (?:morning|afternoon|evening|night|spring|summer|autumn|"  # noqa: E501
+    "winter|end of the shift)|weekdays?|weekends?|(?:january|february|march|april|may|june|july|august|september|october|"  # noqa: E501
+    "november|december)\\b|once|least|most|all|no\\b"
+)
+_PLACED = re.compile(
+    r"\b(?:in|on|at|behind|under|near|beside|between|above|below|inside|outside|over|opposite|into|to|up|down|past|through|"
+    rf"along|across|east|west|north|south|from)\s+(?!{_NO_PLACE})\w|\b(?:upstairs|downstairs|abroad|everywhere|nowhere)\b",
+    re.I,
 )
 _PRICE = _any(
     "cost costs pay pays paid price prices priced fee fees charge charges free fare toll tolls fine fined worth sell sells "  # noqa: E501
@@ -64,7 +72,7 @@ def fits(wanted: Wanted, text: str, asking: str, likeness: Callable[[str, str], 
     elif wanted == "measure":
         verdict = number or bool(_MEASURE.search(text))
     elif wanted == "where":
-        return 1 if _PLACE.search(text) else 0
+        return 1 if _PLACED.search(text) else 0
     elif wanted == "colour":
         verdict = bool(_COLOUR.search(text))
     elif wanted in ("who", "whose"):
@@ -125,3 +133,24 @@ def scope(text: str) -> dict[str, str]:
 def same_stem(a: str, b: str) -> float:
     """Likeness by stem alone, for where no vectors are at hand."""
     return 1.0 if stem(a) == stem(b) else 0.0
+
+
+_LATE = re.compile(
+    r"\b(how late|until (when|what)|till when|latest|last|close|closes|closing|shut|shuts|end|ends)\b", re.I
+)
+_EARLY = re.compile(
+    r"\b(how (early|soon)|from when|earliest|first|open|opens|opening|start|starts|begin|begins)\b", re.I
+)
+_ENDS = re.compile(r"\b(close|closes|closed|until|till|ends?|shuts?|last|latest|runs? from|are from|open from)\b", re.I)
+_BEGINS = re.compile(r"\b(open|opens|opened|starts?|begins?|first|earliest|from)\b", re.I)
+
+
+def edge(text: str, asking: str) -> float:
+    """1 when the question is after an end or a beginning and the text tells of one, -1 when it tells of the other."""
+    late, early = bool(_LATE.search(asking)), bool(_EARLY.search(asking))
+    if late == early:
+        return 0.0
+    ends, begins = bool(_ENDS.search(text)), bool(_BEGINS.search(text))
+    if late:
+        return 1.0 if ends else -1.0 if begins else 0.0
+    return 1.0 if begins else -1.0 if ends else 0.0
