@@ -17,20 +17,20 @@ from npc.dialogue.knowledge.words import stem, tokens
 _GROUPS_TEXT = """
 give hand pass lend fetch bring slide offer deliver spare grab supply present
 show point indicate direct guide lead display reveal light-up
-take collect accept receive pocket keep
+take collect accept receive pocket keep confiscate seize snatch
 sell buy purchase
 open unlock unbar unseal unlatch unbolt
 close shut seal bar latch
 lock bolt secure lock-off
-stop halt kill disable freeze pause cut-off switch-off turn-off shut-off shut-down
-start run launch activate engage switch-on turn-on power-up
+stop halt kill disable power freeze pause cut-off switch-off turn-off shut-off shut-down
+start run launch activate engage power switch switch-on turn-on power-up
 light ignite kindle
 ring toll chime sound blow strike peal
 call summon page alert phone radio fetch
 write note record enter log jot inscribe
 book reserve assign allot put register enrol
 throw toss cast fling chuck hurl
-look inspect examine check watch study see
+look inspect examine check watch study see search look-inside look-into look-at open-up
 stand rise get-up
 sit rest
 hold stretch extend hold-out put-out reach-out
@@ -39,7 +39,8 @@ print issue stamp
 wind crank turn
 heal bandage treat mend cure
 repair fix mend
-feed serve pour
+feed serve
+pour draw pull fill tap
 drop put-down leave lay
 move push pull drag shift carry lift
 follow come accompany join
@@ -57,8 +58,13 @@ clean wipe sweep wash
 hide cover bury
 free release untie loose
 teach train
-raise lower hoist
-fill empty pour-out
+wake rouse knock call-up
+throw-out kick-out eject evict chuck-out expel toss-out
+set adjust change slow speed slow-down speed-up turn-up turn-down dial reduce increase
+log report file
+raise lift hoist heave
+lower drop let-down
+empty pour-out
 break smash burn tear
 swallow eat drink
 """
@@ -103,13 +109,24 @@ _LET = re.compile(
 _SUPPOSING = re.compile(
     r"\b(?:if|when|once|suppose) (?:i|i'm|we|we're|somebody|someone|it|he|she|they)\b", re.IGNORECASE
 )
+_NOT_VERBS_TEXT = """i you he she it we they the a an this that these those my your his her its our their there here who
+    what where when why how which not never no yes well so then now but and or if because although while after before
+    is are was were be been am do does did have has had can could will would shall should may might must in on at by
+    for from with without about of to over under into out up down off as than like just only even still also maybe
+    perhaps sure fine good great nice bad poor dear such what all any every each both one two three half quite very
+    too more most less sorry hello hi hey thanks thank please ok okay right wow oh ah nothing everything something
+    nobody everybody everyone someone anyone once today tomorrow yesterday tonight"""
+_NOT_VERBS = frozenset(_NOT_VERBS_TEXT.split())
+_OBJECT_STARTS_TEXT = "the that this these those my your his her their a an me us him it them some up down on off"
+_OBJECT_STARTS = frozenset(_OBJECT_STARTS_TEXT.split())
 _LET_PASS = re.compile(
     r"\blet (?:me|us|him|her|them) (?:in|into|out|through|past|pass|inside|on to|onto|aboard)\b", re.I
 )
 _TELL_OTHERS = re.compile(r"\btell (?:everybody|everyone|them all|all of them|the others|the crew)\b", re.IGNORECASE)
 #: "Three sacks of oats." "One ticket for North Gate." "Another bun, and quick."
 _ORDER = re.compile(
-    r"^(?:another|one|two|three|four|five|six|seven|eight|nine|ten|twelve|\d+|half a|a couple of) "
+    r"^(?!.*\b(?:ago|i|he|she|we|they)\b)(?:(?:an?\b(?=.*\b(?:for (?:me|us)|please)\b))|another"
+    r"|one|two|three|four|five|six|seven|eight|nine|ten|twelve|\d+|half a|a couple of) "
     r"(?!of us\b|more thing|thing\b|day|moment|question)(?!.*\b(?:is|are|was|were|has|have|had|costs?|will|would|can"
     r"|did|does|says?|said|told|looks?|seems?|came|went|lives?|tastes?|smells?)\b)[^?]{2,60}$",
     re.IGNORECASE,
@@ -137,7 +154,7 @@ _WANT = re.compile(
     r"\b(?:may|can|could|might|shall) (?:i|we)(?: please| just| maybe)?"
     r" (?:have|get|borrow|take|buy|hold|use|rent|keep)\b"
     r"|\bi(?:'d| would) (?:like|love|want) (?:to (?:have|buy|get|take|borrow) )?(?!you\b|to )"
-    r"|\bi(?:'ll| will) (?:take|have|buy)\b|\bi (?:want|need|'d like) (?:to (?:buy|have|borrow|get) )(?!you\b)"
+    r"|\b(?:i|we)(?:'ll| will) (?:take|have|buy)\b|\bi (?:want|need|'d like) (?:to (?:buy|have|borrow|get) )(?!you\b)"
     r"|\bi (?:want|need) (?!to\b|you\b|some (?:help|advice))"
     r"|\bgot (?:a|any|some)\b.*\bfor me\b",
     re.IGNORECASE,
@@ -240,15 +257,19 @@ def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
         return None
     verb, after = _verb(stripped)
     known = verb in own or verb in _GROUPS or verb in _OTHER_VERBS or verb in GENERIC
+    if verb and not known and _imperative(stripped):
+        return Request((verb,), after, sentence, False)
     if verb and known and not stripped.endswith("?") and not re.match(r"^(?:is|are|was|were|has|of)\b", after):
         led = _verbs(verb, after) != (verb,)
         if verb in _TALK and verb not in own and not led and not (verb in _BOTH and _object(after)):
             return None
         return Request(_verbs(verb, after), after, sentence, True)
     # "The red one, the valve by your elbow, shut it please." / "Ring light: open it."
-    late = re.search(r"[,;:] (?:please )?(\w+)(?: \w+)? (?:it|that|them|one|this|these|those)\b", stripped)
+    late = re.search(
+        r"[,;:] (?:please )?((\w+)(?: \w+)? (?:it|that|them|him|her|one|this|these|those)\b(?: \w+)?)", stripped
+    )
     if late:
-        verb = late.group(1).lower()
+        verb, _ = _verb(late.group(1))
         if verb in own or verb in _GROUPS or verb in _OTHER_VERBS:
             return Request((verb,), stripped, sentence, True)
     if _ORDER.match(sentence):
@@ -272,11 +293,21 @@ def _verb(text: str) -> tuple[str, str]:
         pair = f"{first} {re.sub(r'[^a-z]', '', words[1].lower())}"
         if pair in _GROUPS:
             return pair, " ".join(words[2:])
-        if len(words) > 2 and words[1].lower() in ("it", "that", "this", "them", "me"):
+        if len(words) > 2 and words[1].lower() in ("it", "that", "this", "them", "me", "him", "her"):
             split = f"{first} {re.sub(r'[^a-z]', '', words[2].lower())}"
             if split in _GROUPS:
                 return split, " ".join([words[1], *words[3:]])
     return first, " ".join(words[1:])
+
+
+def _imperative(sentence: str) -> bool:
+    """Whether a sentence with an unknown first word may be an order: a bare word, then a thing."""
+    words = [re.sub(r"[^a-z']", "", word.lower()) for word in sentence.split()]
+    if len(words) < 2 or words[0] in _NOT_VERBS | _TALK or sentence.rstrip().endswith("?") or "'" in words[0]:
+        return False
+    if words[0].endswith(("ly", "ing", "ed", "s")) and not words[0].endswith("ss"):
+        return False
+    return words[1] in _OBJECT_STARTS
 
 
 def _base(word: str) -> str:
@@ -293,7 +324,8 @@ def _object(after: str) -> bool:
     """Whether what follows a verb names a thing: an article or possessive and a noun, or a number."""
     return bool(
         re.match(
-            r"^(?:the|that|this|these|those|my|your|a|an|one|two|me (?:the|a|that)|out|off|it\b|for)\b", after.lower()
+            r"^(?:the|that|this|these|those|my|your|a|an|one|two|me (?:the|a|that)|out|off|it\b|for|inside|into|in)\b",
+            after.lower(),
         )
     )
 

@@ -30,6 +30,8 @@ from npc.dialogue.scene import SceneState
 #: meaning alone gives at most 0.35.
 TAKEN = 0.5
 #: Weights of verb, parameters, shared words, meaning.
+#: Nearness of two verbs ("to lift", "to raise") that counts as the same deed.
+SAME_VERB = 0.65
 _VERB, _SLOTS, _WORDS, _MEANING = 0.45, 0.25, 0.15, 0.35
 
 _FORBIDS = re.compile(
@@ -110,6 +112,8 @@ class ActionSelector:
         wanted = frozenset(group for verb in request.verbs for group in groups_of(verb))
         own = frozenset(group for verb in verbs for group in groups_of(verb))
         verb = 1.0 if verbs & set(request.verbs) else 0.85 if wanted & own else 0.0
+        if verb == 0.0:
+            verb = self._verb_nearness(verbs, request.verbs)
         named = set(content(" ".join(spec.name.split("_")[1:]))) & set(content(request.text))
         vague = "" in request.verbs or bool(GENERIC & set(request.verbs)) or not is_common(request.verbs[0])
         if verb == 0.0 and vague:
@@ -136,6 +140,16 @@ class ActionSelector:
         if filled.missing:
             score -= 0.15
         return _Scored(spec, request, filled, score, verb)
+
+    def _verb_nearness(self, own: frozenset[str], asked: tuple[str, ...]) -> float:
+        """0.7 when a verb the lists do not join means nearly the same ("lift" and "raise"), else 0."""
+        if self._encoder is None or not asked[0] or not own:
+            return 0.0
+        mine = sorted(verb for verb in own if not _opposed(groups_of(verb), groups_of(asked[0])))
+        if not mine:
+            return 0.0
+        vectors = self._encoder.encode([f"to {verb}" for verb in (asked[0], *mine)])
+        return 0.7 if float((vectors[1:] @ vectors[0]).max()) >= SAME_VERB else 0.0
 
     def _meaning(self, name: str, text: str) -> float:
         if self._encoder is None or self._vectors is None:
@@ -183,6 +197,8 @@ class ActionSelector:
             about = set(content(fact.text))
             shared = len(said & about)
             thing = spec is not None and self._bans_the_thing(spec, filled, fact.text, scene)
+            if spec is not None and _over_limit(text, fact.text):
+                return fact
             if not shared and not thing:
                 continue
             near = shared / max(2, len(said))
@@ -197,8 +213,7 @@ class ActionSelector:
                 bar = 1.4
             else:
                 limit = _limit_of(fact.text)
-                asked = [value for value, _ in numbers_in(text)]
-                if limit is not None and any(value > limit for value in asked):
+                if limit is not None and any(value > limit for value, _ in numbers_in(text)):
                     return fact
                 verbs = {stem(v) for v in self._verbs[spec.name]} | {stem(v) for v in tokens(text)}
                 same_deed = shared >= 2 and bool(verbs & about)
@@ -268,6 +283,10 @@ def _opposite(verbs: frozenset[str], text: str) -> bool:
     """ "Never open the valve" does not forbid closing it."""
     mine = {group for verb in verbs for group in groups_of(verb)}
     theirs = {group for word in tokens(text) for group in groups_of(stem(word))}
+    return _opposed(frozenset(mine), frozenset(theirs))
+
+
+def _opposed(mine: frozenset[str], theirs: frozenset[str]) -> bool:
     return any((a in mine and b in theirs) or (b in mine and a in theirs) for a, b in _OPPOSITES)
 
 
@@ -311,6 +330,21 @@ def _limit_of(text: str) -> float | None:
     limits = [number for word in words for number, _ in numbers_in(word)]
     limits += [_TIMES[word] for word in words if word in _TIMES]
     return min(limits, default=None)
+
+
+def _over_limit(asked: str, rule: str) -> bool:
+    """ "Sixty days" against "at most thirty days": the same unit, and more of it."""
+    for match in _LIMIT.finditer(rule):
+        allowed = numbers_in(match.group(1))
+        unit = re.match(r"\s*(\w+)", rule[match.end() :])
+        if not allowed or unit is None:
+            continue
+        words = tokens(asked)
+        for value, index in numbers_in(asked):
+            following = words[index + 1] if index + 1 < len(words) else ""
+            if value > allowed[0][0] and stem(following) == stem(unit.group(1).lower()):
+                return True
+    return False
 
 
 def _strong_ban(text: str) -> bool:
