@@ -1,7 +1,7 @@
 """The wheel's build hook: compile the CPU kernels with the system compiler, where there is one.
 
-Optional on purpose: without a compiler, or when it fails, the wheel is built all the same, and `npc.inference` compiles on
-first use or runs on NumPy.
+Optional on purpose: without a compiler, or when it fails, the wheel is built all the same, and `npc.inference` compiles
+on first use or runs on NumPy.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class KernelHook(BuildHookInterface[Any]):
     """Adds the library beside its sources in the wheel and marks the wheel as belonging to this platform."""
 
     PLUGIN_NAME = "custom"
+    _built: Path | None = None
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before each build; editable installs compile on first use instead."""
@@ -44,5 +45,12 @@ class KernelHook(BuildHookInterface[Any]):
             self.app.display_warning(f"npc: CPU kernels not built, NumPy will serve until they are: {error}")
             return
         build_data["force_include"][str(built)] = f"npc/_data/kernels/cpu/{name}"
+        self._built = built
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """The library is in the wheel now: leave nothing else beside it."""
+        if self._built is not None:
+            self._built.unlink(missing_ok=True)
+            self._built.parent.rmdir()
