@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,6 +34,8 @@ _PATH = "/v1/realtime"
 class Application(FastAPI):
     """FastAPI behind the Host and Origin rules. Sockets go past its middleware, which would wrap every message."""
 
+    begin: Callable[[], Awaitable[None]]
+    """Start the service; a second call does nothing."""
     hub: Hub
     gate: Gate
     realtime: RealtimeEndpoint
@@ -75,9 +77,17 @@ def create_app(service: Service, settings: ServerSettings) -> Application:
     metrics.live = lambda: len(hub)
     gate = Gate(settings, settings.ticket_secret or secrets.token_bytes(32))
 
+    begun = False
+
+    async def begin() -> None:
+        nonlocal begun
+        if not begun:
+            begun = True
+            await service.start()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await service.start()
+        await begin()
         probe = asyncio.get_running_loop().create_task(_probe_lag(metrics))
         try:
             yield
@@ -87,6 +97,7 @@ def create_app(service: Service, settings: ServerSettings) -> Application:
             await service.close()
 
     app = Application(title="npc", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
+    app.begin = begin
     app.hub, app.gate, app.realtime = hub, gate, RealtimeEndpoint(hub, gate)
     if settings.origins:
         app.add_middleware(

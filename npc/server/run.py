@@ -19,6 +19,9 @@ from npc.server.app import Application, create_app
 from npc.server.settings import ServerSettings
 from npc.server.websocket import RealtimeWebSocketProtocol
 
+#: Connections that may wait to be accepted: every client of a restarted server comes back at once.
+_BACKLOG = 2048
+
 
 class _Server(uvicorn.Server):
     """Drains sessions before uvicorn closes its connections."""
@@ -29,6 +32,8 @@ class _Server(uvicorn.Server):
         self._announce = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # Begun here, what goes wrong is the caller's exception; in the lifespan it would be a logged traceback.
+        await self._app.begin()
         await super().startup(sockets)
         if self.started and self._announce is not None:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -65,8 +70,13 @@ def configure(app: Application, settings: ServerSettings, **overrides: Any) -> u
 
 
 def serve(service: Service, settings: ServerSettings, *, started: Callable[[str], None] | None = None) -> None:
-    """Run until stopped. `started` is told the address once connections are accepted. Blocks."""
+    """Run until stopped. `started` is told the address once connections are accepted. Blocks.
+
+    Raises OSError when the address cannot be had, and what `service.start` raises.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     app = create_app(service, settings)
     # uvicorn raises the signal again after it has stopped; for Ctrl-C the stop is the answer.
-    with contextlib.suppress(KeyboardInterrupt):
-        _Server(configure(app, settings), app, started).run()
+    with listening, contextlib.suppress(KeyboardInterrupt):
+        _Server(configure(app, settings), app, started).run(sockets=[listening])
