@@ -94,8 +94,6 @@ class KeepingPart(_Part):
     """Logs, memory and save slots; the state folder by default."""
     retain: Annotated[str, Field(pattern=r"^(session|none|days:[1-9]\d{0,4})$")] = "session"
     """Session logs: deleted when the session ends, never written, or kept for days. A session may ask for less."""
-    audio: bool = False
-    """Keep the player's sound too, in sessions that consented to keeping days of it."""
 
 
 class Settings(_Part):
@@ -111,7 +109,6 @@ class Settings(_Part):
     """Folders of characters that come before the shipped ones."""
     voices: tuple[Path, ...] = ()
     """Folders of voice cards that come before the shipped ones."""
-    max_sessions: Annotated[int, Field(ge=1, le=100_000)] = 500
     seed: int = 0
 
     @property

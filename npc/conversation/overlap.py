@@ -3,13 +3,13 @@
     character  ▇▇▇▇▇▇▇▇▇▇▇▇┃ paused ┃▇▇▇▇▇▇▇ …          (false alarm: the same sample goes on)
     player             ▂▇▇▇▁
                        onset │
-                       │←── decided at most 480 ms after the onset ──→│
+                       │←── decided at most 448 ms after the onset ──→│
 
 `judge` is asked at every frame of the overlap and answers INTERRUPT, FALSE_ALARM or WAIT. What it goes by:
 
 - own voice: the echo judge's probability that all of the sound is ours; high means false alarm whatever else holds;
 - length: backchannels and coughs are short; people who want the floor keep talking (LiveKit's default, read in
-  livekit/agents `turn.py`, asks for 500 ms of overlap; we decide at 480 ms at the latest because of `targets.md`);
+  livekit/agents `turn.py`, asks for 500 ms of overlap; we decide in half a second, transport included);
 - words: a command ("wait", "stop") cuts in at once, a backchannel alone never does.
 """
 
@@ -22,9 +22,9 @@ from enum import StrEnum
 from npc.audio.clock import LISTEN_RATE
 
 #: Samples at 16 kHz, from the onset of the overlap.
-DECIDE_BY = LISTEN_RATE * 480 // 1000
+DECIDE_BY = LISTEN_RATE * 448 // 1000
 #: Voice for so much of that time is somebody taking the floor: what is shorter had a chance to end before.
-TAKES_FLOOR = LISTEN_RATE * 352 // 1000
+TAKES_FLOOR = LISTEN_RATE * 336 // 1000
 #: Frames this far below the loudest one of the overlap are no voice: the gate stays open for up to 160 ms of nothing.
 TAIL_DB = 22.0
 #: Silence after which a short sound counts as over, and a click is forgotten at once...
@@ -99,7 +99,7 @@ class Overlap:
 
     `voiced` counts voiced samples since `onset`, `voice_end` is the last voiced one, `heard` the newest sample known.
     `own_voice` is the mean probability over the voiced frames that the sound is only our own, `peak` the level of the
-    loudest frame in dB.
+    loudest frame in dB; `echoed` says that the recognised words are those that the character is saying.
     """
 
     onset: int
@@ -111,11 +111,12 @@ class Overlap:
     text: str = ""
     confidence: float = 1.0
     peak: float = -100.0
+    echoed: bool = False
 
 
 def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
     """Decide an overlap. `min_words` > 0 (a client's wish) lets only that many recognised words interrupt."""
-    if overlap.own_voice >= OWN_VOICE:
+    if overlap.own_voice >= OWN_VOICE or overlap.echoed:
         return Verdict.FALSE_ALARM
     words = wording(overlap.text)
     count = len(_WORD.findall(overlap.text)) if words in (Wording.CONTENT, Wording.COMMAND) else 0

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ from npc.conversation.pacing import Pacer
 from npc.conversation.port import AudioOut, BlendshapesOut, Outbox
 from npc.conversation.reply import Reply
 from npc.conversation.response import Reason, ResponseWriter, Status
+from npc.conversation.speculation import words_of
 from npc.protocol import Cue, Cues, NpcCitations, NpcCues, NpcOutput
 
 #: Cues leave at least so far ahead of the audio they belong to, ms: clients on a slow frame still have them in time.
@@ -36,6 +38,8 @@ CUES_BATCH_MS = 240
 FADE_MS = 20
 #: A client that reports playback gets this long after the estimated end to say "finished", seconds.
 REPORT_GRACE = 1.0
+#: Our own words may come back through the microphone this long after they were said.
+ECHO_SECONDS = 4
 #: "finish" temperament: a clause that has more than this to go is not worth finishing, seconds.
 LONGEST_LAST_CLAUSE = 1.5
 
@@ -153,6 +157,18 @@ class Playout:
         """What has begun to sound at the client since the last call, by the pacer's estimate: nothing while paused."""
         start, self._sounded = self._sounded, max(self._sounded, self.pacer.playing(self._clock()))
         return self._score.read(start, self._sounded - start)
+
+    def says(self, words: Sequence[str]) -> bool:
+        """Whether these words are what is being said now: two or more of them, mostly the same, in the same order."""
+        rate = self.pacer.rate
+        around = self.pacer.playing(self._clock())
+        near = [
+            w.text for w in self.ledger.words if around - ECHO_SECONDS * rate < w.until and w.at < around + rate // 2
+        ]
+        ours = words_of(" ".join(near))
+        same = SequenceMatcher(None, words, ours, autojunk=False)
+        matched = sum(block.size for block in same.get_matching_blocks())
+        return matched >= 2 and 2 * matched >= len(words)
 
     @property
     def clauses_told(self) -> int:

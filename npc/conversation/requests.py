@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from npc.conversation.items import ItemError, with_text
+from npc.conversation.saving import load, save
 from npc.conversation.turn_events import ReplyOver
 from npc.dialogue.interface import WorldEvent
 from npc.protocol import (
@@ -100,14 +101,14 @@ class Requests:
             case NpcPlayback(item_id=item_id, played_samples=played, state=state):
                 session.answering.report(item_id, played, state)
             case NpcSceneUpdate(scene=scene):
-                session.observe(WorldEvent("scene", scene.model_dump(mode="json", exclude_none=True)))
+                session.character.observe(WorldEvent("scene", scene.model_dump(mode="json", exclude_none=True)))
             case NpcEvent():
-                session.observe(WorldEvent("event", _plain(event)))
+                session.character.observe(WorldEvent("event", _plain(event)))
             case NpcSave(slot=slot):
-                session.save(slot)
+                save(session, slot)
             case NpcLoad(slot=slot, fork=fork):
                 try:
-                    session.load(slot, fork)
+                    load(session, slot, fork)
                 except LookupError as error:
                     raise _Refused(str(error.args[0]), "not_found", "slot") from None
             case NpcInstructor():
@@ -147,9 +148,9 @@ class Requests:
         if given is not None and "privacy" in given.model_fields_set and not given.privacy.retain.startswith("days:"):
             session.forget_log()
         if given is not None and given.scene is not None:
-            session.observe(WorldEvent("scene", given.scene.model_dump(mode="json", exclude_none=True)))
+            session.character.observe(WorldEvent("scene", given.scene.model_dump(mode="json", exclude_none=True)))
         if joined:
-            session.greet_soon()
+            session.character.greet_soon()
 
     def _commit(self) -> None:
         session = self._session
@@ -161,7 +162,7 @@ class Requests:
                 "input_audio_buffer_commit_empty",
             )
         self._buffer_from = session.hearing.received
-        session.commit_sound()
+        session.turns.commit_sound()
 
     def _create(self, item: Item, after: str | None) -> None:
         session = self._session
@@ -172,11 +173,11 @@ class Requests:
         session.outbox.send(ConversationItemAdded(previous_item_id=previous, item=given))
         session.outbox.send(ConversationItemDone(previous_item_id=previous, item=given))
         if isinstance(given, MessageItem) and given.role == "user" and given.text().strip():
-            session.typed.append(given.text().strip())
+            session.turns.typed.append(given.text().strip())
         elif isinstance(given, MessageItem) and given.role == "system" and given.text().strip():
-            session.observe(WorldEvent("event", {"text": given.text(), "salience": 0.5, "react": False}))
+            session.character.observe(WorldEvent("event", {"text": given.text(), "salience": 0.5, "react": False}))
         elif isinstance(given, FunctionCallOutputItem):
-            session.observe(WorldEvent("action_result", _result(given)))
+            session.character.observe(WorldEvent("action_result", _result(given)))
 
     def _truncate(self, event: ConversationItemTruncate) -> None:
         session = self._session
@@ -215,10 +216,10 @@ class Requests:
                 text_only = "audio" not in params.output_modalities
             for item in params.input or ():
                 if isinstance(item, MessageItem) and item.role == "user" and item.text().strip():
-                    session.typed.append(item.text().strip())
+                    session.turns.typed.append(item.text().strip())
             if params.instructions:
-                session.observe(WorldEvent("whisper", {"text": params.instructions}))
-        session.respond(text_only, params.metadata if params is not None else None)
+                session.character.observe(WorldEvent("whisper", {"text": params.instructions}))
+        session.turns.respond(text_only, params.metadata if params is not None else None)
 
     def _cancel(self, response_id: str | None) -> None:
         session = self._session
@@ -242,9 +243,9 @@ class Requests:
             raise _Refused(f"{event.action} needs a text", "missing_required_parameter", "text")
         match event.action:
             case "whisper":
-                session.observe(WorldEvent("whisper", {"text": text}))
+                session.character.observe(WorldEvent("whisper", {"text": text}))
             case "inject":
-                session.observe(WorldEvent("event", {"text": text, "salience": 1.0, "react": True}))
+                session.character.observe(WorldEvent("event", {"text": text, "salience": 1.0, "react": True}))
             case "take_over":
                 session.say(text)
             case "bookmark" | "observe" | "release":

@@ -20,23 +20,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
-from npc.asr.interface import Bias, Hypothesis
+from npc.asr.interface import Bias
 from npc.audio.clock import LISTEN_RATE, rescale
 from npc.conversation import turn as core
-from npc.conversation.answering import Answering, Asked, Outcome, merged
+from npc.conversation.answering import Answering, Asked, Outcome
+from npc.conversation.character_side import CharacterSide
 from npc.conversation.detection import detector_for, gate_for
 from npc.conversation.ear import EarEvent
 from npc.conversation.engines import Engines, NoRecorder, PlayerRef, Recorder
 from npc.conversation.hearing import NOTHING, Hearing
-from npc.conversation.items import Items, PartKind, spoken_item, with_text
+from npc.conversation.items import Items
 from npc.conversation.playout import Happening
 from npc.conversation.port import BlendshapesOut, Opening, Outbox
 from npc.conversation.requests import Requests
 from npc.conversation.turn_events import (
     CancelReply,
-    Committed,
     Draft,
     DropDraft,
     DropUtterance,
@@ -44,7 +43,6 @@ from npc.conversation.turn_events import (
     EndTurn,
     Entered,
     Event,
-    NothingSaid,
     OpenUtterance,
     PauseReply,
     ReplyAudible,
@@ -58,55 +56,32 @@ from npc.conversation.turn_events import (
     Tick,
     Typed,
     VoiceStarted,
-    Words,
 )
-from npc.conversation.utterance import Transcript, Utterance
-from npc.dialogue.interface import Clause, Mind, PlayerTurn, WorldEvent
+from npc.conversation.turns import Turns
+from npc.dialogue.interface import Clause, Mind, WorldEvent
 from npc.protocol import (
     Audio,
     AudioOutput,
     Capabilities,
     ClientEvent,
-    ConversationItemAdded,
-    ConversationItemDone,
-    ConversationItemTruncated,
-    EmotionState,
     ErrorEvent,
-    InputAudioBufferCommitted,
     Item,
-    NpcActionCancelled,
     NpcBlendshapes,
     NpcDown,
-    NpcEmotion,
-    NpcLoaded,
-    NpcMetrics,
-    NpcNarrative,
-    NpcSaved,
     NpcSession,
     NpcStatus,
     NpcTurn,
     Session,
     SessionCreated,
-    TranscriptionCompleted,
-    TranscriptionDelta,
-    TranscriptionUsage,
 )
 from npc.protocol import SpeechStarted as WireSpeechStarted
 from npc.protocol import SpeechStopped as WireSpeechStopped
 
-_ITEM: TypeAdapter[Item] = TypeAdapter(Item)
-
 log = logging.getLogger(__name__)
 
-#: Sound this long without a word gets "I did not catch that"; shorter is let pass (conversation.md §5).
-WORTH_ASKING = LISTEN_RATE * 700 // 1000
-#: What the player said and was not answered is put in front of their next turn, at most so many turns of it.
-MOST_UNANSWERED = 4
 #: Silence after which the recogniser is asked for its last word on what was said: longer than a stop inside a word,
 #: early enough to be answered before the shortest wait is over.
 CONCLUDE_AFTER = LISTEN_RATE * 128 // 1000
-#: The character speaks first this long after the player is there, unless the player does.
-GREETING_AFTER = 0.4
 
 
 class _Gate:
@@ -146,19 +121,13 @@ class TalkSession:
         self.player = PlayerRef(opening.player_id)
         self.mind: Mind = engines.open_mind(self.player)
         self.answering = Answering(self, self.mind)
-        self.hearing = Hearing(
-            engines, self._session.audio.input.format.rate, self._heard, self._words, self._deaf, self._spawn_any
-        )
         self.requests = Requests(self)
-        self._speech_item: str | None = None
-        self._unanswered: list[str] = []
-        self._turns = 0
-        self._response_wanted = False
-        self._finishing: asyncio.Task[None] | None = None
-        self._reacting = False
+        self.turns = Turns(self)
+        self.character = CharacterSide(self)
+        self.hearing = Hearing(
+            engines, self._session.audio.input.format.rate, self._heard, self.turns.words, self._deaf, self._spawn_any
+        )
         self._trouble: dict[str, str] = {}
-        self._mind_busy = asyncio.Lock()
-        self.typed: list[str] = []
         self.voices = engines.voices
 
     # -- the seam to the carrier ---------------------------------------------------------------------------------------
@@ -247,14 +216,13 @@ class TalkSession:
         self.hearing.expect(self._bias())
         self._listen_as_asked()
         if self.opted_in:
-            self.greet_soon()
+            self.character.greet_soon()
         early, self._early = self._early, []
         for call in early:
             call()
 
     async def _wind_up(self) -> None:
-        if self._finishing is not None:
-            await asyncio.wait({self._finishing}, timeout=2.0)
+        await self.turns.settled()
         self.hearing.drop()
         await self.answering.close()
         self.record("session.closed", {"reason": self._close_reason, "heard": self.turn.heard})
@@ -418,19 +386,19 @@ class TalkSession:
             case DropUtterance():
                 self.hearing.drop()
             case SpeechStarted(at):
-                self._speech_item = self._speech_item or self.new_id("item")
-                self.outbox.send(WireSpeechStarted(audio_start_ms=at * 1000 // LISTEN_RATE, item_id=self._speech_item))
+                item_id = self.turns.speech_item = self.turns.speech_item or self.new_id("item")
+                self.outbox.send(WireSpeechStarted(audio_start_ms=at * 1000 // LISTEN_RATE, item_id=item_id))
             case SpeechStopped(at):
-                if self._speech_item is not None:
+                if self.turns.speech_item is not None:
                     self.outbox.send(
-                        WireSpeechStopped(audio_end_ms=at * 1000 // LISTEN_RATE, item_id=self._speech_item)
+                        WireSpeechStopped(audio_end_ms=at * 1000 // LISTEN_RATE, item_id=self.turns.speech_item)
                     )
             case Draft():
-                self._draft()
+                self.turns.draft()
             case DropDraft():
                 self.answering.drop_draft()
             case EndTurn(start, end, respond):
-                self._end_turn(start, end, respond)
+                self.turns.end_turn(start, end, respond)
             case PauseReply():
                 self.answering.pause()
             case ResumeReply():
@@ -449,16 +417,15 @@ class TalkSession:
                 }
             )
         )
-        if label == State.LISTENING and self._reacting:
-            self._reacting = False
-            self.react()
+        if label == State.LISTENING:
+            self.character.listening()
 
     def _cancel_reply(self, reason: str, finish_clause: bool) -> None:
         self.answering.drop_draft()
         if reason == "timeout":
             self.status("llm", "degraded", "no answer in time", "the turn was given up")
         if self.engines.temperament == "protest" and reason == "interrupted":
-            self.observe(WorldEvent("event", {"trigger": "interrupted", "salience": 0.4, "react": False}))
+            self.character.observe(WorldEvent("event", {"trigger": "interrupted", "salience": 0.4, "react": False}))
         self.answering.cancel("turn_detected", finish_clause)
 
     # -- hearing -------------------------------------------------------------------------------------------------------
@@ -481,144 +448,10 @@ class TalkSession:
             elif turn.drafted and not turn.voice and turn.heard - turn.voice_end >= CONCLUDE_AFTER:
                 self.hearing.conclude()
 
-    def _words(self, hypothesis: Hypothesis) -> None:
-        text = self.hearing.text
-        self.record("asr.partial", {"text": text, "confidence": hypothesis.confidence, "heard": self.hearing.heard})
-        self.mind.listen(text)
-        self.step(Words(text, hypothesis.confidence))
-        if self.turn.drafted and not self.turn.voice:
-            self._draft_text(text)
-
     def _deaf(self, message: str) -> None:
         self.status("asr", "degraded", message, "typing works")
 
-    def _draft(self) -> None:
-        turn = self.turn
-        left = turn.voice_end + (turn.until or 0) - turn.heard
-        self.hearing.refine(max(0, left) / LISTEN_RATE)
-        self._draft_text(self.hearing.text)
-
-    def _draft_text(self, text: str) -> None:
-        if text and self.turn.rules.respond:
-            # Under the number that the turn will have, so that the mind knows its draft again at the commit.
-            self.answering.draft(self._player_turn(text, 1.0, True, self._turns + 1))
-
-    def _end_turn(self, start: int, end: int, respond: bool) -> None:
-        self._turns += 1
-        item_id, self._speech_item = self._speech_item or self.new_id("item"), None
-        if not self.turn.rules.hands_free:
-            start = self.hearing.opened
-        utterance = self.hearing.detach()
-        decided = self.clock()
-        voice_ended = decided - (self.hearing.heard - end) / LISTEN_RATE
-        self._finishing = self.spawn(
-            self._finish_turn(utterance, item_id, max(0, end - start), respond, decided, voice_ended, self._turns)
-        )
-
-    async def _finish_turn(
-        self,
-        utterance: Utterance | None,
-        item_id: str,
-        length: int,
-        respond: bool,
-        decided: float,
-        voice_ended: float,
-        number: int,
-    ) -> None:
-        transcript = Transcript("", 0.0, False, 0.0)
-        if utterance is not None:
-            transcript = await self.hearing.finish(utterance)
-        transcribed = self.clock()
-        text = transcript.text.strip()
-        self.record("asr.final", {"item_id": item_id, **asdict(transcript)})
-        self._add_spoken(item_id, text, length)
-        current = number == self._turns and self.turn.state is State.THINKING
-        wanted = respond or self._response_wanted
-        self._response_wanted = False
-        if text:
-            self._unanswered = [*self._unanswered, text][-MOST_UNANSWERED:]
-        if not current:
-            return
-        asked = Asked(None, decided, voice_ended, transcribed)
-        if text and wanted:
-            turn = self._player_turn("", transcript.confidence, True, number)
-            self.answering.answer(replace(asked, turn=turn))
-        elif wanted and length >= WORTH_ASKING:
-            self.answering.drop_draft()
-            self.answering.answer(replace(asked, line=(Clause(self.engines.lines["not_heard"]),)))
-        else:
-            self.answering.drop_draft()
-            self.step(NothingSaid())
-
-    def _add_spoken(self, item_id: str, text: str, length: int) -> None:
-        item = spoken_item(item_id)
-        previous = self.add_item(item)
-        self.outbox.send(InputAudioBufferCommitted(previous_item_id=previous, item_id=item_id))
-        self.outbox.send(ConversationItemAdded(previous_item_id=previous, item=item))
-        done = with_text(item, text, complete=True)
-        self.items.replace(done)
-        self.record("item.text", {"item_id": item_id, "text": text, "complete": True})
-        if self._session.audio.input.transcription is not None:
-            if text:
-                self.outbox.send(TranscriptionDelta(item_id=item_id, delta=text))
-            usage = TranscriptionUsage(seconds=round(length / LISTEN_RATE, 3))
-            self.outbox.send(TranscriptionCompleted(item_id=item_id, transcript=text, usage=usage))
-        self.outbox.send(ConversationItemDone(previous_item_id=previous, item=done))
-
-    def _player_turn(self, text: str, confidence: float, spoken: bool, number: int) -> PlayerTurn:
-        voice = self.hearing.ear.prosody
-        delivery: dict[str, float] = {}
-        if spoken and voice is not None:
-            delivery = {
-                "pitch_hz": voice.pitch_hz,
-                "pitch_slope": voice.pitch_slope,
-                "energy_db": voice.level_db,
-                "rate_wps": voice.syllable_rate / 1.5,
-                "pause_ratio": 1.0 - voice.voiced,
-            }
-        turn = PlayerTurn(f"turn_{number}", text, spoken, confidence, delivery, self.player.name)
-        return merged(turn, tuple(self._unanswered))
-
-    def commit_sound(self) -> None:
-        """`input_audio_buffer.commit`: the turn ends with the sound received so far."""
-        self._finishing = self.spawn(self._commit_sound())
-
-    async def _commit_sound(self) -> None:
-        await self.hearing.drained()
-        wanted = self._response_wanted
-        self.step(Committed(self.hearing.heard))
-        self._response_wanted = wanted
-        if wanted and self._finishing is asyncio.current_task():
-            # The turn core had nothing to end (a reply is being made): the request stands by itself.
-            self._response_wanted = False
-            self.respond()
-
     # -- answering -----------------------------------------------------------------------------------------------------
-
-    def respond(self, asked_text_only: bool | None = None, metadata: dict[str, Any] | None = None) -> None:
-        """`response.create`: answer what was said or typed since the last answer, or go on."""
-        finishing = self._finishing
-        if finishing is not None and not finishing.done() and finishing is not asyncio.current_task():
-            self._response_wanted = True
-            return
-        if self.turn.state is not State.THINKING or self.answering.active is not None:
-            self.step(Typed())
-        self._turns += 1
-        self._unanswered = [*self._unanswered, *self.typed][-MOST_UNANSWERED:]
-        spoken = not self.typed and bool(self._unanswered)
-        self.typed.clear()
-        turn = self._player_turn("", 1.0, spoken, self._turns)
-        self.answering.answer(Asked(turn, self.clock(), metadata=metadata, text_only=asked_text_only))
-
-    def react(self) -> None:
-        """The character wants to say something of itself; it waits until nobody speaks."""
-        if self.turn.state is not State.LISTENING or self.answering.active is not None:
-            self._reacting = True
-            return
-        self.step(Typed())
-        self._turns += 1
-        turn = PlayerTurn(f"turn_{self._turns}", "", spoken=False)
-        self.answering.answer(Asked(turn, self.clock()))
 
     def say(self, text: str) -> None:
         """Say these words in the character's voice (an instructor took it over)."""
@@ -630,120 +463,18 @@ class TalkSession:
         self.answering.cancel("client_cancelled")
         self.step(ReplyOver())
 
-    def save(self, slot: str) -> None:
-        items = [item.model_dump(mode="json") for item in self.items.all()]
-        self.engines.slots.save(self.player.player_id, self.engines.character_id, slot, items)
-        self.observe(WorldEvent("save", {"slot": slot}))
-        self.outbox.send(NpcSaved(character=self.engines.character_id, slot=slot))
-
-    def load(self, slot: str, fork: str | None) -> None:
-        """Back to a save slot; raises LookupError when there is none."""
-        kept = self.engines.slots.load(self.player.player_id, self.engines.character_id, slot)
-        if kept is None:
-            raise LookupError(f"there is no save slot {slot!r} of this player and character")
-        self.cancel_by_client()
-        self._unanswered.clear()
-        self.items.clear()
-        self.record("items.cleared", {})
-        for data in kept:
-            self.add_item(_ITEM.validate_python(data))
-        if fork is not None:
-            self.engines.slots.save(self.player.player_id, self.engines.character_id, fork, kept)
-        self.observe(WorldEvent("load", {"slot": slot, **({"fork": fork} if fork is not None else {})}))
-        self.outbox.send(NpcLoaded(character=self.engines.character_id, slot=slot, items=len(kept)))
-
-    def greet_soon(self) -> None:
-        if self.engines.greets:
-            self.spawn(self._greet())
-
-    async def _greet(self) -> None:
-        await asyncio.sleep(GREETING_AFTER)
-        if self.turn.state is State.LISTENING and not len(self.items) and self.answering.active is None:
-            self.step(Typed())
-            self.answering.answer(Asked(None, self.clock()))
-
-    def observe(self, event: WorldEvent) -> None:
-        """Tell the mind; when it wants to speak about it, it does."""
-        self.record("observed", {"kind": event.kind, "data": dict(event.data)})
-        self.spawn(self._observe(event))
-
-    async def _observe(self, event: WorldEvent) -> None:
-        async with self._mind_busy:
-            try:
-                wants = await asyncio.wait_for(self.mind.observe(event), 5.0)
-            except Exception as error:
-                self.status("llm", "degraded", f"an event was not taken in: {error}")
-                return
-        self._tell_mind_state()
-        # A stock client asks for the answer to a function result itself.
-        if wants and (self.opted_in or event.kind != "action_result"):
-            self.react()
+    def on_outcome(self, outcome: Outcome) -> bool:
+        return self.character.on_outcome(outcome)
 
     def on_playout(self, happening: Happening) -> None:
         match happening:
             case "audible":
-                self._tell_mind_state()
+                self.character.tell_state()
                 self.step(ReplyAudible())
             case "progress":
                 self.step(ReplyProgress())
             case "over":
                 self.step(ReplyOver())
-
-    def on_outcome(self, outcome: Outcome) -> bool:
-        item = self.items.find(outcome.item_id)
-        if item is not None:
-            part: PartKind = "output_text" if outcome.text_only else "output_audio"
-            complete = not outcome.interrupted
-            self.items.replace(with_text(item, outcome.heard, complete, part))
-            self.record(
-                "item.text",
-                {"item_id": outcome.item_id, "text": outcome.heard, "complete": complete, "part": part},
-            )
-        character = self.engines.character_id
-        for action in outcome.cancelled:
-            undo = action.call_id in outcome.undone
-            self.outbox.send(
-                NpcActionCancelled(character=character, call_id=action.call_id, name=action.name, undo=undo)
-            )
-        if outcome.interrupted and outcome.played and self.opted_in:
-            heard_ms = outcome.played * 1000 // outcome.rate
-            self.outbox.send(ConversationItemTruncated(item_id=outcome.item_id, audio_end_ms=heard_ms))
-        self.outbox.send(
-            NpcMetrics(
-                character=character,
-                response_id=outcome.response_id,
-                stages_ms=outcome.stages,
-                speculation=outcome.speculation,
-            )
-        )
-        self.record("metrics", {"response_id": outcome.response_id, "stages_ms": outcome.stages})
-        self._report_health(outcome)
-        unheard = outcome.interrupted and not outcome.heard and outcome.turn is not None and bool(outcome.turn.text)
-        if unheard and self.turn.state is State.USER_SPEAKING:
-            return False
-        if outcome.turn is not None:
-            self._unanswered = [text for text in self._unanswered if text not in outcome.turn.text]
-        return True
-
-    def _report_health(self, outcome: Outcome) -> None:
-        if outcome.voice_failed is not None:
-            self.status("tts", "degraded", f"the voice failed: {outcome.voice_failed}", "text")
-        else:
-            self.status("tts", "ok", "ok")
-        if outcome.mind_failed is not None:
-            self.status("llm", "degraded", f"the mind failed: {outcome.mind_failed}", "a line in character")
-        else:
-            self.status("llm", "ok", "ok")
-
-    def _tell_mind_state(self) -> None:
-        state = self.mind.state()
-        character = self.engines.character_id
-        self.outbox.send(
-            NpcEmotion(character=character, state=_emotion(state.affect), player=_emotion(state.player_affect))
-        )
-        for entry in state.narrative:
-            with contextlib.suppress(ValueError):
-                self.outbox.send(NpcNarrative.model_validate({"character": character, **entry}))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -753,13 +484,3 @@ class TalkSession:
 
     def _bias(self) -> Bias:
         return Bias(self.mind.bias_words(), self.engines.pronunciations)
-
-
-def _emotion(affect: Any) -> EmotionState:
-    return EmotionState(
-        label=affect.label,
-        intensity=min(1.0, max(0.0, affect.intensity)),
-        valence=min(1.0, max(-1.0, affect.valence)),
-        arousal=min(1.0, max(-1.0, affect.arousal)),
-        dominance=min(1.0, max(-1.0, affect.dominance)),
-    )

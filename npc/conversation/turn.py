@@ -255,8 +255,8 @@ def _speaking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect,
             return _notice(turn, heard, heard, own, now) if own < OWN_VOICE and turn.utterance is None else (turn, ())
         case VoiceStopped() if turn.utterance is not None:
             return replace(turn, utterance=None, overlap=None), (DropUtterance(),)
-        case Words(text, confidence) if turn.overlap is not None:
-            return _weigh(replace(turn, overlap=replace(turn.overlap, text=text, confidence=confidence)), now)
+        case Words() if turn.overlap is not None:
+            return _weigh(_reworded(turn, turn.overlap, event), now)
         case Heard(own_voice=own, level=level) if turn.overlap is not None:
             return _weigh(_extend(turn, own, level), now)
         case Committed(heard):
@@ -300,8 +300,8 @@ def _maybe_interrupted(turn: Turn, event: Event, now: float) -> tuple[Turn, tupl
         case VoiceStarted(at, heard, _):
             voiced = seen.voiced + max(0, heard - at)
             return _weigh(replace(turn, overlap=replace(seen, active=True, heard=turn.heard, voiced=voiced)), now)
-        case Words(text, confidence):
-            return _weigh(replace(turn, overlap=replace(seen, text=text, confidence=confidence)), now)
+        case Words():
+            return _weigh(_reworded(turn, seen, event), now)
         case Committed(heard):
             turn, effects = _interrupt(turn, seen.onset, now)
             turn, ended = _end_turn(turn, heard, now)
@@ -335,6 +335,11 @@ def _extend(turn: Turn, own: float, level: float) -> Turn:
         peak=peak,
     )
     return replace(turn, overlap=seen, own_sum=total, own_frames=frames)
+
+
+def _reworded(turn: Turn, seen: Overlap, words: Words) -> Turn:
+    newer = replace(seen, text=words.text, confidence=words.confidence, echoed=words.echoed)
+    return replace(turn, overlap=newer)
 
 
 def _weigh(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:

@@ -71,10 +71,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The recogniser's newest text of the open utterance."""
+    """The recogniser's newest text of the open utterance; `echoed` when it is what the character itself is saying."""
 
     text: str
     confidence: float = 1.0
+    echoed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
