@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -194,6 +194,21 @@ class Engine:
             pause,
         )
         return number
+
+    def fork(self, number: int, sampling: Sampling = GREEDY, **more: Any) -> int:
+        """A new request that continues a live one from where it is, sharing its pages (copied when written). `more` is
+        as for `submit`. Raises ModelError when the request is gone, and what `submit` raises."""
+        source = self._sequences.get(number)
+        if source is None:
+            raise ModelError(f"request {number} is gone: there is nothing to fork")
+        new = self._sequences[self.submit(source.tokens, sampling, **more)]
+        # steered keys and values, and those of another adapter, are of no use to a child with its own settings
+        if source.running and source.steering is None and source.root == new.root:
+            new.table.adopt(source.table.fork())
+            new.held = new.reused = min(source.held, len(new.tokens) - 1)
+            new.table.truncate(new.held)
+            new.running = True
+        return new.id
 
     def tokens(self, number: int) -> list[int]:
         """Tokens of a live request, prompt included; empty when it is gone."""

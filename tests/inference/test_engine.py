@@ -172,6 +172,25 @@ def test_pins_outlive_pressure(core: KernelStep) -> None:
     assert engine.pool.free == engine.pool.count
 
 
+def test_a_fork_goes_its_own_way_and_leaves_the_source_alone(core: KernelStep, judge: KernelStep) -> None:
+    engine = Engine(core)
+    prompt, sampling = list(range(40)), Sampling(max_tokens=20)
+    source = engine.submit(prompt, sampling)
+    first = [made(engine.step())[0] for _ in range(5)]
+    hot = Sampling(max_tokens=15, temperature=1.2, seed=3)
+    child = engine.fork(source, hot)
+    twin = engine.fork(source, Sampling(max_tokens=15))
+    assert engine.statistics(child) == (44, 0), "everything computed is shared, nothing is computed again"
+    events = drain(engine)
+    whole = tiny.plain_loop(judge, prompt, sampling)
+    assert first + made(events[source]) == whole
+    assert made(events[twin]) == whole[5:]
+    assert made(events[child]) == tiny.plain_loop(judge, prompt + first, hot)
+    with pytest.raises(ModelError, match="nothing to fork"):
+        engine.fork(source)
+    no_leak(engine)
+
+
 def test_a_thousand_random_sequences_leave_nothing(core: KernelStep) -> None:
     rng = random.Random(4)
     engine = Engine(core, limits=Limits(waiting=2000))
@@ -181,6 +200,8 @@ def test_a_thousand_random_sequences_leave_nothing(core: KernelStep) -> None:
         alive.append(
             engine.submit(prompt, Sampling(max_tokens=rng.randrange(1, 4)), priority=Priority(rng.randrange(3)))
         )
+        if rng.random() < 0.2 and engine.tokens(parent := rng.choice(alive)):
+            alive.append(engine.fork(parent, Sampling(max_tokens=2), priority=Priority(rng.randrange(3))))
         if rng.random() < 0.6:
             engine.cancel(alive.pop(rng.randrange(len(alive))))
         if rng.random() < 0.3:
