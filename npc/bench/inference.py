@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,7 @@ from npc.inference import kernels
 
 _WORKER: Final = Path(__file__).with_name("inference_worker.py")
 _PREFILL, _CONTEXT = 512, 512
+_QUICK_S: Final = 150.0  # no new round of --quick after that, so that the whole ends within eight minutes
 #: INT4+head8 keeps embedding and head at 8 bits, as llama.cpp's Q4_0 files of these shapes do
 _OURS: Final = (("npc", "INT4"), ("npc", "INT8"), ("npc", "INT4+head8"))
 _LLAMA: Final = (("llama.cpp", "Q4_0"), ("llama.cpp", "Q8_0"))
@@ -209,7 +211,11 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
                 workers[engine] = worker
             except WorkerFailed as error:
                 notes[f"{shape} {engine[0]} {engine[1]}"] = str(error)
+        start = time.monotonic()
         for number in range(rounds):
+            if quick and number and time.monotonic() - start > _QUICK_S:
+                notes["rounds"] = f"stopped after {number} of {rounds}: the machine is busy"
+                break
             for threads in (2,) if quick and number else (2, 1):
                 log.print(f"{shape}: round {number + 1} of {rounds}, {threads} threads")
                 _measure_round(workers, report.samples, threads, quick)
