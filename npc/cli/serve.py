@@ -80,7 +80,7 @@ def _offer_voice(settings: Settings) -> None:
 
 
 def _run(settings: Settings, began: float) -> int:
-    from npc.server import Bounds, ServerSettings, serve
+    from npc.server import ServerSettings, serve
     from npc.server.assembly import build
 
     def announce(url: str) -> None:
@@ -96,7 +96,6 @@ def _run(settings: Settings, began: float) -> int:
             origins=where.origins,
             hosts=where.hosts,
             ticket_secret=where.ticket_secret.encode(),
-            bounds=Bounds(max_sessions=settings.max_sessions),
         )
         serve(build(settings), listen, started=announce)
     except (RuntimeError, ValueError) as error:
