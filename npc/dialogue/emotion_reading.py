@@ -145,7 +145,7 @@ def _by_tone(text: str, emotions: Mapping[str, float]) -> tuple[str, float]:
 
 def _sentences(text: str) -> list[str]:
     parts = [part.strip() for part in re.split(r"(?<=[.!?;])\s+", text) if part.strip()]
-    return [*parts[:4], text] if len(parts) > 1 else parts or [text]
+    return parts[:5] or [text]
 
 
 def _player_affect(emotions: Mapping[str, float], best: str, arousal: float) -> Affect:
