@@ -53,20 +53,13 @@ class Worker:
         python = str(peers.python()) if engine[0] == "llama.cpp" else sys.executable
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
-        # Idle OpenMP threads must not spin into the next engine's turn.
-        extra = {
-            "PYTHONPATH": path,
-            "OMP_WAIT_POLICY": "passive",
-            "GOMP_SPINCOUNT": "20000",
-            "TOKENIZERS_PARALLELISM": "0",
-        }
         self._process = subprocess.Popen(
             [python, str(_WORKER), engine[0], str(checkpoint), str(cache), engine[1]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, **extra},
+            env={**os.environ, "PYTHONPATH": path},
         )
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
