@@ -20,11 +20,12 @@ _ABOUT_PLAYER = re.compile(
     r"|\b(that |what |which |where |who |as )?i (said|told you|mentioned|gave you|promised|asked you)\b"
     r"|\b(remember|recall|recognise|recognize|forgotten|forget|know) (me|my|what i|what my|who i|where i|which|that i|how i|i)\b"  # noqa: E501
     r"|\bwho am i\b|\bwhat am i called\b|\bmy (own )?name\b|\bwhat i'?m called\b|\bwhat (do|did|will|would|should|shall) you call me\b"  # noqa: E501
-    r"|\bafter what i\b|\bi'?m called\b|\bdid you catch (it|my|that|the name)\b|\bwhere am i from\b|\bwhat do i do\b",
+    r"|\bremind me\b.*\b(i|my)\b|\bis it (that )?i\b|\bafter what i\b|\bi'?m called\b|\bdid you catch (it|my|that|the name)\b|\bwhere am i from\b|\bwhat do i do\b",  # noqa: E501
     re.I,
 )
 _ABOUT_NAME = re.compile(
-    r"\b(my (own |first |last |full )?name|who (am i|i am)|i'?m called|am i called|call me|remember me|recall me|recogni[sz]e me|"  # noqa: E501
+    r"\b(my (own |first |last |full )?name|do i go by|have (me )?down (as|for)|who is (speaking|talking) to you|"
+    r"who (am i|i am)|i'?m called|am i called|call me|remember me|recall me|recogni[sz]e me|"
     r"who (are|were) you (talking|speaking|lending|giving|selling)|(what|which|whose) name (will|shall|should|do|would)|"  # noqa: E501
     r"name (you'?ll|will you|shall you|you) (put|write|enter|note)|who shall (i|you) (put|write|say))\b",
     re.I,
@@ -43,6 +44,25 @@ _WHO_OF_OTHERS = re.compile(
 
 #: Words that only say that something is to be remembered.
 _CUES = frozenset("remember recall forget forgotten mention mentioned again earlier before ago catch caught".split())  # noqa: SIM905
+
+
+_RECALL_EXEMPLARS = (
+    "What did I say I do for a living?", "What line of work am I in?", "Where did I say I come from?", "Where am I from?",  # noqa: E501
+    "What's my dog called?", "Who did I say was waiting for me?", "What can't I eat?", "What am I allergic to?",
+    "What was it I wanted again?", "How many children did I say I have?", "Which side did I say hurts?",
+    "What do you know about me?", "What have I told you so far?", "What did I tell you about my brother?",
+    "Remind me what I ordered.", "What did I promise you?", "What was I afraid of?", "What did I say I never drink?",
+    "Which one did I tell you I like best?", "What am I looking for?", "When did I say I would be back?",
+    "Can you remember what I told you earlier?", "What is my trade?", "What did I ask you to keep in mind?",
+    "Whom did I come here with?", "How did I say I got here?", "What's wrong with me, do you remember?",
+)  # fmt: skip
+_OF_ONESELF = re.compile(r"\b(i|i'm|i've|i'd|me|my|mine|we|our|us)\b", re.I)
+_WANTS_DEED = re.compile(
+    r"\b(can|could|may|might|should|shall|must|do|would|will) (i|we)\b(?! (say|tell|mention|call))|\b(tell|show|give|get|sell|"  # noqa: E501
+    r"bring|help|take|let|lend|hand|pass|send|find|charge|cost|do i owe) (me|us)\b|\bfor me\b|\bdo i (owe|need|have to|get|go to|go from|"  # noqa: E501
+    r"find|pay)\b",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +88,10 @@ def recollect(
     """The best memory for a question about the player; None when the question is not about the player."""
     if not question.asking:
         return None
-    cued = asks_of_player(question)
+    cued = asks_of_player(question) or _sounds_like_recall(question, encoder)
     wants_name = _wants_name(question, encoder)
-    if not cued and not wants_name:
+    of_oneself = bool(_OF_ONESELF.search(question.asking)) and not _WANTS_DEED.search(question.asking)
+    if not cued and not wants_name and not of_oneself:
         return None
     others = _WHO_OF_OTHERS.search(question.asking)
     of_other = others is not None and others.group(1).lower() not in ("name", "first", "last", "own", "full")
@@ -84,13 +105,21 @@ def recollect(
         for piece in _pieces(memory)
     ]
     if not told:
-        return Recollection(None, "")
+        return Recollection(None, "") if cued else None
     scores = _scores(question, [piece for _, piece in told], meaning, encoder)
     best = int(np.argmax(scores))
-    if scores[best] < (0.22 if cued else 0.6):
-        return Recollection(None, "")
+    if scores[best] < (0.15 if cued else 0.42):
+        return Recollection(None, "") if cued else None
     memory, piece = told[best]
     return Recollection(memory, in_second_person(piece).strip(" .,!"))
+
+
+def _sounds_like_recall(question: Question, encoder: SentenceEncoder | None) -> bool:
+    """Whether a question of the player about themselves means what other such questions mean."""
+    if encoder is None or not _OF_ONESELF.search(question.asking) or _WANTS_DEED.search(question.asking):
+        return False
+    vectors = encoder.encode([question.asking, *_RECALL_EXEMPLARS])
+    return float(np.max(vectors[1:] @ vectors[0])) >= 0.55
 
 
 def _wants_name(question: Question, encoder: SentenceEncoder | None) -> bool:
@@ -102,10 +131,10 @@ def _wants_name(question: Question, encoder: SentenceEncoder | None) -> bool:
         or re.search(r"\b(your|his|her|their|its)\b", question.asking, re.I)
     ):
         return False
-    if not re.search(r"\b(name|who|whom|whose|call|called)\b", question.asking, re.I):
+    if not re.search(r"\b(name|who|whom|whose|call|called|address|introduce|announce|sign)\b", question.asking, re.I):
         return False
     vectors = encoder.encode([question.asking, *_NAME_EXEMPLARS])
-    return float(np.max(vectors[1:] @ vectors[0])) >= 0.62
+    return float(np.max(vectors[1:] @ vectors[0])) >= 0.58
 
 
 def _pieces(memory: Memory) -> list[str]:
@@ -127,7 +156,7 @@ def _scores(
     question: Question, texts: Sequence[str], meaning: WordMeaning, encoder: SentenceEncoder | None
 ) -> list[float]:
     """Likeness of the question to each saying: meaning of the sentence, and of the words by the least surprising match."""  # noqa: E501
-    asking = re.sub(r",\s*[\w' -]{2,24}\?*\s*$", "?", question.asking)
+    asking = re.sub(r",\s*[\w'-]+(?: [\w'-]+)?\?*\s*$", "?", question.asking)
     asked = [w for w in tokens(asking) if w not in STOPWORDS and w not in _CUES]
     cosines = [0.0] * len(texts)
     if encoder is not None:

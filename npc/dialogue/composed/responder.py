@@ -24,7 +24,7 @@ from npc.dialogue.composed import phrases
 from npc.dialogue.composed.features import Candidate, Leaning, Scored
 from npc.dialogue.composed.persona import asked_of_self, introduce
 from npc.dialogue.composed.polarity import verdict
-from npc.dialogue.composed.question import Question, understand
+from npc.dialogue.composed.question import Question, is_asking, understand
 from npc.dialogue.composed.recollect import asks_of_player, recollect
 from npc.dialogue.composed.select import Choice, choose, compare, is_comparison, same_fact
 from npc.dialogue.composed.speech import decapitalised, in_first_person, shortened
@@ -33,6 +33,7 @@ from npc.dialogue.context import Context
 from npc.dialogue.interface import Citation, Clause
 from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.knowledge.words import content, tokens
+from npc.dialogue.memory.extract import clauses as clauses_said
 from npc.dialogue.memory.extract import extract
 from npc.dialogue.memory.records import Memory
 from npc.dialogue.memory.store import PlayerMemory
@@ -195,7 +196,16 @@ class _Turn:
     # --- memory ------------------------------------------------------------------------------------------------
 
     def _memories(self) -> list[Memory]:
-        return self._memory.all() if self._memory is not None else []
+        """What was noted of the player, and every other thing they said in this talk without asking."""
+        noted = self._memory.all() if self._memory is not None else []
+        known = {memory.text for memory in noted}
+        said = [
+            Memory(f"said/{number}/{i}", "fact", text, float(number), salience=0.3)
+            for number, exchange in enumerate(self._context.history)
+            for i, text in enumerate(clauses_said(exchange.player))
+            if text not in known and len(text.split()) >= 3 and not is_asking(text)
+        ]
+        return [*said, *noted]
 
     def _from_memory(self) -> Reply | None:
         index = self._knowledge.index(self._context.scene)
