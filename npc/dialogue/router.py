@@ -89,13 +89,14 @@ def measure_need(context: Context, confidence: float) -> Need:
     if _ASKED_FOR.search(text):
         score, reasons = score + 0.6, [*reasons, "the player asked for thought"]
     if _OPEN_QUESTION.search(text):
-        score, reasons = score + 0.35, [*reasons, "open question"]
+        score, reasons = score + 0.5, [*reasons, "open question"]
     if len(text.split()) > 25:
         score, reasons = score + 0.2, [*reasons, "long turn"]
     if confidence < 0.5:
         score, reasons = score + 0.6 * (0.5 - confidence) / 0.5, [*reasons, f"retrieval confidence {confidence:.2f}"]
     else:
-        score, reasons = score - 0.3, [*reasons, f"retrieval confidence {confidence:.2f}"]
+        # A fact on the topic does not answer a "why do you think", so there it counts for less.
+        score, reasons = score - (0.1 if score >= 0.5 else 0.3), [*reasons, f"retrieval confidence {confidence:.2f}"]
     return Need(round(max(0.0, min(1.0, score)), 3), tuple(reasons))
 
 
