@@ -119,6 +119,7 @@ class Ear:
         self._frame_sound: Pcm16 = np.zeros(0, np.int16)
         self._recent: Pcm16 = np.zeros(0, np.int16)
         self._voice = False
+        self._voice_start: int | None = None
         self._first: int | None = None
         self._last_end = 0
         self._turn_start: int | None = None
@@ -138,8 +139,9 @@ class Ear:
         self.detector, self._gate = detector, VoiceGate(*gate)
 
     def new_turn(self) -> None:
-        """The turn is over: the next pause is judged on its own."""
-        self._turn_start, self._judged, self.partial = None, None, Partial()
+        """The turn is over: the next pause is judged on its own. A voice that sounds belongs to the next turn."""
+        self._turn_start = self._voice_start if self._voice else None
+        self._judged, self.partial = None, Partial()
 
     def sent(self, pcm: Pcm16) -> None:
         """Our own voice at 16 kHz as it begins to sound at the player's: now, by the clock of the sound so far."""
@@ -183,7 +185,7 @@ class Ear:
             if self._voice:
                 self._last_end = frame.end
             elif second or frame.probability >= SURE:
-                self._voice, self._last_end = True, frame.end
+                self._voice, self._voice_start, self._last_end = True, self._first, frame.end
                 self._turn_start = self._first if self._turn_start is None else self._turn_start
                 self._judged = None
                 events.append(VoiceStarted(self._first, frame.end, self._own))

@@ -40,6 +40,8 @@ FADE_MS = 20
 REPORT_GRACE = 1.0
 #: Our own words may come back through the microphone this long after they were said.
 ECHO_SECONDS = 4
+#: While the socket is away the reply shows this often that it is waiting and not stalled, seconds.
+STILL_ALIVE = 2.0
 #: "finish" temperament: a clause that has more than this to go is not worth finishing, seconds.
 LONGEST_LAST_CLAUSE = 1.5
 
@@ -186,7 +188,7 @@ class Playout:
         self.writer.created()
         while not self._stopped and not self._delivered():
             if self._held or self._detached:
-                await self._sleep(None)
+                await self._stand_still()
                 continue
             if not self._advance():
                 await self._sleep(self.pacer.due() if self._sendable() else None)
@@ -204,7 +206,8 @@ class Playout:
         now = self._clock()
         due = self.pacer.due()
         ready = self._ready()
-        if self.reply.text_only and self._score.length == 0:
+        if self.reply.text_only and ready <= self.pacer.sent:
+            # No sound, or none any more: what is left is told as text at once.
             return self._tell(self._score.length + 1)
         if ready <= self.pacer.sent or (due is not None and now < due):
             return False
@@ -314,7 +317,10 @@ class Playout:
             ends = self.pacer.ends() + grace
             if not self._held and not self._detached and now >= ends:
                 break
-            await self._sleep(None if self._held or self._detached else ends)
+            if self._held or self._detached:
+                await self._stand_still()
+                continue
+            await self._sleep(ends)
             self._on_event(self, "progress")
         self.ledger.finished = not self._stopped
 
@@ -363,6 +369,12 @@ class Playout:
 
     def _send_output(self, action: Literal["pause", "resume", "flush"], at: int) -> None:
         self._outbox.send(NpcOutput(action=action, at_sample=at, fade_ms=FADE_MS, **self._place()))
+
+    async def _stand_still(self) -> None:
+        """Wait for a change. A socket that is gone for a while is no stalled reply."""
+        await self._sleep(self._clock() + STILL_ALIVE if self._detached else None)
+        if self._detached:
+            self._on_event(self, "progress")
 
     async def _sleep(self, until: float | None) -> None:
         """Until that session time, or until something changed."""

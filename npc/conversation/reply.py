@@ -35,6 +35,8 @@ Pcm16 = NDArray[np.int16]
 AHEAD = 5.0
 #: The mind may take this long for its first clause, and between clauses.
 MIND_DEADLINE = 20.0
+#: Characters given to the voice at once; engines refuse texts of more than 1000.
+LONGEST_PIECE = 600
 #: A synthesiser silent for this long counts as hung.
 VOICE_DEADLINE = 10.0
 
@@ -178,11 +180,15 @@ class Reply:
         self.changed.set()
 
     async def _speak(self, clause: Clause) -> None:
+        for offset, text in spoken_pieces(clause.text):
+            await self._speak_piece(clause, offset, text)
+
+    async def _speak_piece(self, clause: Clause, offset: int, text: str) -> None:
+        """A part of a clause from its character `offset` on: the whole of it but for endless ones."""
         speaker, at = self._stage.speaker, self.score.length
         assert speaker is not None
-        request = SpeechRequest(
-            clause.text, _prosody(clause.affect, self._stage.speed), speaker.language, speaker.lexicon
-        )
+        into = at - self.score.clause_start
+        request = SpeechRequest(text, _prosody(clause.affect, self._stage.speed), speaker.language, speaker.lexicon)
 
         def make() -> Iterator[Spoken]:
             return perform(speaker.synthesizer, request, clause, self._stage.rate, at, self._face)
@@ -191,7 +197,12 @@ class Reply:
         try:
             while True:
                 piece = await asyncio.wait_for(anext(pieces), VOICE_DEADLINE)
-                self.score.push(piece.pcm, piece.words)
+                words = piece.words
+                if offset or into:
+                    words = tuple(
+                        SpokenWord(w.text_start + offset, w.text_end + offset, w.span.shifted(into)) for w in words
+                    )
+                self.score.push(piece.pcm, words)
                 self.score.animate(piece.face)
         except StopAsyncIteration:
             return
@@ -217,6 +228,17 @@ class Reply:
         self.score.finish(update)
         self.marks.first("finished", self._clock())
         self.changed.set()
+
+
+def spoken_pieces(text: str) -> list[tuple[int, str]]:
+    """(offset, text) of the pieces in which a clause is spoken: itself, or parts of at most `LONGEST_PIECE`."""
+    pieces, start = [], 0
+    while len(text) - start > LONGEST_PIECE:
+        cut = text.rfind(" ", start + 1, start + LONGEST_PIECE)
+        cut = start + LONGEST_PIECE if cut < 0 else cut
+        pieces.append((start, text[start:cut]))
+        start = cut + 1 if text[cut : cut + 1] == " " else cut
+    return [*pieces, (start, text[start:])]
 
 
 def perform(

@@ -191,6 +191,11 @@ class Score:
             self.final = min(self.length, block.start + len(block.frames) * block.samples_per_frame)
         self._sort()
 
+    @property
+    def clause_start(self) -> int:
+        """Sample at which the newest clause begins."""
+        return self._clause_at
+
     # -- out -----------------------------------------------------------------------------------------------------------
 
     @property

@@ -59,6 +59,8 @@ from npc.conversation.turn_events import (
 
 #: Watchdogs, seconds. A paused reply goes on after this even when no sound arrives to decide by (a lost microphone).
 PAUSED_AT_MOST = 1.2
+#: Silence, in samples, that ends a turn nobody judged.
+UNJUDGED = 2 * LISTEN_RATE
 #: Sound stopped arriving in mid-turn: the turn ends.
 SOUND_LOST = 2.5
 #: A mind that has not made a sound: the session says so and listens again.
@@ -213,7 +215,8 @@ def _user_speaking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Ef
 
 
 def _end_if_due(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:
-    if turn.voice or turn.until is None or turn.heard < turn.voice_end + turn.until:
+    until = UNJUDGED if turn.until is None else turn.until
+    if turn.voice or turn.heard < turn.voice_end + until:
         return turn, ()
     return _end_turn(turn, turn.voice_end, now)
 

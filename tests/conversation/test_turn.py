@@ -141,6 +141,17 @@ def test_the_player_resumes_before_the_reply_sounds() -> None:
     assert [e for _, e in talk.wanted if isinstance(e, CancelReply)] == [CancelReply("resumed")]
 
 
+def test_a_pause_that_nobody_judges_still_ends_the_turn() -> None:
+    """A turn that began in the very frame in which the last one ended was never judged and never over."""
+    talk = Talk()
+    talk.voice(0)
+    talk.silence(1000)
+    talk.hear(4000)
+    heard, ended = talk.first(EndTurn)
+    assert ended == EndTurn(0, at(1000), respond=True)
+    assert at(3000) <= heard <= at(3064)
+
+
 def test_a_real_interruption_pauses_at_once_and_is_decided_within_500_ms() -> None:
     talk = speaking()
     talk.voice(2000)
