@@ -109,6 +109,8 @@ class Settings(_Part):
     """Folders of characters that come before the shipped ones."""
     voices: tuple[Path, ...] = ()
     """Folders of voice cards that come before the shipped ones."""
+    max_sessions: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Sessions at once; beyond it new ones are refused (`npc.server.Bounds`)."""
     seed: int = 0
 
     @property
