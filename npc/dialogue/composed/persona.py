@@ -29,6 +29,9 @@ _ASKS: tuple[tuple[str, str], ...] = (
              r"what should i know about you|describe yourself)"),
     ("where", r"(?:where are we|where am i|what (?:is this place|place is this)|what is this|where is this|"
               r"what do you call this place)"),
+    ("around", r"(?:what (?:do|can) (?:you|we|i) see|what is (?:around|in|there)(?: us| you| this room| the room| this place)?|"  # noqa: E501
+               r"describe (?:this place|the room|your surroundings)|what have we got|look around|what is to be seen|"
+               r"what can you see)"),
     ("time", r"(?:what time is it|what is the time|have you got the time|what day is it|do you have the time|"
              r"what time of (?:day|year) is it)"),
     ("mood", r"(?:how are you(?: (?:doing|feeling|keeping|getting on))?|how do you do|how is it going|how are things|"
@@ -64,6 +67,10 @@ def introduce(kind: str, character: Character, speaker: Speaker, context: Contex
     if kind == "where":
         place = scene.location if scene is not None else ""
         return f"This is {_lower_article(place)}." if place else ""
+    if kind == "around":
+        names = [entity.name for entity in scene.entities[:4]] if scene is not None else []
+        listed = [name if name[:1].isupper() else f"the {name}" for name in names]
+        return f"I see {', '.join(listed[:-1])} and {listed[-1]}." if len(listed) > 1 else ""
     if kind == "time":
         return f"It's {_lower_article(scene.time)}." if scene is not None and scene.time else ""
     if kind == "mood":
