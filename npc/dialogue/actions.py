@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -105,6 +105,21 @@ def _check(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
+def compensation(specs: Sequence[ActionSpec], done: Action) -> tuple[ActionSpec, Action] | None:
+    """The action that undoes `done`, with the arguments both share; None where none is authored or they do not fit."""
+    by_name = {spec.name: spec for spec in specs}
+    spec = by_name.get(done.name)
+    undo = by_name.get(spec.compensate) if spec is not None and spec.compensate else None
+    if undo is None:
+        return None
+    known = undo.parameters.get("properties", {})
+    try:
+        arguments = validate(undo, {name: value for name, value in done.arguments.items() if name in known})
+    except ArgumentError:
+        return None
+    return undo, Action(f"{done.call_id}_undo", undo.name, arguments)
+
+
 CallState = Literal["announced", "begun", "done", "failed", "cancelled"]
 
 
@@ -125,6 +140,8 @@ class Outcome:
     news: bool
     text: str = ""
     failed: bool = False
+    undo: Action | None = None
+    """The cancelled action that the game did all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +167,8 @@ class CallLedger:
             return self, Outcome(False)
         said = _words_of(output)
         if call.state == "cancelled":
-            return self._move(call_id, "done" if ok else "failed", said), Outcome(False)
+            undo = call.action if ok else None
+            return self._move(call_id, "done" if ok else "failed", said), Outcome(False, undo=undo)
         what = call.action.name.replace("_", " ")
         text = said if ok else (said or f"I could not {what}")
         # A plain "ok" needs no comment; words from the game and failures do.

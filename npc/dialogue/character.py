@@ -89,8 +89,6 @@ class Voice(_Authored):
     card: Identifier | None = None
     gender: Literal["female", "male", "neutral"] | None = None
     age: Literal["child", "young", "adult", "old"] | None = None
-    rate: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
-    pitch_semitones: Annotated[float, Field(ge=-6.0, le=6.0)] = 0.0
 
 
 class Goal(_Authored):
@@ -166,7 +164,7 @@ class ActionSpec(_Authored):
     confirm: bool = False
     """Ask "shall I?" and act on the player's yes."""
     compensate: str | None = None
-    """Name of the action that undoes it when the reply that carried it is cut off after it began."""
+    """Name of the action that undoes it when the game did it although the reply was cut off and it was cancelled."""
     refuse: Line | None = None
     """What to say when it is not permitted or a precondition fails."""
     say: tuple[Line, ...] = ()
@@ -246,6 +244,7 @@ class Character(_Authored):
     personality: Personality = Personality()
     speaking_style: Line = "Plain and friendly, in short sentences."
     catchphrases: tuple[Short, ...] = ()
+    """Sayings that a larger model may use now and then."""
     languages: Annotated[tuple[Short, ...], Field(min_length=1)] = ("en",)
     voice: Voice = Voice()
     lexicon: dict[str, Short] = Field(default_factory=dict)

@@ -17,15 +17,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from npc.animation.interface import Affect
-from npc.dialogue.actions import CallLedger, Decision
-from npc.dialogue.character import RELATIONSHIPS, Character
+from npc.dialogue.actions import CallLedger, Decision, compensation
+from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character
 from npc.dialogue.clauses import split_clauses
 from npc.dialogue.conditions import Situation
 from npc.dialogue.context import Context, Exchange
 from npc.dialogue.emotion import Baseline, EmotionState
 from npc.dialogue.emotion_appraisal import Happening, appraise
 from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader
-from npc.dialogue.interface import Clause, HeardReply, MindState, PlayerTurn, Responder, WorldEvent
+from npc.dialogue.interface import Action, Clause, HeardReply, MindState, PlayerTurn, Responder, WorldEvent
 from npc.dialogue.memory.store import PlayerMemory
 from npc.dialogue.mind_draft import Draft, Drafter, Moment
 from npc.dialogue.mind_words import bias_words
@@ -98,6 +98,7 @@ class CharacterMind:
         self._events: list[str] = []
         self._story = story
         self._lines: list[str] = []
+        self._undo: tuple[ActionSpec, Action] | None = None
         self._whisper = ""
         self._notes: dict[str, Any] = {}
         self._narrative: list[Mapping[str, Any]] = []
@@ -129,6 +130,11 @@ class CharacterMind:
         draft = await asyncio.to_thread(self._drafter.draft, turn, moment)
         if self._whisper:
             draft = replace(draft, context=replace(draft.context, whisper=self._whisper))
+        if self._undo is not None and not turn.text:
+            spec, action = self._undo
+            decision = Decision("call", action, spec)
+            line = spec.say[0] if spec.say else "Let me put that right."
+            draft = replace(draft, decision=decision, action=action, fixed=line)
         if self._lines:
             # Authored lines come instead of a remark of one's own, and after an answer.
             draft = replace(draft, lines=tuple(self._lines), fixed=draft.fixed or ("" if turn.text else self._lines[0]))
@@ -167,6 +173,9 @@ class CharacterMind:
                     str(data.get("call_id", "")), bool(data.get("ok", True)), data.get("output")
                 )
                 self._held = replace(self._held, calls=calls)
+                if outcome.undo is not None:
+                    self._undo = compensation(self.character.actions, outcome.undo)
+                    return self._undo is not None
                 if outcome.failed:
                     self._feel(Happening("bad_news", 0.3, "what I tried did not work"))
                 if outcome.news:
@@ -337,6 +346,8 @@ class CharacterMind:
                 calls = calls.cancelled(draft.action.call_id)
             elif draft.action.call_id in reply.actions_done:
                 calls = calls.begun(draft.action.call_id)
+        if self._undo is not None and decision.action is self._undo[1] and reply is not None and reply.text:
+            self._undo = None
         if draft.context.event and self._events and self._events[0] == draft.context.event:
             self._events.pop(0)
         return replace(held, pending=pending, calls=calls)

@@ -83,6 +83,7 @@ def _system(character: Character, context: Context, evidence: Evidence, allowed:
         f"You play {character.name}, {character.role}. Stay in this part and speak in the first person, one to three"
         " short spoken sentences, no lists, no stage directions.",
         f"Manner: {character.speaking_style}",
+        f"Sayings, for now and then: {' / '.join(character.catchphrases)}" if character.catchphrases else "",
         f"Temper (0 to 1): {traits}. Right now: {affect.label}, strength {affect.intensity:.1f}.",
         f"World: {clean(character.world, 400)}" if character.world else "",
         f"Life: {_life(character, turn)}",

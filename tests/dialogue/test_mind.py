@@ -241,3 +241,18 @@ def test_story_is_told_through_the_mind() -> None:
         assert parrot.contexts[-1].standing["opened"] == "True"
 
     run(go())
+
+
+def test_a_cancelled_action_that_was_done_is_undone() -> None:
+    async def go() -> None:
+        mind = make_mind(SMITH, Parrot([Clause("Here it is.")]))
+        turn = PlayerTurn("t1", "Pass me the hammer, please.", spoken=True)
+        clauses = [clause async for clause in mind.respond(turn)]
+        call = clauses[0].actions[0]
+        await mind.commit(turn, HeardReply("t1", "r", "Here", True, actions_cancelled=(call.call_id,)))
+        assert await mind.observe(WorldEvent("action_result", {"call_id": call.call_id, "ok": True}))
+        undone = await say(mind, "", "t2")
+        assert [action.name for clause in undone for action in clause.actions] == ["take_back"]
+        assert not any(clause.actions for clause in await say(mind, "", "t3"))
+
+    run(go())
