@@ -273,7 +273,7 @@ class Engine:
         everyone = sorted((s for s in self._sequences.values() if not s.paused), key=lambda s: (s.priority, s.id))
         committed = [s for s in everyone if s.priority < Priority.SPECULATION]
         candidates = committed or everyone
-        room = self.limits.running - sum(s.running for s in self._sequences.values())
+        room = self.limits.running - sum(s.running for s in everyone)
         for s in candidates:
             if not s.running and room > 0:
                 s.running, room = True, room - 1

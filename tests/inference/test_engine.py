@@ -229,6 +229,24 @@ def test_the_focus_goes_before_ambient_and_speculation_waits(core: KernelStep) -
     no_leak(engine)
 
 
+def test_resting_drafts_take_nobody_s_place(core: KernelStep) -> None:
+    """Regression: as many paused drafts as may run at once kept every new request waiting for ever."""
+    engine = Engine(core, limits=Limits(running=3))
+    drafts = [
+        engine.submit([n, n], Sampling(max_tokens=9), priority=Priority.SPECULATION, pause=2) for n in range(1, 4)
+    ]
+    for _ in range(10):
+        engine.step()
+    assert not engine.busy
+    reply = engine.submit([9, 9], Sampling(max_tokens=2))
+    assert len(made(drain(engine)[reply])) == 2
+    assert engine.promote(drafts[0], Priority.FOCUS)
+    assert len(made(drain(engine)[drafts[0]])) == 7
+    for number in drafts:
+        engine.cancel(number)
+    no_leak(engine)
+
+
 def test_a_long_prompt_does_not_stall_others(core: KernelStep) -> None:
     engine = Engine(core, limits=Limits(chunk_rows=16))
     talking = engine.submit([1, 2], Sampling(max_tokens=40))

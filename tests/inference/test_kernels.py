@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,14 +197,14 @@ def test_sizes_of_packed_matrices_agree() -> None:
             assert kernels.matrix_bytes(format, rows, cols) == lib.npc_matrix_bytes(int(format), tall, wide)
 
 
-def test_without_a_compiler_there_is_one_clear_notice() -> None:
+def test_without_a_compiler_there_is_one_clear_notice(tmp_path: Path) -> None:
     code = (
         "import logging; logging.basicConfig(); from npc.inference import kernels; "
         "assert kernels.load() is None and kernels.best_level() is None"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "CXX": "/nonexistent/cxx", "NPC_CACHE": "/tmp/npc-no-kernels"},
+        env={**os.environ, "CXX": "/nonexistent/cxx", "NPC_CACHE": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=60,
