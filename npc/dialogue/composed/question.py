@@ -123,6 +123,10 @@ def is_asking(sentence: str) -> bool:
         plain,
     ):
         return True
+    if re.match(
+        r"^(?:so |and |now |please |then |just |come on, )*(?:name|list|describe|explain|spell|remind|recall)\b", plain
+    ):
+        return True
     return not re.search(r"[.!]$", plain) and bool(re.search(rf"\b{_WH}\b", plain))
 
 
