@@ -177,7 +177,7 @@ class Ear:
 
     def _frame(self, frame: VadFrame) -> Sequence[EarEvent]:
         voiced = self._gate.step(frame.probability)
-        events: list[EarEvent] = [Heard(frame.end, self._own, round(frame.level_db, 2))]
+        events: list[EarEvent] = [Heard(frame.end, self._own, round(float(frame.level_db), 2))]
         if voiced:
             self._unvoiced = 0
             second = self._first is not None

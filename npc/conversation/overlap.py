@@ -27,6 +27,8 @@ DECIDE_BY = LISTEN_RATE * 448 // 1000
 TAKES_FLOOR = LISTEN_RATE * 336 // 1000
 #: Frames this far below the loudest one of the overlap are no voice: the gate stays open for up to 160 ms of nothing.
 TAIL_DB = 22.0
+#: ... and below this level of full scale nobody talks over us: what is left of our echo lies at -60 dB and less.
+FLOOR_DB = -52.0
 #: Silence after which a short sound counts as over, and a click is forgotten at once...
 OVER = LISTEN_RATE * 96 // 1000
 #: ... but what was longer than a click is waited for until here: "No, the left one" has a pause after its first word.

@@ -253,7 +253,9 @@ def _speaking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect,
     match event:
         case VoiceStarted(at, heard, own) if turn.rules.hands_free and turn.utterance is None:
             return _notice(turn, at, heard, own, now)
-        case Heard(heard=heard, own_voice=own) if turn.voice and turn.rules.hands_free and turn.overlap is None:
+        case Heard(heard=heard, own_voice=own, level=level) if (
+            turn.voice and turn.rules.hands_free and turn.overlap is None and level >= overlaps.FLOOR_DB
+        ):
             # The sound began as our echo, or as a backchannel that is being drawn out: watch what becomes of it.
             return _notice(turn, heard, heard, own, now) if own < OWN_VOICE and turn.utterance is None else (turn, ())
         case VoiceStopped() if turn.utterance is not None:
@@ -325,7 +327,7 @@ def _extend(turn: Turn, own: float, level: float) -> Turn:
     seen = turn.overlap
     assert seen is not None
     peak = max(seen.peak, level)
-    if not turn.voice or level < peak - overlaps.TAIL_DB:
+    if not turn.voice or level < max(peak - overlaps.TAIL_DB, overlaps.FLOOR_DB):
         return replace(turn, overlap=replace(seen, heard=turn.heard, active=turn.voice, peak=peak))
     total, frames = turn.own_sum + own, turn.own_frames + 1
     seen = replace(
