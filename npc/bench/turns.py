@@ -55,10 +55,10 @@ Decider = Callable[[Moment], int]
 
 
 def moments(
-    pcm: Pcm16, detector: EndOfTurnDetector, vad: VoiceActivityDetector, stream: StreamingRecognizer | None
+    pcm: Pcm16, detector: EndOfTurnDetector, vad: VoiceActivityDetector, recognizer: StreamingRecognizer
 ) -> list[Moment]:
-    """Every silent frame after speech, as a session would judge it."""
-    heard = stream.open() if stream is not None else None
+    """Every silent frame after speech, as a session would judge it in its first turn."""
+    heard = recognizer.open()
     ears, gate = vad.open(), VoiceGate()
     first, last, quiet, changed = -1, 0, 0, 0
     text, stable, confidence = "", 0, 1.0
@@ -67,7 +67,7 @@ def moments(
     for at in range(0, pcm.size - FRAME + 1, FRAME):
         frame = pcm[at : at + FRAME]
         now = at + FRAME
-        if heard is not None and (partial := heard.accept(frame)) is not None:
+        if (partial := heard.accept(frame)) is not None:
             text, stable, confidence, changed = partial.text, partial.stable_words, partial.confidence, now
         for seen in ears.push(frame):
             if gate.step(seen.probability):
@@ -81,8 +81,7 @@ def moments(
             pause = Pause(now - last, last - first, text, stable, now - changed, confidence, seen.probability, melody)
             judged = detector.judge(pause)
             found.append(Moment(now, pause, judged.until, judged.complete))
-    if heard is not None:
-        heard.close()
+    heard.close()
     return found
 
 
