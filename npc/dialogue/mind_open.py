@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from npc.dialogue.mind_draft import Drafter
 from npc.dialogue.narrative import Narrative
 from npc.dialogue.narrative_check import load_narrative
 from npc.dialogue.safety import Moderator
-from npc.inference.encoder import SentenceEncoder, load_encoder
+from npc.inference.encoder import EncoderError, SentenceEncoder, load_encoder
+
+log = logging.getLogger(__name__)
 
 #: Makes the Responder of one session: (character, its knowledge, what it remembers of the player).
 ResponderFactory = Callable[[Character, Knowledge, PlayerMemory], Responder]
@@ -45,13 +48,22 @@ class Shared:
     """Complaints about knowledge files that were left out, one sentence each."""
 
 
+def _installed_encoder() -> SentenceEncoder | None:
+    """The sentence encoder, or None where it is not installed: everything then goes by words alone."""
+    try:
+        return load_encoder()
+    except EncoderError as error:
+        log.warning("%s", error)
+        return None
+
+
 def prepare(character: Character, folder: Path | None = None, encoder: SentenceEncoder | None = None) -> Shared:
     """Index the character's knowledge and load the small models. `folder` is where its relative paths begin.
 
     Raises AuthoredFileError for a broken narrative, DocumentError when a knowledge source of the file names nothing
     that is there; files that cannot be read are left out and listed in `problems`.
     """
-    encoder = encoder if encoder is not None else load_encoder()
+    encoder = encoder if encoder is not None else _installed_encoder()
     library: DocumentLibrary | None = None
     problems: tuple[str, ...] = ()
     if character.knowledge and folder is not None:
