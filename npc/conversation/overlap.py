@@ -54,9 +54,7 @@ _BACKCHANNEL_PHRASES = frozenset(
 )
 #: A text that begins one of these may yet become it ("all" → "all right", "real" → "really").
 _BEGINNINGS = tuple(sorted(_BACKCHANNEL_PHRASES | {"really", "exactly", "indeed", "absolutely"}))
-_COMMANDS = frozenset(
-    ("stop", "wait", "no", "hold", "hey", "excuse", "sorry", "shut", "enough", "quiet", "listen", "actually", "but")
-)
+_COMMANDS = frozenset(("stop", "wait", "no", "hold", "hey", "excuse", "sorry", "shut", "enough", "quiet", "listen"))
 _WORD = re.compile(r"[\w']+")
 
 
