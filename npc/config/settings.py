@@ -55,7 +55,7 @@ class HearingPart(_Part):
     """Directory or name of the recogniser's model, for engines that have one."""
     vad: Literal["auto", "silero", "energy"] = "auto"
     end_of_turn: str = "embedded"
-    """`embedded`, or the path of an ONNX end-of-turn model."""
+    """`embedded`, or the path of a Smart-Turn-type ONNX model."""
     own_voice: bool = True
     """Recognise our own sound coming back through the microphone."""
     refine_budget_ms: Annotated[int, Field(ge=0, le=2000)] = 150

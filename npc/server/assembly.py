@@ -335,12 +335,12 @@ def load_detector(settings: Settings) -> EndOfTurnDetector:
 
     if settings.asr.end_of_turn == "embedded":
         return EmbeddedDetector()
-    from npc.conversation.endpointing.onnx import OnnxDetector
+    from npc.conversation.endpointing.smart_turn import SmartTurnDetector
 
     path = Path(settings.asr.end_of_turn)
     if not path.is_file():
         raise RuntimeError(f"asr.end_of_turn: there is no file {path}")
-    return OnnxDetector(path)
+    return SmartTurnDetector(path)
 
 
 def load_recognizer(settings: Settings) -> StreamingRecognizer | None:
