@@ -24,6 +24,9 @@ from npc.simulation.rubric.sentence import RECITED, TO_THE_SCORER, Sentence, spl
 
 Vectors = NDArray[np.float32]
 _CLAUSE = re.compile(r"[,;:–—]| \b(?:and|but|so|because)\b ")
+#: Where words to the scorer may begin or end inside a sentence; a capital letter tells of a full stop nobody wrote.
+_CUT = re.compile(_CLAUSE.pattern + r"| (?=[A-Z][a-z]+\b)")
+_TRIMMINGS = frozenset({"please", "thanks", "thank you", "system", "scorer", "note", "and", "ok", "okay"})
 #: Shorter pieces ("No", "well") have no meaning of their own.
 _CLAUSE_WORDS = 3
 
@@ -71,8 +74,9 @@ def to_the_scene(text: str) -> str:
         return ""
     if not TO_THE_SCORER.search(text):
         return text
-    kept = [part.strip() for part in _CLAUSE.split(text) if not TO_THE_SCORER.search(part)]
-    return ", ".join(part for part in kept if len(part.split()) >= _CLAUSE_WORDS)
+    parts = [part.strip(" ,;:.") for part in _CUT.split(text)]
+    kept = [part for part in parts if part and not TO_THE_SCORER.search(part) and part.lower() not in _TRIMMINGS]
+    return ", ".join(kept)
 
 
 def clauses(text: str) -> list[str]:
