@@ -79,7 +79,8 @@ def mix(*layers: tuple[int, Pcm16]) -> Pcm16:
 
 def to_pcm(samples: NDArray[Any]) -> Pcm16:
     """Float samples on the int16 scale, rounded and clipped."""
-    return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
+    clipped: Pcm16 = np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
+    return clipped
 
 
 def cough(seed: int, peak: float = 9_000.0) -> Pcm16:

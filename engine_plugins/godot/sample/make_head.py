@@ -1,4 +1,4 @@
-"""Write `head.glb` for the sample: the demo's head with dense morph targets, because Godot 3.2 misreads sparse accessors.
+"""Write `head.glb` for the sample: the demo's head with dense morph targets (Godot 3.2 misreads sparse accessors).
 
 Standard library and NumPy only:  python sample/make_head.py [GLB]
 """
@@ -43,7 +43,9 @@ def dense(document: dict[str, Any], binary: bytes) -> bytes:
         values = np.zeros((accessor["count"], width), np.float32)
         at, given = sparse["indices"], sparse["values"]
         rows = numbers(at["bufferView"], at.get("byteOffset", 0), at["componentType"], sparse["count"])
-        cells = numbers(given["bufferView"], given.get("byteOffset", 0), accessor["componentType"], sparse["count"] * width)
+        cells = numbers(
+            given["bufferView"], given.get("byteOffset", 0), accessor["componentType"], sparse["count"] * width
+        )
         values[rows] = cells.reshape(-1, width)
         chunks.extend(b"\0" * (-len(chunks) % 4))
         accessor["bufferView"] = len(views)
@@ -54,7 +56,13 @@ def dense(document: dict[str, Any], binary: bytes) -> bytes:
     text += b" " * (-len(text) % 4)
     chunks.extend(b"\0" * (-len(chunks) % 4))
     head = struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + len(chunks))
-    return head + struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(chunks), b"BIN\0") + bytes(chunks)
+    return (
+        head
+        + struct.pack("<I4s", len(text), b"JSON")
+        + text
+        + struct.pack("<I4s", len(chunks), b"BIN\0")
+        + bytes(chunks)
+    )
 
 
 if __name__ == "__main__":
