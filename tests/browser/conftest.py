@@ -59,6 +59,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until_ready(url, process, Path(log.name))
+        # A fresh server indexes its characters behind the first seconds; a typed turn shows that it is through.
+        talk = [
+            sys.executable,
+            "-m",
+            "npc.cli.main",
+            "talk",
+            "--url",
+            url,
+            "--text",
+            "Hello.",
+            "--out",
+            str(state / "hello.wav"),
+        ]
+        subprocess.run(talk, check=True, capture_output=True, timeout=60)
         yield url
     finally:
         process.terminate()

@@ -29,7 +29,8 @@ export class Speaker {
   }
 
   get running() {
-    return this.context?.state === 'running';
+    // The context may run before its worklet has loaded; sound that comes in between is kept by the page.
+    return Boolean(this.node) && this.context.state === 'running';
   }
 
   /** Context time and the seconds between the worklet and the ear. */
