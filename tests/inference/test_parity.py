@@ -133,7 +133,7 @@ def test_full_depth_agrees() -> None:
     step.close()
 
 
-STORIES = [p / "data/text/stories260K.bin" for p in (Path("shared"), Path("../shared"), Path("/work/shared"))]
+STORIES = [p / "data/text/stories260K.bin" for p in (Path("shared"), Path("../shared"))]
 
 
 def stories() -> tuple[dict[str, Any], dict[str, Floats]]:
