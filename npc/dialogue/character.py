@@ -25,28 +25,10 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from npc.config import authored
+from npc.protocol.names import Emotion
 
 #: Version of the file format. A file of another version is refused with a message that says so.
 SCHEMA_VERSION = 1
-
-Emotion = Literal[
-    "neutral",
-    "joy",
-    "trust",
-    "fear",
-    "surprise",
-    "sadness",
-    "disgust",
-    "anger",
-    "anticipation",
-    "curiosity",
-    "concern",
-    "amusement",
-    "pride",
-    "relief",
-    "shame",
-]
-EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
 
 #: How close the player is to the character, from far to near. Set by the game or by stored memory, never by a claim.
 Relationship = Literal["hostile", "stranger", "acquaintance", "friend", "trusted"]

@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from npc.animation.interface import Affect
-from npc.dialogue.character import EMOTIONS, Character, Personality
+from npc.dialogue.character import Character, Personality
+from npc.protocol.names import EMOTIONS
 
 #: Pleasure, arousal, dominance of each emotion. ALMA table 2 for anger, fear, joy, pride, shame, relief, sadness
 #: (distress), disgust (reproach), trust (admiration), anticipation (hope); the others chosen between their neighbours.

@@ -21,7 +21,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.dialogue.character import EMOTIONS
+from npc.protocol.names import EMOTIONS
 
 #: Feature buckets. 2^15 keeps collisions of frequent n-grams rare at 54 k training texts and the file at 0.5 MB.
 BUCKETS = 1 << 15

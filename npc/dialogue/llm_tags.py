@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from npc.dialogue.character import EMOTIONS
+from npc.protocol.names import EMOTIONS
 
 MAX_MARK = 600
 

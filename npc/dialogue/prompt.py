@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from npc.dialogue.actions_select import allowed_actions
-from npc.dialogue.character import EMOTIONS, ActionSpec, Character
+from npc.dialogue.character import ActionSpec, Character
 from npc.dialogue.clauses import split_sentences
 from npc.dialogue.context import Context
 from npc.dialogue.knowledge.words import content
 from npc.dialogue.safety import clean
 from npc.inference.interface import Message
+from npc.protocol.names import EMOTIONS
 
 #: Characters a token stands for in English, cautiously; measured 4.0-4.6 on prose with common tokenizers.
 CHARS_PER_TOKEN = 3.5

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npc.dialogue.character import EMOTIONS, Character, Personality
+from npc.dialogue.character import Character, Personality
 from npc.dialogue.emotion import HALF_LIFE, VAD, Baseline, EmotionState, Impulse, personality_mood
 from npc.dialogue.emotion_appraisal import REACTIONS, Happening, appraise
 from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader
 from npc.dialogue.emotion_words import FOLD, load_word_emotions
+from npc.protocol.names import EMOTIONS
 
 READER = PlayerReader(load_word_emotions())
 
