@@ -1,0 +1,1 @@
+"""What leaves for other learning systems: xAPI, cmi5, SCORM and LTI, and the outbox that loses nothing of it."""
