@@ -258,8 +258,8 @@ class Scenario(_Authored):
             if judged:
                 raise ValueError(
                     f"rubric items {', '.join(judged)} judge the trainee's emotions, which Article 5(1)(f) of"
-                    f" Regulation (EU) 2024/1689 forbids in {self.sector}: leave them out, or state a medical or safety reason in"
-                    " privacy.emotion"
+                    f" Regulation (EU) 2024/1689 forbids in {self.sector}: leave them out, or state a medical or"
+                    " safety reason in privacy.emotion"
                 )
         return self
 
