@@ -2,7 +2,7 @@
 import { Microphone, MicrophoneError, Speaker } from './audio/devices.js';
 import { RealtimeSession } from './client/session.js';
 import { pcmFromBase64 } from './client/frames.js';
-import { PlayedClock } from './client/playout.js';
+import { EarClock, FramePace, PlayedClock } from './client/playout.js';
 import { Performer } from './face/performer.js';
 import { Reply } from './reply.js';
 import { api, openCharacters } from './server.js';
@@ -33,6 +33,8 @@ class Page {
     this.score = new ScoreView($('score'), $('score-legend'));
     this.mind = new MindView({ wheel: $('wheel'), dials: $('dials'), citations: $('citations'), memory: $('memory'), knowledge: $('knowledge').querySelector('ul') });
     this.clock = new PlayedClock(RATE);
+    this.ear = new EarClock();
+    this.pace = new FramePace();
     this.speaker = new Speaker(RATE, (report) => this.played(report));
     this.microphone = new Microphone(RATE, (pcm, level) => this.heard(pcm, level));
     this.waiting = [];
@@ -129,7 +131,7 @@ class Page {
     this.face = await this.makeFace(capabilities.blendshapes);
     await this.settings.offerLooks((url) => this.wear(url), this.character);
     document.body.dataset.ready = 'true';
-    requestAnimationFrame(() => this.frame());
+    requestAnimationFrame((timestamp) => this.frame(timestamp));
   }
 
   async makeFace(channels) {
@@ -151,21 +153,31 @@ class Page {
     if (report) this.notice(report);
   }
 
-  frame() {
-    requestAnimationFrame(() => this.frame());
-    const { now, latency } = this.speaker.running ? this.speaker.clock() : { now: performance.now() / 1000, latency: 0 };
-    const { ordinal, sample } = this.clock.now(now, latency);
-    const pose = this.performer.step(now, ordinal, sample);
-    this.drawn = { ordinal, sample, weights: pose.weights };
+  /** Draw what will be heard when this frame is seen. */
+  frame(timestamp) {
+    requestAnimationFrame((next) => this.frame(next));
+    const seen = this.pace.presented(timestamp);
+    const { ordinal, sample, running } = this.sounding(seen);
+    const pose = this.performer.step(seen / 1000, ordinal, sample, running);
+    this.drawn = { ordinal, sample, seen, weights: pose.weights };
     this.captions.advance(ordinal, sample);
     for (const cue of pose.due) if (cue.kind === 'emotion') this.mood(cue.name);
     this.face.draw(pose);
     this.score.draw(ordinal, sample);
   }
 
+  /** {ordinal, sample, running} at page time `page`: which sample reaches the ear then, and whether the sound goes on. */
+  sounding(page) {
+    if (!this.speaker.running) return { ordinal: null, sample: 0, running: true };
+    this.ear.observe(this.speaker.ear());
+    const { ordinal, sample, state } = this.clock.now(this.ear.at(page));
+    return { ordinal, sample, running: (state === 'playing' || state === 'finished') && !this.ear.stalled(page) };
+  }
+
   /** A worklet report: what has left for the ear. */
   played(report) {
     this.clock.report(report);
+    this.ear.observe(this.speaker.ear());
     this.session.reportPlayback(report);
     const reply = [...this.replies.values()].find((one) => one.ordinal === report.ordinal);
     if (report.state === 'playing') reply?.sounding(performance.now());
@@ -205,9 +217,8 @@ class Page {
   }
 
   cues({ clock, response_id: response, cues }) {
-    const now = this.speaker.running ? this.speaker.clock().now : performance.now() / 1000;
     if (clock === 'input') {
-      for (const cue of cues) this.performer?.start(cue, now, cue.until ? (cue.until - cue.at) / RATE : 0);
+      for (const cue of cues) this.performer?.start(cue, performance.now() / 1000, cue.until ? (cue.until - cue.at) / RATE : 0);
       return;
     }
     const ordinal = this.session.ordinalOf(response);

@@ -33,10 +33,12 @@ export class Speaker {
     return Boolean(this.node) && this.context.state === 'running';
   }
 
-  /** Context time and the seconds between the worklet and the ear. */
-  clock() {
+  /** {page, context}: context time (s) that reached the ear at page time (ms). Without the browser's own figure: half a buffer off. */
+  ear() {
+    const { contextTime, performanceTime } = this.context.getOutputTimestamp?.() ?? {};
+    if (contextTime > 0 && performanceTime > 0) return { page: performanceTime, context: contextTime };
     const { currentTime, outputLatency, baseLatency } = this.context;
-    return { now: currentTime, latency: outputLatency || baseLatency || 0 };
+    return { page: performance.now(), context: currentTime - (outputLatency || baseLatency || 0) };
   }
 
   play(ordinal, start, pcm, last) {

@@ -87,11 +87,12 @@ class Playback extends AudioWorkletProcessor {
     if (!frames) this.gain = target;
   }
 
-  report(item, state) {
+  /** Say how far the item is `ahead` samples from now. */
+  report(item, state, ahead = 0) {
     this.state = state;
     const queuedMs = ((item.end - item.played) / sampleRate) * 1000;
     this.port.postMessage({
-      type: 'played', ordinal: item.ordinal, played: item.played, state, at: currentTime, underruns: this.underruns, queuedMs,
+      type: 'played', ordinal: item.ordinal, played: item.played, state, at: currentTime + ahead / sampleRate, underruns: this.underruns, queuedMs,
     });
   }
 
@@ -119,24 +120,27 @@ class Playback extends AudioWorkletProcessor {
     }
     item.played += filled;
     if (this.gain !== 1 || this.fadeLeft > 0) this.applyGain(out);
-    if (filled < out.length) this.ranOut(item);
+    // A fade that ended in this block has paused or removed the item and said so.
+    if (this.paused || this.items[0] !== item) return true;
+    if (filled < out.length) this.ranOut(item, filled);
     else if (currentTime >= this.nextReport) {
-      this.report(item, 'playing');
+      // `played` counts this block already, and its last sample leaves at the block's end.
+      this.report(item, 'playing', out.length);
       this.nextReport = currentTime + REPORT_EVERY;
     }
     return true;
   }
 
-  ranOut(item) {
+  ranOut(item, filled) {
     if (item.whole) {
       this.items.shift();
-      this.report(item, 'finished');
+      this.report(item, 'finished', filled);
       this.state = 'idle';
       return;
     }
     this.underruns += 1;
     item.primed = false;
-    this.report(item, 'starved');
+    this.report(item, 'starved', filled);
   }
 
   applyGain(out) {

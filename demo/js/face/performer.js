@@ -26,6 +26,11 @@ const EYE_TAU = 0.03;
 const HEAD_TAU = 0.16;
 /** Seconds in which the idle eyes hand over to an item's track and back. */
 const OWN_FADE = 0.15;
+/** Seconds in which a mouth whose sound stands still (a pause, a lost socket) goes to rest, and in which it comes back. */
+const HUSH_FADE = 0.12;
+const VOICE_FADE = 0.06;
+/** A cue found later than this many seconds (the page was hidden) is history: its nod is not made. */
+const STALE_CUE = 0.5;
 
 export class Performer {
   constructor(channels, rate) {
@@ -40,6 +45,7 @@ export class Performer {
     this.tilt = 0;
     this.tilted = 0;
     this.own = 1;
+    this.voice = 1;
     this.weights = new Float32Array(channels.length);
     this.idle = new IdleMotion(0);
     this.last = 0;
@@ -85,15 +91,17 @@ export class Performer {
   }
 
   /**
-   * The pose at time `now` in seconds, with sample `played` of item `ordinal` sounding (ordinal null: nothing sounds).
-   * Returns {weights, head, due}: `due` are the cues that begin now.
+   * The pose at time `now` in seconds, with sample `played` of item `ordinal` sounding (ordinal null: nothing sounds). `running` is
+   * false while the sound stands still in mid-item: the mouth then rests instead of freezing. Returns {weights, head, due}: `due`
+   * are the cues that begin now.
    */
-  step(now, ordinal, played) {
+  step(now, ordinal, played, running = true) {
     const dt = Math.min(0.1, Math.max(0, now - this.last));
     this.last = now;
     const item = this.items.get(ordinal) ?? null;
     const due = item && !item.flushed ? item.cues.due(played) : [];
-    for (const cue of due) this.start(cue, now, cue.until ? (cue.until - cue.at) / this.rate : 0);
+    for (const cue of due) if (this.timely(cue, played)) this.start(cue, now, cue.until ? (cue.until - cue.at) / this.rate : 0);
+    this.voice = Math.min(1, Math.max(0, this.voice + (running ? dt / VOICE_FADE : -dt / HUSH_FADE)));
     this.speech(item, played, now);
     // While an item sounds its track holds blinks, saccades and aversions; between items they are ours, faded in and out.
     const sounding = item !== null && !item.flushed && item.track.covers(played);
@@ -105,6 +113,12 @@ export class Performer {
     return { weights: this.weights, head: this.head(now, life), due };
   }
 
+  /** Gaze, tilts and feelings last, so the latest is applied however late; a nod or a gesture long past is not made up for. */
+  timely(cue, played) {
+    const lasting = cue.kind === 'gaze' || cue.name in TILTS;
+    return lasting || played - (cue.until ?? cue.at) < STALE_CUE * this.rate;
+  }
+
   speech(item, played, now) {
     if (!item) {
       this.weights.fill(0);
@@ -112,6 +126,7 @@ export class Performer {
     }
     if (!item.flushed) {
       this.weights.set(item.track.sample(played, this.rate));
+      if (this.voice < 1) for (let c = 0; c < this.weights.length; c += 1) this.weights[c] *= this.voice;
       return;
     }
     const keep = Math.max(0, 1 - (now - item.flushed.since) / 0.12);
