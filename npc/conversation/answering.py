@@ -126,7 +126,7 @@ class Answering:
         if not turn.text or self._speculation.drafts >= MOST_DRAFTS:
             return
         self._speculation.drafts += 1
-        reply = self._reply(Asked(turn, self._host.clock()))
+        reply = self._reply(Asked(replace(turn, tentative=True), self._host.clock()))
         task = self._host.spawn(reply.run())
         self._draft = Draft(turn.text, reply, self._host.clock()), task
 
@@ -208,6 +208,10 @@ class Answering:
             return None, None
         self._speculation.commit(draft, asked.decided)
         self._draft = None
+        # Not in the Mind's contract: what a mind cannot think ahead it need not be told.
+        decided = getattr(self.mind, "decided", None)
+        if decided is not None:
+            decided()
         return draft.reply, task
 
     def pause(self) -> None:
@@ -312,6 +316,10 @@ class Answering:
             if close is not None:
                 await close()
 
+    def _mind_speculation(self) -> Mapping[str, float]:
+        speculation = getattr(self.mind, "speculation", None)
+        return {} if speculation is None else speculation()
+
     def _happened(self, playout: Playout, happening: Happening) -> None:
         live = self._live
         if live is None or live.playout is not playout:
@@ -404,7 +412,7 @@ class Answering:
                 reply.marks.at,
                 asked.decided if asked.transcribed is None else asked.transcribed,
             ),
-            speculation=live.speculation.figures(),
+            speculation={**live.speculation.figures(), **self._mind_speculation()},
             mind_failed=failed or reply.failure,
             voice_failed=reply.voice_failure,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from npc.animation.interface import Affect
 from npc.dialogue.interface import Clause, HeardReply, Mind, MindState, PlayerTurn, WorldEvent
@@ -32,6 +32,15 @@ class LateMind:
         mind = self._ready()
         if mind is not None:
             mind.listen(partial)
+
+    def decided(self) -> None:
+        decided = getattr(self._ready(), "decided", None)
+        if decided is not None:
+            decided()
+
+    def speculation(self) -> Mapping[str, float]:
+        speculation = getattr(self._ready(), "speculation", None)
+        return {} if speculation is None else speculation()
 
     async def respond(self, turn: PlayerTurn) -> AsyncIterator[Clause]:
         clauses = (await asyncio.shield(self._made)).respond(turn)

@@ -54,6 +54,7 @@ class PlayerTurn:
     """What the player said or typed, as the recogniser has it, plus delivery where it was spoken.
 
     `delivery` holds measurements of the voice by name: rate_wps, pitch_hz, pitch_slope, energy_db, pause_ratio.
+    `tentative`: the turn is not over; the answer is a draft until `decided`.
     """
 
     turn_id: str
@@ -62,6 +63,7 @@ class PlayerTurn:
     confidence: float = 1.0
     delivery: Mapping[str, float] = field(default_factory=dict)
     speaker: str | None = None
+    tentative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,11 @@ class WorldEvent:
     """Something the character perceives outside speech.
 
     kind "scene": `data` is a scene delta (see `npc.scene.update`); "event": `data` has text or trigger, salience in
-    [0, 1] and react; "action_result": call_id, ok, output; "save" / "load": slot; "silence": seconds.
+    [0, 1] and react; "action_result": call_id, ok, output; "save" / "load": slot; "silence": seconds; "whisper": text
+    of a hint; "tick": time passed that the story waited for; "level": the story's level of difficulty from now on.
     """
 
-    kind: Literal["scene", "event", "action_result", "save", "load", "silence", "whisper"]
+    kind: Literal["scene", "event", "action_result", "save", "load", "silence", "whisper", "tick", "level"]
     data: Mapping[str, Any]
 
 
@@ -97,6 +100,20 @@ class MindState:
     notes: Mapping[str, Any] = field(default_factory=dict)
     narrative: tuple[Mapping[str, Any], ...] = ()
     """`npc.narrative` payloads that became due since the last snapshot."""
+
+
+@runtime_checkable
+class ThinksAhead(Protocol):
+    """A Responder that can begin before the turn is over; a Mind over one has `decided` and `speculation` too."""
+
+    async def anticipate(self, context: Any) -> None:
+        """The turn as far as it was heard. Changes nothing but what is ready early."""
+
+    def decided(self) -> None:
+        """The turn is over; what was answered to the tentative turn is the answer."""
+
+    def speculation(self) -> Mapping[str, float]:
+        """What thinking ahead won and wasted in the last turn, by the names of `npc.metrics`; handed out once."""
 
 
 class Responder(Protocol):

@@ -3,6 +3,10 @@
     context ─> gate ─> evidence ─> prompt ─> model ──tokens──> TagParser ──text──> ClauseSplitter ─> Clause
                                                         └─ emotion, citations, actions (checked) ─┘
 
+With a model that can think ahead (`Anticipating`) the way to the prompt is gone for each growing partial transcript
+too: the model prefills and drafts, and the answer to a turn of the same words goes on from there.
+How that is done: npc/inference/listening.py.
+
 An action the model writes is done only when it satisfies the schema, the scene, the permission and the preconditions; a
 citation only when the fact was in its prompt. Anything else is dropped without a trace in speech.
 """
@@ -11,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from npc.animation.interface import Affect
@@ -27,7 +32,7 @@ from npc.dialogue.llm_evidence import gather
 from npc.dialogue.llm_tags import Act, Cite, Mood, TagParser, Text
 from npc.dialogue.memory.store import PlayerMemory
 from npc.dialogue.prompt import EVERYTHING, REPLY_TOKENS, Allowed, Evidence, build_prompt
-from npc.inference.interface import LanguageModel, ModelError, Sampling
+from npc.inference.interface import Anticipating, LanguageModel, Message, ModelError, Sampling, Token
 
 #: Actions a single reply may carry: a model that writes more is rambling.
 MAX_ACTIONS = 3
@@ -56,15 +61,16 @@ class LlmResponder:
         self._model, self._sampling, self._allowed = model, sampling, allowed
         self._new_id, self._clock = new_id, clock
         self.route = f"llm:{model.name}"
+        self._session = uuid.uuid4().hex
 
     async def respond(self, context: Context) -> AsyncIterator[Clause]:
         """Clauses as the model writes them. Raises ModelError, also in the middle."""
-        evidence = await asyncio.to_thread(gather, self._knowledge, self._memory, context, self._clock())
-        prompt = build_prompt(self._character, context, evidence, self._model.context_tokens, self._allowed)
+        prompt, evidence = await asyncio.to_thread(self._prompt, context)
         assembler = Assembler(self._character, context, evidence, self._new_id)
         said = False
+        tokens = self._tokens(prompt, context.turn.tentative)
         try:
-            async for token in self._model.stream(prompt, self._sampling):
+            async for token in tokens:
                 for clause in assembler.feed(token.text):
                     said = True
                     yield clause
@@ -73,11 +79,54 @@ class LlmResponder:
             for clause in assembler.cut():
                 yield clause
             raise
+        finally:
+            # Closed with this generator, not when it is collected: a draft is given up when its reader is gone.
+            close = getattr(tokens, "aclose", None)
+            if close is not None:
+                await close()
         for clause in assembler.finish():
             said = True
             yield clause
         if not said:
             raise ModelError(f"{self._model.name} answered without a single word to speak")
+
+    async def anticipate(self, context: Context) -> None:
+        """The player is still speaking and this is the turn so far: let the model begin."""
+        if isinstance(self._model, Anticipating):
+            prompt, _ = await asyncio.to_thread(self._prompt, context)
+            self._model.anticipate(prompt, self._sampling, self._session)
+
+    def decided(self) -> None:
+        """The turn is over, and what `respond` gave to the tentative turn is the answer."""
+        if isinstance(self._model, Anticipating):
+            self._model.decided(self._session)
+
+    def speculation(self) -> Mapping[str, float]:
+        """The ledger of the last turn for `npc.metrics`, once: milliseconds of computing that the player did not wait
+        for, and tokens (prompt and reply) used and thrown away."""
+        found = self._model.speculation(self._session) if isinstance(self._model, Anticipating) else None
+        if found is None:
+            return {}
+        return {
+            "llm_won_ms": round(1000 * found.won_s, 1),
+            "llm_tokens_kept": float(found.rows_kept),
+            "llm_tokens_wasted": float(found.rows_wasted),
+            "llm_tokens_drafted": float(found.tokens_drafted),
+        }
+
+    async def close(self) -> None:
+        """The session is over; the model is shared and lives on."""
+        if isinstance(self._model, Anticipating):
+            self._model.forget(self._session)
+
+    def _prompt(self, context: Context) -> tuple[tuple[Message, ...], Evidence]:
+        evidence = gather(self._knowledge, self._memory, context, self._clock())
+        return build_prompt(self._character, context, evidence, self._model.context_tokens, self._allowed), evidence
+
+    def _tokens(self, prompt: tuple[Message, ...], tentative: bool) -> AsyncIterator[Token]:
+        if isinstance(self._model, Anticipating):
+            return self._model.reply(prompt, self._sampling, self._session, tentative=tentative)
+        return self._model.stream(prompt, self._sampling)
 
 
 @dataclass

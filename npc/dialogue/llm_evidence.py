@@ -1,4 +1,5 @@
-"""What a larger model is given to know for one turn: gated facts, documents, memories, most relevant first."""
+"""What a larger model is given to know for one turn: gated facts and documents, the most relevant ones in the order of
+the card (so that a transcript that grows by a word changes the prompt little), and memories."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def gather(knowledge: Knowledge, memory: PlayerMemory | None, context: Context, 
         near = vectors[1:] @ vectors[0]
         scores = [score + float(likeness) for score, likeness in zip(scores, near, strict=True)]
     order = np.argsort([-score for score in scores], kind="stable")[:MAX_FACTS]
-    found = [(facts[i].id, facts[i].text, facts[i].source) for i in order]
+    found = [(facts[i].id, facts[i].text, facts[i].source) for i in sorted(order)]
     known = {name for name, _, _ in found}
     for fact in knowledge.library.search(query, allowed=allowed, limit=MAX_FACTS) if knowledge.library else ():
         if fact.id not in known:

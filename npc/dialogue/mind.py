@@ -1,6 +1,6 @@
 """A character in one conversation: perceive, feel, decide, answer, and remember only what was heard.
 
-    listen(partial) ─ ─ ─ ─ ─ ─ ─ ─ ┐ (warms caches)
+    listen(partial) ─> draft ─> Responder.anticipate                               nothing but what is ready early
     respond(turn) ─> draft (mind_draft) ─> Responder ─> review ─> clauses          nothing is written
     commit(turn, reply) ─> history, memory, emotion, habit, narrative              the only writer
     observe(event) ─> scene, results, feelings; True: "I want to say something"
@@ -18,6 +18,7 @@ from typing import Any
 
 from npc.animation.interface import Affect
 from npc.dialogue.actions import CallLedger, Decision, compensation
+from npc.dialogue.ahead import Ahead
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character
 from npc.dialogue.clauses import split_clauses
 from npc.dialogue.conditions import Situation
@@ -25,7 +26,16 @@ from npc.dialogue.context import Context, Exchange
 from npc.dialogue.emotion import Baseline, EmotionState
 from npc.dialogue.emotion_appraisal import Happening, appraise
 from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader
-from npc.dialogue.interface import Action, Clause, HeardReply, MindState, PlayerTurn, Responder, WorldEvent
+from npc.dialogue.interface import (
+    Action,
+    Clause,
+    HeardReply,
+    MindState,
+    PlayerTurn,
+    Responder,
+    ThinksAhead,
+    WorldEvent,
+)
 from npc.dialogue.memory.store import PlayerMemory
 from npc.dialogue.mind_draft import Draft, Drafter, Moment
 from npc.dialogue.mind_words import bias_words
@@ -103,6 +113,7 @@ class CharacterMind:
         self._notes: dict[str, Any] = {}
         self._narrative: list[Mapping[str, Any]] = []
         self._heard_memory = False
+        self._ahead = Ahead(self._think_ahead)
         self._names = frozenset(word.lower() for word in bias_words(character, self._held.scene))
 
     # -- the loop's side ------------------------------------------------------------------------------------------
@@ -120,16 +131,37 @@ class CharacterMind:
                 yield clause
 
     def listen(self, partial: str) -> None:
-        listen = getattr(self._responder, "listen", None)
-        if listen is not None:
-            listen(partial)
+        if partial and isinstance(self._responder, ThinksAhead):
+            self._ahead.listen(partial)
+
+    async def _think_ahead(self, partial: str) -> None:
+        """The turn as it stands, as far as `respond` would go before the first word."""
+        assert isinstance(self._responder, ThinksAhead)
+        await self._wake()
+        turn = PlayerTurn("", partial, True, tentative=True)
+        draft = await asyncio.to_thread(self._drafter.draft, turn, self._moment())
+        if not draft.fixed:
+            await self._responder.anticipate(self._whispered(draft).context)
+
+    def _whispered(self, draft: Draft) -> Draft:
+        return replace(draft, context=replace(draft.context, whisper=self._whisper)) if self._whisper else draft
+
+    def decided(self) -> None:
+        """The turn that was answered tentatively is over, and that is the answer."""
+        if isinstance(self._responder, ThinksAhead):
+            self._responder.decided()
+
+    def speculation(self) -> Mapping[str, float]:
+        """See ThinksAhead; empty where the Responder does not."""
+        return self._responder.speculation() if isinstance(self._responder, ThinksAhead) else {}
 
     async def respond(self, turn: PlayerTurn) -> AsyncIterator[Clause]:
+        if not turn.tentative:
+            self._ahead.over()
         await self._wake()
         moment = self._moment()
         draft = await asyncio.to_thread(self._drafter.draft, turn, moment)
-        if self._whisper:
-            draft = replace(draft, context=replace(draft.context, whisper=self._whisper))
+        draft = self._whispered(draft)
         if self._undo is not None and not turn.text:
             spec, action = self._undo
             decision = Decision("call", action, spec)
@@ -249,6 +281,7 @@ class CharacterMind:
         return MindState(emotion.affect(), self._held.player_affect, notes, narrative)
 
     async def close(self) -> None:
+        await self._ahead.stop()
         if self._memory is not None and not self._consent:
             await asyncio.to_thread(self._memory.end_session)
         close = getattr(self._responder, "close", None)

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from npc.dialogue.context import Context
-from npc.dialogue.interface import Clause, Responder
+from npc.dialogue.interface import Clause, Responder, ThinksAhead
 from npc.inference.interface import LanguageModel, Message, ModelError, Sampling, Token
 
 #: Choices and remote calls kept for the inspector.
@@ -168,11 +168,32 @@ class RouterResponder:
         async for clause in self._answer_small(replace(context, said=words), need, choice):
             yield clause
 
-    def listen(self, partial: str) -> None:
+    async def anticipate(self, context: Context) -> None:
+        """Let whoever would answer the turn as it stands begin; see ThinksAhead."""
+        need = measure_need(context, await asyncio.to_thread(self._confidence, context))
+        chosen = self._small if self._large is None or need.score < self._threshold else self._large
+        if isinstance(chosen, ThinksAhead):
+            await chosen.anticipate(context)
+
+    def _ahead(self) -> list[ThinksAhead]:
+        everyone: list[object] = [self._small, self._large]
+        return [one for one in everyone if isinstance(one, ThinksAhead)]
+
+    def decided(self) -> None:
+        """See ThinksAhead."""
+        for responder in self._ahead():
+            responder.decided()
+
+    def speculation(self) -> dict[str, float]:
+        """See ThinksAhead."""
+        return {name: value for responder in self._ahead() for name, value in responder.speculation().items()}
+
+    async def close(self) -> None:
+        """The session is over."""
         for responder in (self._small, self._large):
-            listen = getattr(responder, "listen", None)
-            if listen is not None:
-                listen(partial)
+            close = getattr(responder, "close", None)
+            if close is not None:
+                await close()
 
     def notes(self) -> dict[str, Any]:
         """The last choice, for the inspector."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from npc.inference.encoder import SentenceEncoder
-from npc.inference.engine import Engine, Priority
-from npc.inference.interface import Sampling
+from npc.inference.engine import Engine
+from npc.inference.interface import Priority, Sampling
 from npc.inference.kernels import PAGE
 from npc.inference.steering import Direction
 from npc.inference.step import Batch, Step

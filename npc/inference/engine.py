@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -25,22 +24,15 @@ import numpy as np
 from npc.inference.adapters import Adapter
 from npc.inference.cache import OutOfPages, PagePool, PageTable, PrefixTree
 from npc.inference.grammar import Grammar
-from npc.inference.interface import ModelError, Sampling
+from npc.inference.interface import ModelError, Priority, Sampling
 from npc.inference.kernels import PAGE, Floats
+from npc.inference.listening import Listening
 from npc.inference.sampler import adjust, choose, log_probability, uniform
 from npc.inference.speculate import Drafter
 from npc.inference.step import Batch, Result, Step
 from npc.inference.textstream import TextStream
 
 Finish = Literal["stop", "length", "cancelled"]
-
-
-class Priority(IntEnum):
-    """Who goes first."""
-
-    FOCUS = 0
-    AMBIENT = 1
-    SPECULATION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +134,7 @@ class Engine:
         self._drafter, self._seeds = drafter, seeds
         self._sequences: dict[int, Request] = {}
         self._next = 0
+        self.listeners: dict[str, Listening] = {}
         self.speculative_rows = 0
 
     @property
@@ -210,6 +203,20 @@ class Engine:
             new.running = True
         return new.id
 
+    def listen(self, session: str, draft_tokens: int = 32) -> Listening:
+        """What thinks ahead for a session: made at the first call. As many sessions are kept as may run; of more, the
+        one that was silent longest is forgotten."""
+        found = self.listeners.pop(session, None) or Listening(self, draft_tokens)
+        self.listeners[session] = found
+        if len(self.listeners) > self.limits.running:
+            self.unlisten(next(iter(self.listeners)))
+        return found
+
+    def unlisten(self, session: str) -> None:
+        """The session is over: its draft is dropped."""
+        if (found := self.listeners.pop(session, None)) is not None:
+            found.discard()
+
     def tokens(self, number: int) -> list[int]:
         """Tokens of a live request, prompt included; empty when it is gone."""
         found = self._sequences.get(number)
@@ -240,6 +247,7 @@ class Engine:
 
     def close(self) -> None:
         """Drop everything and free the model."""
+        self.listeners.clear()
         for number in list(self._sequences):
             self.cancel(number)
         self.tree.clear()

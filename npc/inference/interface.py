@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal, Protocol, runtime_checkable
+
+
+class Priority(IntEnum):
+    """Who goes first on a shared model."""
+
+    FOCUS = 0
+    AMBIENT = 1
+    SPECULATION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,18 @@ class ModelError(RuntimeError):
     """The model could not answer: not found, out of memory, server gone. The message says what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Speculation:
+    """What thinking ahead gave one turn. `rows_kept` tokens were computed early and used, `rows_wasted` thrown away;
+    `tokens_drafted` of the reply were there when the turn ended; `won_s` is the computing time of the kept ones, which
+    the player did not wait for."""
+
+    rows_kept: int
+    rows_wasted: int
+    tokens_drafted: int
+    won_s: float
+
+
 @runtime_checkable
 class LanguageModel(Protocol):
     """A loaded or reachable model. `stream` never blocks the event loop; closing the iterator frees its work."""
@@ -68,3 +89,30 @@ class LanguageModel(Protocol):
 
     async def close(self) -> None:
         """Release weights, caches and connections."""
+
+
+@runtime_checkable
+class Anticipating(Protocol):
+    """A LanguageModel that can work for a listening session before its prompt is final.
+
+    anticipate ... anticipate, reply(tentative) ── taken back ── anticipate ..., reply(tentative) ── decided
+                                                                          or  reply, of another prompt
+    """
+
+    def anticipate(self, prompt: tuple[Message, ...], sampling: Sampling, session: str) -> None:
+        """Prefill and draft at the lowest priority; replaces what was anticipated for the session. Returns at once."""
+
+    def reply(
+        self, prompt: tuple[Message, ...], sampling: Sampling, session: str, *, tentative: bool = False
+    ) -> AsyncIterator[Token]:
+        """As `stream`, going on from the session's draft where the prompt is the same. A `tentative` reply stays at
+        the lowest priority, and rests after its first tokens, until `decided`; closing it gives the draft up."""
+
+    def decided(self, session: str) -> None:
+        """The turn ended and the tentative reply is the answer: it is committed work from now on."""
+
+    def speculation(self, session: str) -> Speculation | None:
+        """The ledger of the session's last turn, once."""
+
+    def forget(self, session: str) -> None:
+        """Stop anticipating for the session."""

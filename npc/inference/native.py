@@ -1,7 +1,7 @@
 """Our own core as a `LanguageModel`: a worker thread drives the engine, the event loop only gets tokens.
 
-Beyond the interface it can think ahead: `anticipate(prompt)` prefills and drafts at the lowest priority, and a `stream`
-of the same prompt continues from there. Callers who cannot know whether a model does so test for `Anticipating`.
+Beyond the interface it can think ahead for a session (`interface.Anticipating`): `anticipate(prompt)` prefills and
+drafts at the lowest priority, and a `reply` to the same prompt continues from there.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from npc.inference import kernels
 from npc.inference.adapters import Adapter, load_adapter
 from npc.inference.checkpoint import Checkpoint
 from npc.inference.config import CheckpointError, ModelConfig, read_config
-from npc.inference.engine import Engine, Event, Limits, Priority
+from npc.inference.engine import Engine, Event, Limits
 from npc.inference.grammar import Grammars
-from npc.inference.interface import Message, ModelError, Sampling, Token
+from npc.inference.interface import Message, ModelError, Priority, Sampling, Speculation, Token
 from npc.inference.kernels import PAGE, CacheFormat, Format
-from npc.inference.listening import Listening, Speculation
+from npc.inference.listening import Listening
 from npc.inference.packed import NAME, read_packed
 from npc.inference.reference import ReferenceStep
 from npc.inference.speculate import PromptLookup
@@ -38,17 +37,6 @@ from npc.inference.weights import Weights, from_tensors
 log = logging.getLogger(__name__)
 
 _TOKEN_DEADLINE_S = 60.0  # a token takes milliseconds; past this the worker is gone or the machine swaps
-
-
-@runtime_checkable
-class Anticipating(Protocol):
-    """A model that can work on a prompt before it is final."""
-
-    def anticipate(self, prompt: tuple[Message, ...], sampling: Sampling, session: str) -> None:
-        """Prefill and draft; replaces what was anticipated for the session before. Returns at once."""
-
-    def forget(self, session: str) -> None:
-        """Stop anticipating for the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +54,7 @@ class NativeSettings:
     threads: int = 2
     limits: Limits = field(default_factory=Limits)
     lookup: bool = True
-    draft_tokens: int = 24
+    draft_tokens: int = 32
     steering_decay: float = 1.0
 
 
@@ -105,9 +93,7 @@ class _Worker:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.listeners: dict[str, Listening] = {}
         self.subscribers: dict[int, Callable[[Event], None]] = {}
-        self.early: dict[int, list[Event]] = {}
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="npc-inference", daemon=True)
         self._thread.start()
@@ -116,9 +102,10 @@ class _Worker:
         """Run `work` on the thread, between steps."""
         self._inbox.put(work)
 
-    def drafted(self, number: int) -> bool:
-        """Whether a listener still holds this request."""
-        return any(listener.number == number for listener in self.listeners.values())
+    def cancelled(self, number: int | None) -> None:
+        """Tell who reads a request that it was dropped for another."""
+        if number is not None and (receive := self.subscribers.pop(number, None)) is not None:
+            receive(Event(number, finish="cancelled"))
 
     def stop(self) -> None:
         """End the thread and free the engine."""
@@ -140,14 +127,14 @@ class _Worker:
                 log.exception("the inference engine failed")
                 events = self.engine.abort(f"{type(error).__name__}: {error}")
             rows = self.engine.speculative_rows - before
-            drafting = [listener for listener in self.listeners.values() if listener.number is not None]
-            for listener in drafting if rows else ():
-                listener.spent(rows // len(drafting), (time.perf_counter() - start) / len(drafting))
+            listeners = {x.number: x for x in self.engine.listeners.values() if x.number is not None}
+            for listener in listeners.values() if rows else ():
+                listener.spent(rows // len(listeners), (time.perf_counter() - start) / len(listeners))
             for event in events:
+                if (listening := listeners.get(event.sequence)) is not None:
+                    listening.saw(event)
                 if (receive := self.subscribers.get(event.sequence)) is not None:
                     receive(event)
-                elif event.sequence in self.early:
-                    self.early[event.sequence].append(event)
 
 
 class NativeModel:
@@ -159,15 +146,13 @@ class NativeModel:
         engine: Engine,
         tokenizer: TextTokenizer,
         settings: NativeSettings,
-        on_speculation: Callable[[str, Speculation], None] = lambda session, ledger: None,
     ) -> None:
-        """`on_speculation` gets (session, ledger) of each anticipated turn, on the worker thread."""
         self.name = name
         self.context_tokens = engine.model.positions
         self.tokenizer = tokenizer
         self.adapters: dict[str, Adapter] = {}
         self.directions: dict[str, Direction] = {}
-        self.on_speculation = on_speculation
+        self._ledgers: dict[str, Speculation] = {}
         self._settings = settings
         self._config = engine.model.config
         self._grammars = Grammars(tokenizer.json, self._config.vocab, tokenizer.end)
@@ -225,43 +210,68 @@ class NativeModel:
 
         return submit
 
-    async def stream(
+    def stream(
         self,
         prompt: tuple[Message, ...],
         sampling: Sampling = Sampling(),  # noqa: B008 - frozen
         *,
         priority: Priority = Priority.FOCUS,
     ) -> AsyncIterator[Token]:
-        """Generate; see LanguageModel. A draft of the same prompt (see `anticipate`) becomes the reply."""
+        """Generate; see LanguageModel."""
+        submit = self._submitter(sampling)
+        return self._tokens(lambda: (submit(self.tokenizer.prompt(prompt), sampling, priority=priority), []), None)
+
+    def reply(
+        self, prompt: tuple[Message, ...], sampling: Sampling, session: str, *, tentative: bool = False
+    ) -> AsyncIterator[Token]:
+        """See Anticipating."""
+        submit = self._submitter(sampling)
+
+        def start() -> tuple[int, list[Event]]:
+            tokens, listening = self.tokenizer.prompt(prompt), self._listen(session)
+            if tentative:
+                self._worker.cancelled(listening.update(tokens, sampling, submit))
+                assert listening.number is not None
+                return listening.number, list(listening.events)
+            number, early = listening.number, list(listening.events)
+            taken = listening.exactly(tokens, sampling)
+            self._close_turn(session, listening.decide(tokens, sampling))
+            if taken and number is not None:
+                return number, early
+            self._worker.cancelled(number)
+            return submit(tokens, sampling, priority=Priority.FOCUS), []
+
+        return self._tokens(start, session)
+
+    async def _tokens(
+        self, start: Callable[[], tuple[int, list[Event]]], session: str | None
+    ) -> AsyncGenerator[Token, None]:
+        """Run `start` on the worker (the request's number and its events so far) and yield what comes of it."""
         if self._closed:
             raise ModelError(f"model {self.name} is closed")
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event | ModelError] = asyncio.Queue()  # holds at most max_tokens events
-        submit = self._submitter(sampling)
         number: list[int] = []
 
         def deliver(event: Event | ModelError) -> None:
             try:
                 loop.call_soon_threadsafe(events.put_nowait, event)
             except RuntimeError:  # the loop is closed: nobody listens any more
-                if number:
-                    self._worker.post(lambda: self._worker.engine.cancel(number[0]))
+                self._worker.post(lambda: self._release(number, session))
 
-        def start() -> None:
-            worker = self._worker
+        def begin() -> None:
             try:
-                tokens = self.tokenizer.prompt(prompt)
-                adopted = self._adopt(tokens, sampling)
-                number.append(submit(tokens, sampling, priority=priority) if adopted is None else adopted)
-                for early in worker.early.pop(number[0], ()):
-                    deliver(early)
-                worker.subscribers[number[0]] = deliver
+                found, early = start()
+                number.append(found)
+                for event in early:
+                    deliver(event)
+                self._worker.subscribers[found] = deliver
             except ModelError as error:
                 deliver(error)
             except Exception as error:
                 deliver(ModelError(f"{type(error).__name__}: {error}"))
 
-        self._worker.post(start)
+        self._worker.post(begin)
         try:
             while True:
                 try:
@@ -277,60 +287,67 @@ class NativeModel:
                 if event.finish:
                     return
         finally:
-            self._worker.post(lambda: self._release(number))
+            self._worker.post(lambda: self._release(number, session))
 
-    def _release(self, number: list[int]) -> None:
+    def _release(self, number: list[int], session: str | None) -> None:
+        """On the worker: the reader is gone. A draft that ran to its end stays with its listener until the turn is
+        decided; one that was left before is given up."""
+        engine = self._worker.engine
         for n in number:
             self._worker.subscribers.pop(n, None)
-            self._worker.engine.cancel(n)
+            listening = engine.listeners.get(session) if session is not None else None
+            if listening is not None and listening.number == n:
+                if not (listening.events and listening.events[-1].finish):
+                    listening.give_up(n)
+            else:
+                engine.cancel(n)
 
-    def _adopt(self, tokens: list[int], sampling: Sampling) -> int | None:
-        """On the worker: the draft of this very prompt, now the reply; None where there is none."""
-        for session, listener in list(self._worker.listeners.items()):
-            if listener.wants(tokens, sampling):
-                del self._worker.listeners[session]
-                draft = listener.number if listener.exactly(tokens, sampling) else None
-                early = self._worker.early
-                number, ledger = listener.commit(tokens, sampling)
-                if draft is not None and number is None and early.get(draft) and early[draft][-1].finish:
-                    number = draft  # it came to its own end while the player spoke
-                for stale in [n for n in early if n != number and not self._worker.drafted(n)]:
-                    del early[stale]
-                self.on_speculation(session, ledger)
-                return number
-        return None
+    def _listen(self, session: str) -> Listening:
+        return self._worker.engine.listen(session, self._settings.draft_tokens)
+
+    def _close_turn(self, session: str, ledger: Speculation) -> None:
+        self._ledgers[session] = ledger
+        while len(self._ledgers) > self._settings.limits.running:
+            del self._ledgers[next(iter(self._ledgers))]
 
     def anticipate(self, prompt: tuple[Message, ...], sampling: Sampling, session: str) -> None:
-        """See Anticipating. Errors are left to the `stream` that follows."""
+        """See Anticipating. Errors are left to the `reply` that follows."""
 
         def work() -> None:
-            worker = self._worker
-            listener = worker.listeners.setdefault(session, Listening(worker.engine, self._settings.draft_tokens))
-            if len(worker.listeners) > self._settings.limits.running:  # the oldest session has been silent longest
-                oldest = next(iter(worker.listeners))
-                worker.listeners.pop(oldest).discard()
-            before = listener.number
             try:
-                started = listener.update(self.tokenizer.prompt(prompt), sampling, self._submitter(sampling))
+                given_up = self._listen(session).update(
+                    self.tokenizer.prompt(prompt), sampling, self._submitter(sampling)
+                )
+                self._worker.cancelled(given_up)
             except ModelError as error:
                 log.debug("not anticipating: %s", error)
-                return
-            if started and before is not None:
-                worker.early.pop(before, None)
-            if started and listener.number is not None:
-                worker.early[listener.number] = []
 
         if not self._closed:
             self._worker.post(work)
+
+    def decided(self, session: str) -> None:
+        """See Anticipating."""
+
+        def work() -> None:
+            if (listening := self._worker.engine.listeners.get(session)) is not None:
+                if listening.number is not None and listening.number not in self._worker.subscribers:
+                    listening.give_up(listening.number)  # drafted, but something else is the answer
+                self._close_turn(session, listening.decide())
+
+        if not self._closed:
+            self._worker.post(work)
+
+    def speculation(self, session: str) -> Speculation | None:
+        """See Anticipating."""
+        return self._ledgers.pop(session, None)
 
     def forget(self, session: str) -> None:
         """See Anticipating."""
 
         def work() -> None:
-            if (listener := self._worker.listeners.pop(session, None)) is not None:
-                if listener.number is not None:
-                    self._worker.early.pop(listener.number, None)
-                listener.discard()
+            if (listening := self._worker.engine.listeners.get(session)) is not None:
+                self._worker.cancelled(listening.number)
+                self._worker.engine.unlisten(session)
 
         if not self._closed:
             self._worker.post(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,9 @@ import pytest
 
 from npc.inference.checkpoint import write_safetensors
 from npc.inference.config import CheckpointError
-from npc.inference.interface import LanguageModel, Message, ModelError, Sampling, Token
+from npc.inference.interface import Anticipating, LanguageModel, Message, ModelError, Sampling, Token
 from npc.inference.kernels import Format
-from npc.inference.listening import Speculation
-from npc.inference.native import Anticipating, NativeModel, NativeSettings
+from npc.inference.native import NativeModel, NativeSettings
 from tests.inference import tiny
 
 pytestmark = tiny.needs_kernels
@@ -88,9 +88,11 @@ def test_closing_a_stream_frees_its_work(model: NativeModel) -> None:
     assert not model._worker.engine.busy
 
 
+async def answer(model: NativeModel, text: str, sampling: Sampling, tentative: bool = False) -> list[Token]:
+    return [token async for token in model.reply(chat(text), sampling, "s1", tentative=tentative)]
+
+
 def test_the_draft_of_the_same_prompt_becomes_the_reply(model: NativeModel) -> None:
-    ledgers: list[Speculation] = []
-    model.on_speculation = lambda session, ledger: ledgers.append(ledger)
     sampling = Sampling(max_tokens=40)
     plain = text_of(asyncio.run(say(model, "what do you sell today", sampling)))
     model._worker.post(model._worker.engine.tree.clear)
@@ -99,28 +101,103 @@ def test_the_draft_of_the_same_prompt_becomes_the_reply(model: NativeModel) -> N
         for partial in ("what", "what do", "what do you tell", "what do you sell today"):
             model.anticipate(chat(partial), sampling, "s1")
             await asyncio.sleep(0.05)
-        return text_of(await say(model, "what do you sell today", sampling))
+        return text_of(await answer(model, "what do you sell today", sampling))
 
     assert asyncio.run(turn()) == plain
-    assert ledgers[0].tokens_drafted == SETTINGS.draft_tokens
-    assert ledgers[0].rows_kept > 60
-    assert ledgers[0].rows_wasted > 0
-    assert ledgers[0].won_s > 0
+    ledger = model.speculation("s1")
+    assert ledger is not None
+    assert ledger.tokens_drafted == SETTINGS.draft_tokens
+    assert ledger.rows_kept > 60
+    assert ledger.rows_wasted > 0
+    assert ledger.won_s > 0
+    assert model.speculation("s1") is None, "a ledger is handed out once"
 
 
 def test_a_changed_prompt_uses_only_the_common_beginning(model: NativeModel) -> None:
-    ledgers: list[Speculation] = []
-    model.on_speculation = lambda session, ledger: ledgers.append(ledger)
+    sampling = Sampling(max_tokens=12)
     plain = text_of(asyncio.run(say(model, "hello bear")))
 
     async def turn() -> str:
-        model.anticipate(chat("hello there my friend"), Sampling(max_tokens=12), "s1")
+        model.anticipate(chat("hello there my friend"), sampling, "s1")
         await asyncio.sleep(0.1)
-        return text_of(await say(model, "hello bear"))
+        return text_of(await answer(model, "hello bear", sampling))
 
     assert asyncio.run(turn()) == plain
-    assert ledgers[0].tokens_drafted == 0
-    assert ledgers[0].rows_wasted > 0
+    ledger = model.speculation("s1")
+    assert ledger is not None
+    assert ledger.tokens_drafted == 0
+    assert ledger.rows_wasted > 0
+
+
+def test_a_tentative_reply_rests_until_the_turn_is_decided(model: NativeModel) -> None:
+    sampling = Sampling(max_tokens=60)
+    plain = text_of(asyncio.run(say(model, "and the harbour", sampling)))
+
+    async def turn() -> str:
+        tokens: list[Token] = []
+
+        async def read() -> None:
+            stream = model.reply(chat("and the harbour"), sampling, "s1", tentative=True)
+            tokens.extend([token async for token in stream])
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.2)
+        assert not reading.done()
+        assert not model._worker.engine.busy
+        model.decided("s1")
+        await reading
+        return text_of(tokens)
+
+    assert asyncio.run(turn()) == plain
+    ledger = model.speculation("s1")
+    assert ledger is not None
+    assert ledger.tokens_drafted == SETTINGS.draft_tokens
+
+
+def test_a_tentative_reply_that_is_left_is_given_up(model: NativeModel) -> None:
+    sampling = Sampling(max_tokens=60)
+
+    async def turn() -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(answer(model, "hello", sampling, tentative=True), 0.1)
+        await asyncio.sleep(0.05)
+        assert not model._worker.engine._sequences
+        await answer(model, "hello again", sampling)
+
+    asyncio.run(turn())
+    ledger = model.speculation("s1")
+    assert ledger is not None
+    assert ledger.rows_wasted > 0
+
+
+def test_a_new_partial_ends_the_tentative_reply_to_the_old_one(model: NativeModel) -> None:
+    sampling = Sampling(max_tokens=60)
+
+    async def turn() -> list[Token]:
+        reading = asyncio.create_task(answer(model, "hello", sampling, tentative=True))
+        await asyncio.sleep(0.1)
+        model.anticipate(chat("hello there"), sampling, "s1")
+        return await asyncio.wait_for(reading, 2.0)
+
+    assert asyncio.run(turn())[-1].finish == "cancelled"
+    model.forget("s1")
+
+
+def test_sessions_of_the_same_character_do_not_take_each_others_drafts(model: NativeModel) -> None:
+    """Two sessions share most of a prompt; the draft was once taken by whichever asked first."""
+    sampling = Sampling(max_tokens=12)
+
+    async def turn() -> None:
+        model.anticipate(chat("hello"), sampling, "s2")
+        await asyncio.sleep(0.1)
+        await answer(model, "hello", sampling)
+        await answer(model, "hello", sampling)
+        assert model.speculation("s1") is not None
+        assert model.speculation("s2") is None
+        assert model._worker.engine.listeners["s2"].number is not None
+        model.forget("s2")
+
+    asyncio.run(turn())
 
 
 def test_forgetting_and_unused_drafts_leave_nothing(model: NativeModel) -> None:
