@@ -59,7 +59,7 @@ def make(**changes: Any) -> Attempt:
         judged("empathy", "must_say", "met", "Shows understanding for the anger", (quote(said[1], 0, 7),)),
         judged("asks", "must_ask", "met", "Asks for the booking number", (quote(said[3], 7, 12),)),
         judged("no-blame", "must_not_say", "not_met", "Does not push the blame away", (quote(said[5], 0, 8),),
-               model_answer="I can see how that looks. Let me put it right first.", critical=True),
+               model_answer="I can see how that looks. Let me put it right first."),
         judged("remedy", "action", "met", "Offers the suite", (quote(said[7], 3, 10),), weight=3.0),
         judged("delay", "timing", "met", "Answers within two seconds on average",
                tuple(quote(said[n], 0, len(said[n].words)) for n in (1, 3, 5, 7)), reason="response_delay_s was 1.63"),

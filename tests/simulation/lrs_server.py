@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -76,7 +77,7 @@ class FakeLrs:
                     self._reply(405)
 
             def _take(self, given: Any) -> None:
-                new = given if isinstance(given, list) else [given]
+                new = [{"id": str(uuid.uuid4()), **one} for one in (given if isinstance(given, list) else [given])]
                 if any(lrs.refuse(one) for one in new):
                     self._reply(400, {"message": "malformed statement"})
                 elif any(one["id"] in lrs.statements and lrs.statements[one["id"]] != one for one in new):
