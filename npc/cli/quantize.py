@@ -29,7 +29,12 @@ def main(argv: list[str]) -> int:
     formats = [f.name.lower() for f in Format if f is not Format.F32]
     parser.add_argument("--format", choices=formats, default="int4", help="int4: 4.25 bits a weight (default)")
     parser.add_argument("--head-format", choices=formats, help="of embedding and head, when different")
-    parser.add_argument("--no-calibration", action="store_true", help="weigh all columns alike")
+    parser.add_argument(
+        "--calibration",
+        choices=["none", "activations", "gptq"],
+        default="activations",
+        help="what the rounding minds: nothing, each input's size (default), or its own errors too (gptq: slower)",
+    )
     parser.add_argument(
         "--prune", choices=["none", "2:4"], default="none", help="zero two of four neighbours (loss only)"
     )
@@ -43,7 +48,7 @@ def main(argv: list[str]) -> int:
     plan = Plan(
         format=Format[given.format.upper()],
         head_format=Format[given.head_format.upper()] if given.head_format else None,
-        calibrate=not given.no_calibration,
+        method=given.calibration,
         prune=given.prune,
         evaluation_tokens=given.tokens,
         threads=given.threads,

@@ -3,6 +3,7 @@
 checkpoint ──> calibrate: mean square of every input column over a text (one forward pass in float)
            ──> prune (optional): of four neighbours keep the two of largest |w| * rms(x)  (Wanda: Sun et al. 2023)
            ──> pack: scales by a search that weighs each column by its mean square  (as AWQ: Lin et al. 2023)
+                     or that, and each rounding error made up for by the columns after it  (GPTQ, see gptq.py)
            ──> measure: the packed model against bfloat16 on held-out text
 """
 
@@ -37,33 +38,40 @@ _BESIDE = (
     "special_tokens_map.json",
 )
 Prune = Literal["none", "2:4"]
+Method = Literal["none", "activations", "gptq"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to make: formats, whether to calibrate, pruning, and how many tokens of text to calibrate and measure on."""
+    """What to make: formats, how to calibrate, pruning, and how many tokens of text to calibrate and measure on."""
 
     format: Format = Format.INT4
     head_format: Format | None = None
-    calibrate: bool = True
+    method: Method = "activations"
     prune: Prune = "none"
     calibration_tokens: int = 512
     evaluation_tokens: int = 1024
     threads: int = 2
 
 
-def calibrate(config: ModelConfig, weights: Weights, tokens: Sequence[int]) -> Importance:
-    """Mean square of each column of every matrix's input over `tokens`; names as `from_tensors` takes them."""
-    squares: dict[str, Floats] = {}
+def observe(config: ModelConfig, weights: Weights, tokens: Sequence[int]) -> dict[str, Floats]:
+    """Each matrix's inputs (tokens x columns, half precision) over `tokens`; names as `from_tensors` takes them."""
+    seen: dict[str, list[Floats]] = {}
     pages = -(-len(tokens) // PAGE)
     step = ReferenceStep(config, weights, pages=pages, positions=len(tokens), cache=CacheFormat.F32)
+    step.observe = lambda name, x: seen.setdefault(name, []).append(x.astype(np.float16))
+    _run(step, tokens, 512)
+    return {name: np.concatenate(parts) for name, parts in seen.items() if not name.endswith(".up")}
 
-    def observe(name: str, x: Floats) -> None:
-        squares[name] = (x.astype(np.float64) ** 2).mean(0).astype(np.float32)
 
-    step.observe = observe
-    _logits(step, tokens)
-    return squares
+def calibrate(config: ModelConfig, weights: Weights, tokens: Sequence[int]) -> Importance:
+    """Mean square of each column of every matrix's input over `tokens`; names as `from_tensors` takes them."""
+    return importance_of(observe(config, weights, tokens))
+
+
+def importance_of(inputs: Mapping[str, Floats]) -> Importance:
+    """Mean square of each column."""
+    return {name: (x.astype(np.float64) ** 2).mean(0).astype(np.float32) for name, x in inputs.items()}
 
 
 def prune_two_of_four(weights: Floats, importance: Floats | None) -> Floats:
@@ -78,17 +86,23 @@ def prune_two_of_four(weights: Floats, importance: Floats | None) -> Floats:
     return np.where(kept.reshape(rows, cols), weights, np.float32(0))
 
 
-def _logits(step: Step, tokens: Sequence[int]) -> Floats:
-    """Logits after each token (tokens x vocab), in chunks."""
+def _run(step: Step, tokens: Sequence[int], rows: int, wanted: bool = False) -> list[Floats]:
+    """Run the tokens, `rows` a step; their logits where wanted."""
     pages = np.arange(-(-len(tokens) // PAGE), dtype=np.int32)[None]
     parts = []
-    for at in range(0, len(tokens), 128):
-        span = np.arange(at, min(at + 128, len(tokens)), dtype=np.int32)
-        batch = Batch(np.asarray(tokens, np.int32)[span], span, np.zeros(len(span), np.int32), pages, span - at)
+    for at in range(0, len(tokens), rows):
+        span = np.arange(at, min(at + rows, len(tokens)), dtype=np.int32)
+        outputs = span - at if wanted else span[:0]
+        batch = Batch(np.asarray(tokens, np.int32)[span], span, np.zeros(len(span), np.int32), pages, outputs)
         result = step.forward(batch)
-        assert result.logits is not None
-        parts.append(result.logits.copy())
-    return np.concatenate(parts)
+        if result.logits is not None:
+            parts.append(result.logits.copy())
+    return parts
+
+
+def _logits(step: Step, tokens: Sequence[int]) -> Floats:
+    """Logits after each token (tokens x vocab), in chunks."""
+    return np.concatenate(_run(step, tokens, 128, wanted=True))
 
 
 def _open(config: ModelConfig, weights: Weights, tokens: int, threads: int) -> Step:
@@ -151,9 +165,11 @@ def quantize(
     say("reading the original as bfloat16")
     original = from_tensors(config, tensors, Format.BF16, where=where, threads=plan.threads)
     importance: Importance | None = None
-    if plan.calibrate:
+    seen: dict[str, Floats] = {}
+    if plan.method != "none":
         say(f"calibrating on {len(calibration)} tokens")
-        importance = calibrate(config, original, calibration)
+        seen = observe(config, original, calibration)
+        importance = importance_of(seen)
 
     def adjust(name: str, value: Floats) -> Floats:
         if plan.prune == "none" or name in ("head", "embedding"):
@@ -172,6 +188,7 @@ def quantize(
         importance=importance,
         threads=plan.threads,
         adjust=adjust,
+        inputs=seen.get if plan.method == "gptq" else None,
         where=where,
     )
     took = time.perf_counter() - start
@@ -179,7 +196,7 @@ def quantize(
     report: dict[str, Any] = {
         "format": plan.format.name,
         "head_format": (plan.head_format or plan.format).name,
-        "calibrated": plan.calibrate,
+        "calibration": plan.method,
         "prune": plan.prune,
         "bytes": packed.nbytes,
         "bits_per_weight": round(8 * packed.nbytes / _weights(packed), 3),

@@ -13,10 +13,14 @@ import numpy as np
 
 from npc.inference.config import CheckpointError, ModelConfig
 from npc.inference.formats import WeightError, pack
+from npc.inference.gptq import pack_compensated
 from npc.inference.kernels import TILE, Floats, Format, Matrix, pad
 
 #: names of the inputs whose mean squares weigh the quantisation error: `layer.part`, or `head`
 Importance = Mapping[str, Floats]
+#: an input's values over a calibration text (tokens x columns) by such a name, None where it was not kept
+Inputs = Callable[[str], Floats | None]
+INTEGER: Final = (Format.INT8, Format.INT4, Format.TERNARY)
 _INPUT: Final = {"qkv": "qkv", "o": "o", "gate": "gate", "up": "gate", "down": "down"}
 
 
@@ -86,10 +90,12 @@ def from_tensors(
     importance: Importance | None = None,
     threads: int = 2,
     adjust: Callable[[str, Floats], Floats] | None = None,
+    inputs: Inputs | None = None,
     where: str = "checkpoint",
 ) -> Weights:
-    """Pack a checkpoint's tensors (Hugging Face names). `adjust` may replace a matrix before it is packed (GPTQ,
-    pruning). Raises CheckpointError naming the tensor."""
+    """Pack a checkpoint's tensors (Hugging Face names). `adjust` may replace a matrix before it is packed
+    (pruning). With `inputs` integer formats make up for their rounding on them (GPTQ). Raises CheckpointError naming
+    the tensor."""
     prefix = "model." if "model.embed_tokens.weight" in tensors else ""
     weigh = importance or {}
 
@@ -113,6 +119,9 @@ def from_tensors(
         if adjust is not None:
             value = adjust(name, value)
         try:
+            seen = inputs(key) if inputs is not None and kind in INTEGER else None
+            if seen is not None:
+                return pack_compensated(kind, value, seen, bias, threads, name)
             return pack(kind, value, bias, weigh.get(key), threads, name)
         except WeightError as error:
             raise CheckpointError(f"{where}: {error}") from None

@@ -12,6 +12,7 @@ from npc.cli.quantize import main
 from npc.inference import formats
 from npc.inference.checkpoint import Checkpoint, write_safetensors
 from npc.inference.config import read_config
+from npc.inference.gptq import pack_compensated
 from npc.inference.kernels import Format
 from npc.inference.native import NativeSettings, load_weights
 from npc.inference.quantize import Plan, calibrate, prune_two_of_four, quantize
@@ -87,3 +88,44 @@ def test_the_command_prints_one_json_object(source: Path, tmp_path: Path, capsys
 def test_bad_sources_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "--out", str(tmp_path / "x")]) == 1
     assert "no config.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("format", [Format.INT8, Format.INT4, Format.TERNARY])
+@pytest.mark.parametrize(("rows", "cols", "tokens"), [(21, 96, 40), (40, 200, 300), (16, 128, 64)])
+def test_compensated_rounding_errs_less_on_inputs_like_those_it_saw(
+    format: Format, rows: int, cols: int, tokens: int
+) -> None:
+    """GPTQ's promise: what comes out errs less, though single weights err more. Inputs share a few directions."""
+    rng = np.random.default_rng(rows)
+    mix = rng.standard_normal((cols, cols)).astype(np.float32) * (1 / (1 + np.arange(cols)))[:, None]
+    seen, new = (
+        (rng.standard_normal((n, cols)) @ mix).astype(np.float32) + 0.02 * rng.standard_normal((n, cols))
+        for n in (tokens, 500)
+    )
+    w = rng.standard_normal((rows, cols)).astype(np.float32) * np.float32(0.05)
+
+    def error(matrix: formats.Matrix) -> float:
+        return float((((formats.unpack(matrix) - w) @ new.T) ** 2).mean())
+
+    made = pack_compensated(format, w, seen.astype(np.float32))
+    assert made.shape == formats.pack(format, w).shape
+    assert error(made) < 0.8 * error(formats.pack(format, w, importance=(seen * seen).mean(0).astype(np.float32)))
+
+
+def test_compensation_without_correlation_is_plain_rounding() -> None:
+    """Inputs that share nothing leave nothing to make up: the packed bytes are those of `pack`."""
+    w = np.random.default_rng(0).standard_normal((32, 128)).astype(np.float32)
+    plain = formats.pack(Format.INT4, w, importance=np.ones(128, np.float32))
+    assert (pack_compensated(Format.INT4, w, np.eye(128, dtype=np.float32) * 50).packed == plain.packed).all()
+
+
+def test_the_command_compensates(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    packed = {}
+    for method in ("none", "gptq"):
+        out = tmp_path / method
+        assert main([str(source), "--out", str(out), "--calibration", method, "--text", str(text), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["calibration"] == method
+        packed[method] = load_weights(out, NativeSettings())[1].layers[1].down.packed
+    assert (packed["gptq"] != packed["none"]).any()
