@@ -40,9 +40,10 @@ from npc.dialogue.memory.store import PlayerMemory
 from npc.dialogue.mind_draft import Draft, Drafter, Moment
 from npc.dialogue.mind_words import bias_words
 from npc.dialogue.narrative import Happening as StoryHappening
-from npc.dialogue.narrative import Narrative, StoryState, begin, step
+from npc.dialogue.narrative import Narrative, StoryState
 from npc.dialogue.safety import Moderator, clean
 from npc.dialogue.scene import SceneState
+from npc.dialogue.storyteller import Meaning, StoryTeller, Told
 
 #: Exchanges kept in the context; older talk lives in memory.
 MAX_HISTORY = 40
@@ -86,6 +87,8 @@ class CharacterMind:
         clock: Callable[[], float],
         seed: int = 0,
         story: Narrative | None = None,
+        level: str | None = None,
+        meaning: Meaning | None = None,
     ) -> None:
         self.character_id = character.id
         self.character = character
@@ -106,12 +109,10 @@ class CharacterMind:
         self._drafts: dict[str, Draft] = {}
         self._cited: dict[str, tuple[str, ...]] = {}
         self._events: list[str] = []
-        self._story = story
-        self._lines: list[str] = []
+        self._teller = StoryTeller(story, level, meaning)
         self._undo: tuple[ActionSpec, Action] | None = None
         self._whisper = ""
         self._notes: dict[str, Any] = {}
-        self._narrative: list[Mapping[str, Any]] = []
         self._heard_memory = False
         self._ahead = Ahead(self._think_ahead)
         self._names = frozenset(word.lower() for word in bias_words(character, self._held.scene))
@@ -144,7 +145,8 @@ class CharacterMind:
             await self._responder.anticipate(self._whispered(draft).context)
 
     def _whispered(self, draft: Draft) -> Draft:
-        return replace(draft, context=replace(draft.context, whisper=self._whisper)) if self._whisper else draft
+        hint = " ".join(filter(None, (self._whisper, self._teller.hint)))
+        return replace(draft, context=replace(draft.context, whisper=hint)) if hint else draft
 
     def decided(self) -> None:
         """The turn that was answered tentatively is over, and that is the answer."""
@@ -160,16 +162,19 @@ class CharacterMind:
             self._ahead.over()
         await self._wake()
         moment = self._moment()
-        draft = await asyncio.to_thread(self._drafter.draft, turn, moment)
+        draft, told = await asyncio.to_thread(self._drafted, turn, moment)
         draft = self._whispered(draft)
         if self._undo is not None and not turn.text:
             spec, action = self._undo
             decision = Decision("call", action, spec)
             line = spec.say[0] if spec.say else "Let me put that right."
             draft = replace(draft, decision=decision, action=action, fixed=line)
-        if self._lines:
-            # Authored lines come instead of a remark of one's own, and after an answer.
-            draft = replace(draft, lines=tuple(self._lines), fixed=draft.fixed or ("" if turn.text else self._lines[0]))
+        lines = (*self._teller.lines, *(told.effects.say if told is not None else ()))
+        if lines:
+            # Authored lines come after an answer, or instead of it where the story says so; a remark of one's own
+            # they replace.
+            instead = not turn.text or (told is not None and told.effects.instead and draft.verdict.kind == "ok")
+            draft = replace(draft, lines=lines, fixed=draft.fixed or (lines[0] if instead else ""))
         self._remember_draft(turn.turn_id, draft)
         self._note(draft)
         clauses = self._said(draft)
@@ -229,13 +234,19 @@ class CharacterMind:
                 return False
             case "silence":
                 return False
+            case "tick":
+                return self._tell(StoryHappening("time"))
+            case "level":
+                story = self._teller.turn_dial(self._held.story, str(data.get("level", "")))
+                self._held = replace(self._held, story=story)
+                return False
             case "whisper":
                 self._whisper = clean(str(data.get("text", "")), 400)
                 return False
 
     async def commit(self, turn: PlayerTurn | None, reply: HeardReply | None) -> None:
         turn_id = turn.turn_id if turn is not None else reply.turn_id if reply is not None else ""
-        draft = self._drafts.pop(turn_id, None)
+        draft, told = self._drafts.pop(turn_id, None), self._teller.pending(turn_id)
         cited = self._cited.pop(turn_id, ()) if reply is not None and reply.text else ()
         player = clean(turn.text) if turn is not None else ""
         heard = reply.text if reply is not None else ""
@@ -251,10 +262,14 @@ class CharacterMind:
             held = replace(held, emotion=emotion.fade(now), player_affect=draft.reading.affect)
             held = self._settle(held, draft, reply, now)
             if reply is not None and reply.text:
-                self._lines = self._lines[len(draft.lines) :]
+                del self._teller.lines[: len(draft.lines)]
         self._held = held
-        self._whisper = ""
-        if turn is not None:
+        self._whisper = self._teller.hint = ""
+        if told is not None:
+            self._held = replace(held, flags={**held.flags, **told.flags})
+            said = reply is not None and bool(reply.text)
+            self._held = replace(self._held, story=self._teller.heard(told, said, now, self._situation()))
+        elif turn is not None:
             self._tell(StoryHappening("turn"))
         if self._memory is not None and (player or heard):
             await asyncio.to_thread(
@@ -270,7 +285,6 @@ class CharacterMind:
             )
 
     def state(self) -> MindState:
-        narrative, self._narrative = tuple(self._narrative), []
         emotion = self._held.emotion.fade(self._clock())
         why = [{"emotion": f.emotion, "strength": round(f.strength, 3), "cause": f.cause} for f in emotion.why()]
         notes = {**self._notes, "why": why, "relationship": self._held.relationship}
@@ -278,7 +292,7 @@ class CharacterMind:
         more = getattr(self._responder, "notes", None)
         if callable(more):
             notes |= more()
-        return MindState(emotion.affect(), self._held.player_affect, notes, narrative)
+        return MindState(emotion.affect(), self._held.player_affect, notes, self._teller.events())
 
     async def close(self) -> None:
         await self._ahead.stop()
@@ -331,6 +345,14 @@ class CharacterMind:
             seed=self._seed + held.turns,
             now=now,
         )
+
+    def _drafted(self, turn: PlayerTurn, moment: Moment) -> tuple[Draft, Told | None]:
+        """On a worker thread: the draft, and what the story makes of the turn."""
+        draft = self._drafter.draft(turn, moment)
+        before = moment.history[-1].reply if moment.history else ""
+        text = draft.context.turn.text
+        told = self._teller.ahead(turn.turn_id, before, text, self._held.story, moment.now, moment.situation)
+        return draft, told
 
     async def _said(self, draft: Draft) -> AsyncIterator[Clause]:
         """The reply, and behind it the authored lines that the story has waiting."""
@@ -387,23 +409,15 @@ class CharacterMind:
 
     def _tell(self, happening: StoryHappening) -> bool:
         """Take a step of the story; true when it wants something said."""
-        if self._story is None:
-            return False
-        now, situation = self._clock(), self._situation()
-        state = self._held.story
-        if state is None:
-            state, effects = begin(self._story, now, situation)
-            if happening.kind != "begin":
-                state, more = step(self._story, state, happening, now, situation)
-                effects = effects.joined(more)
-        else:
-            state, effects = step(self._story, state, happening, now, situation)
+        state, effects = self._teller.happen(happening, self._held.story, self._clock(), self._situation())
         self._held = replace(self._held, story=state)
-        self._lines += effects.say
-        self._narrative += effects.events
-        if effects.intents:
-            self._whisper = " ".join(effects.intents)
-        return bool(effects.say)
+        for notice in effects.notices:
+            self._want_to_say(notice)
+        return bool(effects.say or effects.notices)
+
+    def story_due(self) -> float | None:
+        """When, by the mind's clock, the story wants an event of kind "tick"; None: it waits for nothing."""
+        return self._teller.due(self._held.story, self._clock())
 
     def _happened(self, data: Mapping[str, Any]) -> bool:
         wants_line = bool(data.get("trigger")) and self._tell(StoryHappening("event", str(data["trigger"])))

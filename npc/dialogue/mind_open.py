@@ -25,6 +25,7 @@ from npc.dialogue.mind_draft import Drafter
 from npc.dialogue.narrative import Narrative
 from npc.dialogue.narrative_check import load_narrative
 from npc.dialogue.safety import Moderator
+from npc.dialogue.storyteller import Meaning
 from npc.inference.encoder import EncoderError, SentenceEncoder, load_encoder
 
 log = logging.getLogger(__name__)
@@ -92,10 +93,13 @@ def open_mind(
     seed: int = 0,
     ids: Iterator[str] | None = None,
     consent: bool = True,
+    level: str | None = None,
+    meaning: Meaning | None = None,
 ) -> CharacterMind:
     """A mind for one session. Without `memory` nothing outlives the process; without `responder` it is `composed`.
 
-    `consent` False: what is learnt of the player is dropped when the mind closes.
+    `consent` False: what is learnt of the player is dropped when the mind closes. `level` is where the story's dial
+    stands, `meaning` what a turn means to the story (see `storyteller.py`).
     """
     shared = prepare(shared) if isinstance(shared, Character) else shared
     character = shared.character
@@ -116,4 +120,6 @@ def open_mind(
         clock=clock,
         seed=seed,
         story=shared.story,
+        level=level,
+        meaning=meaning,
     )

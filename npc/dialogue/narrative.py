@@ -3,11 +3,15 @@
     section "arrival" ──decision: paid──> "inside" ──decision──> "done" (end: true)
         │ objectives: name_given (when said:'…' / flag / memory …)
         │ triggers:   event name or condition ─> say a line, set variables, go on
+        │ timed:      so many seconds into the section ─> the same, or something the character notices
         └ lines:      verbatim, or an intent that the Responder puts into words
 
 `step(state, happening, situation) -> (state', effects)` takes everything as an argument, time included, so scenarios of
 `npc.simulation` and the tests drive it without a mind. A step follows at most MAX_HOPS decisions, so a loop of
 always-true decisions ends. The checker is in `narrative_check.py`.
+
+A story may have a dial of difficulty: each level sets variables and stretches the times of timed events. The level's
+name is the variable `difficulty`, so that conditions may ask for it; turning the dial in mid-story is a step too.
 """
 
 from __future__ import annotations
@@ -52,6 +56,10 @@ class Effect(_Authored):
     """Authored lines, spoken word for word, in order."""
     intent: Words | None = None
     """What the character wants to bring across, in plain words; the Responder finds its own."""
+    instead: bool = False
+    """The lines are said instead of an answer of the character's own, not after it."""
+    notice: Words | None = None
+    """Something that happens around the character, in plain words; it may react."""
     set: dict[Name, Value] = Field(default_factory=dict)
     add: dict[Name, int | float] = Field(default_factory=dict)
 
@@ -78,6 +86,14 @@ class Trigger(_Conditional, Effect):
     go: Name | None = None
 
 
+class Timed(_Conditional, Effect):
+    """Happens once, as soon as `after` seconds of its section have passed (times the level's pace) and `when` holds."""
+
+    id: Name
+    after: Annotated[float, Field(gt=0, le=3600)]
+    go: Name | None = None
+
+
 class Decision(_Conditional, Effect):
     """A way out of a section; the first whose condition holds is taken."""
 
@@ -93,9 +109,19 @@ class Section(_Authored):
     enter: Effect = Effect()
     objectives: tuple[Objective, ...] = ()
     triggers: tuple[Trigger, ...] = ()
+    timed: tuple[Timed, ...] = ()
     decisions: tuple[Decision, ...] = ()
     end: bool = False
     """The story is over here."""
+    outcome: Literal["completed", "failed"] = "completed"
+    """What it means that the story ended here; read by training scenarios."""
+
+
+class Dial(_Authored):
+    """One level of difficulty: variables it sets, and how fast the story's clock is (2.0: twice as long to react)."""
+
+    pace: Annotated[float, Field(ge=0.1, le=10.0)] = 1.0
+    set: dict[Name, Value] = Field(default_factory=dict)
 
 
 class Narrative(_Authored):
@@ -106,6 +132,8 @@ class Narrative(_Authored):
     title: str = ""
     start: Name
     variables: dict[Name, Value] = Field(default_factory=dict)
+    dial: dict[Name, Dial] = Field(default_factory=dict)
+    """Levels of difficulty by name; empty: the story has one."""
     sections: Annotated[tuple[Section, ...], Field(min_length=1)]
 
     def section(self, name: str) -> Section | None:
@@ -114,9 +142,10 @@ class Narrative(_Authored):
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Why a step is taken: the story begins, the player's turn was committed, or a named event came."""
+    """Why a step is taken: the story begins, the player took a turn, a named event came, time passed, or a reply was
+    heard (which meets objectives and takes no decision)."""
 
-    kind: Literal["begin", "turn", "event"]
+    kind: Literal["begin", "turn", "event", "time", "heard"]
     event: str = ""
 
 
@@ -131,25 +160,54 @@ class StoryState:
     entered: float = 0.0
     turns: int = 0
     ended: bool = False
+    pace: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoryEffects:
-    """What a step asks for: lines to say, an intent to follow, and `npc.narrative` payloads."""
+    """What a step asks for: lines to say (`instead` of an answer), an intent to follow, things to notice, and
+    `npc.narrative` payloads."""
 
     say: tuple[str, ...] = ()
     intents: tuple[str, ...] = ()
     events: tuple[Mapping[str, Any], ...] = field(default=())
+    notices: tuple[str, ...] = ()
+    instead: bool = False
 
     def joined(self, other: StoryEffects) -> StoryEffects:
-        return StoryEffects((*self.say, *other.say), (*self.intents, *other.intents), (*self.events, *other.events))
+        return StoryEffects(
+            (*self.say, *other.say),
+            (*self.intents, *other.intents),
+            (*self.events, *other.events),
+            (*self.notices, *other.notices),
+            self.instead or other.instead,
+        )
 
 
-def begin(story: Narrative, now: float, situation: Situation) -> tuple[StoryState, StoryEffects]:
-    """Enter the start section."""
+def begin(
+    story: Narrative, now: float, situation: Situation, level: str | None = None
+) -> tuple[StoryState, StoryEffects]:
+    """Enter the start section, with the dial at `level`. Raises KeyError for a level that the story does not have."""
     blank = StoryState(story.start, dict(story.variables), entered=now)
+    if level is not None and story.dial:
+        blank = _dialled(story, blank, level)
     state, effects = _enter(story, blank, story.start, now)
     return _settle(story, state, effects, Happening("begin"), now, situation)
+
+
+def turn_dial(story: Narrative, state: StoryState, level: str) -> tuple[StoryState, StoryEffects]:
+    """Another level from now on. Raises KeyError for one that the story does not have."""
+    state = _dialled(story, state, level)
+    return state, StoryEffects(events=(_payload("level_changed", level, section=state.section),))
+
+
+def due(story: Narrative, state: StoryState, now: float) -> float | None:
+    """The next time after `now` at which a `Happening("time")` may change something; None: time alone does nothing."""
+    section = story.section(state.section)
+    if section is None or state.ended:
+        return None
+    moments = [state.entered + one.after * state.pace for one in section.timed if _key(section, one) not in state.fired]
+    return min((moment for moment in moments if moment > now), default=None)
 
 
 def step(
@@ -172,6 +230,12 @@ def _settle(
             break
         state, more = _objectives(section, state, now, situation)
         effects = effects.joined(more)
+        if happening.kind == "heard":
+            break
+        state, more, jumped = _timed(story, section, state, now, situation)
+        effects = effects.joined(more)
+        if jumped:
+            continue
         state, more, jumped = _triggers(story, section, state, happening, now, situation)
         effects = effects.joined(more)
         if jumped:
@@ -195,7 +259,7 @@ def _enter(story: Narrative, state: StoryState, name: str, now: float) -> tuple[
         return state, StoryEffects()
     state = replace(state, section=name, entered=now, turns=0, ended=section.end)
     state, effects = _apply(section.enter, state)
-    entered = _payload("section_entered", name, title=section.title, end=section.end)
+    entered = _payload("section_entered", name, title=section.title, end=section.end, outcome=section.outcome)
     return state, effects.joined(StoryEffects(events=(entered,)))
 
 
@@ -208,6 +272,37 @@ def _objectives(
             state = replace(state, met=state.met | {objective.id})
             events.append(_payload("objective_met", objective.id, section=section.id, text=objective.text))
     return state, StoryEffects(events=tuple(events))
+
+
+def _timed(
+    story: Narrative, section: Section, state: StoryState, now: float, situation: Situation
+) -> tuple[StoryState, StoryEffects, bool]:
+    effects = StoryEffects()
+    # To the microsecond, as clocks are kept: a timer set for the moment must find it come.
+    passed = round(now - state.entered, 6)
+    for one in sorted(section.timed, key=lambda timed: timed.after):
+        key = _key(section, one)
+        if (
+            key in state.fired
+            or passed < round(one.after * state.pace, 6)
+            or not _true(one.when, state, now, situation)
+        ):
+            continue
+        state, more = _apply(one, replace(state, fired=state.fired | {key}))
+        effects = effects.joined(more).joined(StoryEffects(events=(_payload("timed", one.id, section=section.id),)))
+        if one.go is not None:
+            state, more = _enter(story, state, one.go, now)
+            return state, effects.joined(more), True
+    return state, effects, False
+
+
+def _key(section: Section, timed: Timed) -> str:
+    return f"{section.id}/@{timed.id}"
+
+
+def _dialled(story: Narrative, state: StoryState, level: str) -> StoryState:
+    dial = story.dial[level]
+    return replace(state, variables={**state.variables, "difficulty": level, **dial.set}, pace=dial.pace)
 
 
 def _triggers(
@@ -233,7 +328,10 @@ def _apply(effect: Effect, state: StoryState) -> tuple[StoryState, StoryEffects]
         before = variables.get(name, 0)
         variables[name] = (before if isinstance(before, int | float) else 0) + amount
     intents = (effect.intent,) if effect.intent else ()
-    return replace(state, variables=variables), StoryEffects(effect.say, intents)
+    notices = (effect.notice,) if effect.notice else ()
+    return replace(state, variables=variables), StoryEffects(
+        effect.say, intents, notices=notices, instead=effect.instead and bool(effect.say)
+    )
 
 
 def _payload(kind: str, name: str, **detail: Any) -> dict[str, Any]:

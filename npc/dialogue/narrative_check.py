@@ -72,6 +72,9 @@ def _exits(section: Section) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for number, trigger in enumerate(section.triggers):
         if trigger.go is not None:
             yield ("triggers", number, "go"), trigger.go
+    for number, timed in enumerate(section.timed):
+        if timed.go is not None:
+            yield ("timed", number, "go"), timed.go
 
 
 def _reachability(story: Narrative, names: list[str]) -> list[Finding]:
@@ -119,13 +122,14 @@ def _closure(start: set[str], edges: dict[str, set[str]]) -> set[str]:
 
 def _variables(story: Narrative) -> list[Finding]:
     """Variables that are asked for but never set, and objectives that are never met."""
-    known = set(story.variables)
+    known = {*story.variables, *(name for dial in story.dial.values() for name in dial.set)}
+    known |= {"difficulty"} if story.dial else set()
     for section in story.sections:
-        for effect in (section.enter, *section.triggers, *section.decisions):
+        for effect in (section.enter, *section.triggers, *section.timed, *section.decisions):
             known |= set(effect.set) | set(effect.add)
     found: list[Finding] = []
     for number, section in enumerate(story.sections):
-        for kind in ("objectives", "triggers", "decisions"):
+        for kind in ("objectives", "triggers", "timed", "decisions"):
             for place, item in enumerate(getattr(section, kind)):
                 for name in _asked(item.when):
                     if name not in known:
