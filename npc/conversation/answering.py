@@ -82,6 +82,9 @@ class Host(Protocol):
     def add_item(self, item: Item) -> str | None: ...
     def record(self, kind: str, data: Mapping[str, Any]) -> None: ...
     def on_playout(self, happening: Happening) -> None: ...
+    def on_committed(self) -> None:
+        """What was heard of a turn's answer is in the mind."""
+
     def on_outcome(self, outcome: Outcome) -> bool:
         """Take an outcome; False leaves the turn unanswered (nothing of the reply was heard, the player goes on)."""
 
@@ -378,6 +381,7 @@ class Answering:
             await asyncio.wait_for(self.mind.commit(turn, heard), COMMIT_DEADLINE)
         except Exception as error:
             self._host.record("mind.failed", {"error": f"commit: {error}"})
+        self._host.on_committed()
 
     def _outcome(self, live: _Live, flushed: bool) -> Outcome:
         playout, reply = live.playout, live.playout.reply

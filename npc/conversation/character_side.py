@@ -45,7 +45,7 @@ class CharacterSide:
             self.react()
 
     def greet_soon(self) -> None:
-        if self._session.engines.greets:
+        if self._session.engines.greets and not self._session.company.expected:
             self._session.spawn(self._greet())
 
     async def _greet(self) -> None:
@@ -139,6 +139,7 @@ class CharacterSide:
             NpcEmotion(character=character, state=_emotion(state.affect), player=_emotion(state.player_affect))
         )
         for entry in state.narrative:
+            self._session.record("story", dict(entry))
             with contextlib.suppress(ValueError):
                 self._session.outbox.send(NpcNarrative.model_validate({"character": character, **entry}))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from npc.animation.interface import Animator
 from npc.asr.interface import StreamingRecognizer
@@ -15,6 +15,9 @@ from npc.conversation.reply import Speaker
 from npc.conversation.saving import SaveSlots, SlotsInMemory
 from npc.conversation.workers import Workers
 from npc.dialogue.interface import Mind
+
+if TYPE_CHECKING:
+    from npc.conversation.companion import Companions
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class Engines:
             "lost_thread": "Forgive me, I lost my thread. Could you say that again?",
         }
     )
+    companions: Companions | None = None
+    """Where training scenarios come from; None: `session.npc.scenario` is refused."""
     hashes: Mapping[str, str] = field(default_factory=dict)
     """Of models, character and voice, for the session's log."""
 

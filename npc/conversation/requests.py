@@ -6,7 +6,9 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from npc.conversation.companion import CannotJoin
 from npc.conversation.items import ItemError, with_text
+from npc.conversation.port import Outbox
 from npc.conversation.saving import load, save
 from npc.conversation.turn_events import ReplyOver
 from npc.dialogue.interface import WorldEvent
@@ -29,13 +31,13 @@ from npc.protocol import (
     Item,
     MessageItem,
     NpcEvent,
-    NpcInstructed,
     NpcInstructor,
     NpcLoad,
     NpcPlayback,
     NpcRoomUp,
     NpcSave,
     NpcSceneUpdate,
+    Rehearsal,
     ResponseCancel,
     ResponseCreate,
     SessionUpdate,
@@ -147,10 +149,20 @@ class Requests:
         given = event.session.npc
         if given is not None and "privacy" in given.model_fields_set and not given.privacy.retain.startswith("days:"):
             session.forget_log()
+        if given is not None and given.scenario is not None:
+            # From the effective session: the player may have been named in the same update.
+            assert npc is not None, "what was given is in the session"
+            self._join(given.scenario, npc.rehearsal or Rehearsal())
         if given is not None and given.scene is not None:
             session.character.observe(WorldEvent("scene", given.scene.model_dump(mode="json", exclude_none=True)))
         if joined:
             session.character.greet_soon()
+
+    def _join(self, scenario: str, rehearsal: Rehearsal) -> None:
+        try:
+            self._session.company.join(scenario, rehearsal)
+        except CannotJoin as error:
+            raise _Refused(str(error), "invalid_value", f"session.npc.{error.param}") from None
 
     def _commit(self) -> None:
         session = self._session
@@ -201,6 +213,8 @@ class Requests:
 
     def _respond(self, event: ResponseCreate) -> None:
         session = self._session
+        if session.company.paused:
+            raise _Refused("the instructor has paused the scenario", "paused")
         live = session.answering.active
         if live is not None and not live.writer.closed:
             if not session.opted_in:
@@ -238,25 +252,15 @@ class Requests:
         session = self._session
         if "instructor" not in session.opening.scopes:
             raise _Refused("npc.instructor needs a ticket with the instructor scope", "forbidden", "type")
-        text = (event.text or "").strip()
-        if event.action in ("whisper", "inject", "take_over") and not text:
-            raise _Refused(f"{event.action} needs a text", "missing_required_parameter", "text")
-        match event.action:
-            case "whisper":
-                session.character.observe(WorldEvent("whisper", {"text": text}))
-            case "inject":
-                session.character.observe(WorldEvent("event", {"text": text, "salience": 1.0, "react": True}))
-            case "take_over":
-                session.say(text)
-            case "bookmark" | "observe" | "release":
-                pass
-        detail: dict[str, Any] = {"text": text} if text else {}
-        if event.action == "observe":
-            detail = dict(session.snapshot())
-        session.record("instructed", {"action": event.action, "text": text})
-        session.outbox.send(
-            NpcInstructed(character=session.engines.character_id, action=event.action, detail=detail or None)
-        )
+        self.instruct(event, session.player.player_id, session.outbox)
+
+    def instruct(self, event: NpcInstructor, by: str, outbox: Outbox) -> None:
+        """An instructor's event, of this socket or of one that watches the session; answered to `outbox`."""
+        try:
+            self._session.company.instruct(event, by, outbox.send)
+        except CannotJoin as error:
+            refused = ErrorEvent.of(str(error), code="invalid_value", param=error.param, event_id=event.event_id)
+            outbox.send(refused)
 
 
 def _plain(event: NpcEvent) -> dict[str, Any]:

@@ -26,13 +26,15 @@ from npc.audio.clock import LISTEN_RATE, rescale
 from npc.conversation import turn as core
 from npc.conversation.answering import Answering, Asked, Outcome
 from npc.conversation.character_side import CharacterSide
+from npc.conversation.companion import Company
 from npc.conversation.detection import detector_for, gate_for
 from npc.conversation.ear import EarEvent
 from npc.conversation.engines import Engines, NoRecorder, PlayerRef, Recorder
 from npc.conversation.hearing import NOTHING, Hearing
 from npc.conversation.items import Items
+from npc.conversation.opted_in import OptedIn
 from npc.conversation.playout import Happening
-from npc.conversation.port import BlendshapesOut, Opening, Outbox
+from npc.conversation.port import Opening, Outbox
 from npc.conversation.requests import Requests
 from npc.conversation.turn_events import (
     CancelReply,
@@ -66,8 +68,6 @@ from npc.protocol import (
     ClientEvent,
     ErrorEvent,
     Item,
-    NpcBlendshapes,
-    NpcDown,
     NpcSession,
     NpcStatus,
     NpcTurn,
@@ -84,25 +84,14 @@ log = logging.getLogger(__name__)
 CONCLUDE_AFTER = LISTEN_RATE * 128 // 1000
 
 
-class _Gate:
-    """The outbox as the session uses it: nothing of `npc.*` passes before the client has opted in."""
-
-    def __init__(self, outbox: Outbox, opted_in: Callable[[], bool]) -> None:
-        self._outbox, self._opted_in = outbox, opted_in
-
-    def send(self, item: Any) -> None:
-        if isinstance(item, NpcDown | NpcBlendshapes | BlendshapesOut) and not self._opted_in():
-            return
-        self._outbox.send(item)
-
-
 class TalkSession:
     """Implements `port.Conversation`."""
 
     def __init__(self, opening: Opening, engines: Engines, outbox: Outbox, recorder: Recorder | None = None) -> None:
         self.session_id = opening.session_id
         self.opening, self.engines = opening, engines
-        self.outbox: Outbox = _Gate(outbox, lambda: self.opted_in)
+        self.company = Company(self)
+        self.outbox: Outbox = OptedIn(outbox, lambda: self.opted_in, self.company)
         self._recorder: Recorder = recorder or NoRecorder()
         self.recording = not isinstance(self._recorder, NoRecorder)
         self._loop = asyncio.get_running_loop()
@@ -201,17 +190,7 @@ class TalkSession:
         return Capabilities(idle_seed=self.engines.seed, limits=self.opening.limits)
 
     def _open(self) -> None:
-        self.record(
-            "session.opened",
-            {
-                "session": self._session.model_dump(mode="json"),
-                "character": self.engines.character_id,
-                "player": asdict(self.player),
-                "seed": self.engines.seed,
-                "rules": asdict(self.turn.rules),
-                "hashes": dict(self.engines.hashes),
-            },
-        )
+        self.record("session.opened", self.opened())
         self.outbox.send(SessionCreated(session=self._session))
         self.hearing.expect(self._bias())
         self._listen_as_asked()
@@ -221,11 +200,23 @@ class TalkSession:
         for call in early:
             call()
 
+    def opened(self) -> dict[str, Any]:
+        """What a log begins with."""
+        return {
+            "session": self._session.model_dump(mode="json"),
+            "character": self.engines.character_id,
+            "player": asdict(self.player),
+            "seed": self.engines.seed,
+            "rules": asdict(self.turn.rules),
+            "hashes": dict(self.engines.hashes),
+        }
+
     async def _wind_up(self) -> None:
         await self.turns.settled()
         self.hearing.drop()
         await self.answering.close()
         self.record("session.closed", {"reason": self._close_reason, "heard": self.turn.heard})
+        await self.company.close(self._close_reason)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._recorder.end(), 5.0)
 
@@ -265,8 +256,12 @@ class TalkSession:
 
     def forget_log(self) -> None:
         """`privacy.retain`: the player wants nothing kept beyond the session."""
-        self.recording = False
+        self.recording = self.company.companion is not None
         self.spawn(self._recorder.discard())
+
+    def give_recorder(self, joined: Callable[[Recorder], Recorder]) -> None:
+        """Somebody goes along who keeps a log of their own."""
+        self._recorder, self.recording = joined(self._recorder), True
 
     def _listen_as_asked(self) -> None:
         detection = self._session.audio.input.turn_detection
@@ -277,8 +272,13 @@ class TalkSession:
         if player == self.player:
             return
         self.player = player
-        old, self.mind = self.mind, self.engines.open_mind(player)
-        self.answering.mind = self.mind
+        if self.company.companion is None:
+            self.swap_mind(self.engines.open_mind(player))
+
+    def swap_mind(self, mind: Mind) -> None:
+        """The character goes on as another mind; the old one is closed."""
+        old, self.mind = self.mind, mind
+        self.answering.mind = mind
         self.hearing.expect(self._bias())
         self.spawn(old.close())
 
@@ -435,6 +435,7 @@ class TalkSession:
             self.hearing.open(self.hearing.heard)
         live = self.answering.active
         sounding = live.sounding() if live is not None else NOTHING
+        pcm = self.company.heard(pcm, self._session.audio.input.format.rate)
         self.hearing.hear(pcm, sounding, self._session.audio.output.format.rate)
 
     def _heard(self, events: Sequence[EarEvent]) -> None:
@@ -462,6 +463,13 @@ class TalkSession:
         """`response.cancel`."""
         self.answering.cancel("client_cancelled")
         self.step(ReplyOver())
+
+    def on_committed(self) -> None:
+        self.company.committed()
+
+    def refuse(self, message: str, param: str) -> None:
+        """A request cannot be done, found out after it was taken."""
+        self.outbox.send(ErrorEvent.of(message, code="invalid_value", param=param))
 
     def on_outcome(self, outcome: Outcome) -> bool:
         return self.character.on_outcome(outcome)

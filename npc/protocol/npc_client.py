@@ -63,8 +63,14 @@ class NpcInstructor(ClientEventBase):
     """A trainer's hand in the session; needs the instructor scope."""
 
     type: Literal["npc.instructor"] = "npc.instructor"
-    action: Literal["observe", "whisper", "inject", "take_over", "release", "bookmark"]
+    action: Literal[
+        "observe", "whisper", "inject", "take_over", "release", "bookmark", "difficulty", "pause", "resume", "end"
+    ]
     text: Opt[Annotated[str, Field(max_length=4000)]] = None
+    trigger: Opt[Id] = None
+    """With `inject`: a named event of the scenario's story instead of a text."""
+    level: Opt[Id] = None
+    """With `difficulty`: where the dial goes."""
     session_id: Opt[Id] = None
 
 

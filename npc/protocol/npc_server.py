@@ -46,13 +46,14 @@ class Cue(Wire):
     | word | the word as written | word_start, word_end (index in the item's text) |
     | viseme | Oculus-15 name | weight |
     | gesture, head | gesture name | stroke, weight |
+    | backchannel | "mm-hm", "right", … | weight; input clock only: may be voiced or shown |
     | gaze | target kind | target (entity id) |
     | blink, breath | the same | weight |
     | emotion | emotion name | weight (intensity), valence, arousal, dominance |
     | action | tool name | call_id |
     """
 
-    kind: Literal["word", "viseme", "gesture", "head", "gaze", "blink", "breath", "emotion", "action"]
+    kind: Literal["word", "viseme", "gesture", "head", "gaze", "blink", "breath", "backchannel", "emotion", "action"]
     name: str
     at: Sample
     until: Opt[Sample] = None
@@ -122,7 +123,7 @@ class NpcCitations(NpcDown):
 
 class NpcNarrative(NpcDown):
     type: Literal["npc.narrative"] = "npc.narrative"
-    kind: Literal["section_entered", "objective_met", "decision_taken"]
+    kind: Literal["section_entered", "objective_met", "decision_taken", "timed", "level_changed"]
     name: str
     detail: Opt[dict[str, Any]] = None
 
@@ -140,7 +141,36 @@ class NpcAssessment(NpcDown):
     type: Literal["npc.assessment"] = "npc.assessment"
     rubric_item: str
     score: float
+    """Points given, of the item's weight; 0 while nothing was observed."""
+    state: Literal["met", "not_met", "not_observed"] = "not_observed"
+    confidence: Unit = 0.0
+    reason: str = ""
     evidence: list[dict[str, Any]] = Field(default_factory=list)
+    """Each `{turn, word_start, word_end, start_s, end_s, quote}`, seconds of the attempt."""
+
+
+class NpcRehearsal(NpcDown):
+    """Where a training attempt stands: sent when it begins, after every finished turn, and when it ends.
+
+    `turns_saved` turns are on disk: an attempt that is cut off goes on from there (`session.npc.rehearsal.attempt`).
+    """
+
+    type: Literal["npc.rehearsal"] = "npc.rehearsal"
+    attempt: Id
+    scenario: Id
+    version: str
+    level: Id
+    state: Literal["running", "paused", "finished"]
+    outcome: str = "running"
+    section: str = ""
+    elapsed_s: float = 0.0
+    turns_saved: Sample = 0
+    score: Opt[float] = None
+    """0-100, of what could be observed so far."""
+    pass_mark: float = 0.0
+    passed: Opt[bool] = None
+    audio_kept: bool = False
+    warnings: list[str] = Field(default_factory=list)
 
 
 class NpcMetrics(NpcDown):
@@ -223,6 +253,7 @@ NpcServerEvent = (
     | NpcNarrative
     | NpcActionCancelled
     | NpcAssessment
+    | NpcRehearsal
     | NpcMetrics
     | NpcStatus
     | NpcSaved

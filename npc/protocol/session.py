@@ -159,6 +159,20 @@ class Capabilities(Wire):
     limits: Opt[Limits] = None
 
 
+class Consent(Wire):
+    """What the trainee agreed to. Without `audio` no sound is kept."""
+
+    audio: bool = False
+
+
+class Rehearsal(Wire):
+    """How a training scenario is run: its level of difficulty, consent, and an attempt to go on with."""
+
+    level: Opt[Id] = None
+    consent: Consent = Consent()
+    attempt: Opt[Id] = None
+
+
 class NpcSession(Wire):
     """`session.npc`: everything the base protocol lacks. Sending it, even empty, opts in to `npc.*` events."""
 
@@ -168,6 +182,8 @@ class NpcSession(Wire):
     characters: Annotated[list[Id], Field(max_length=16)] = Field(default_factory=list)
     scene: Opt[Scene] = None
     scenario: Opt[Id] = None
+    """A training scenario to begin, before anything was said; its character is the connection's."""
+    rehearsal: Opt[Rehearsal] = None
     save_slot: Opt[Id] = None
     privacy: Privacy = Privacy()
     interruption: Interruption = Interruption()

@@ -1,0 +1,23 @@
+"""The outbox as a session uses it: no `npc.*` before the client has opted in; company along the way hears it too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from npc.conversation.companion import Company
+from npc.conversation.port import BlendshapesOut, Outbox
+from npc.protocol import NpcBlendshapes, NpcDown
+
+
+class OptedIn:
+    """Implements `Outbox`."""
+
+    def __init__(self, outbox: Outbox, opted_in: Callable[[], bool], company: Company) -> None:
+        self._outbox, self._opted_in, self._company = outbox, opted_in, company
+
+    def send(self, item: Any) -> None:
+        self._company.sounded(item)
+        if isinstance(item, NpcDown | NpcBlendshapes | BlendshapesOut) and not self._opted_in():
+            return
+        self._outbox.send(item)
