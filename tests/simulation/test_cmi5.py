@@ -24,6 +24,7 @@ from npc.simulation.standards.cmi5 import (
     session_statements,
 )
 from npc.simulation.standards.outbox import Outbox
+from npc.simulation.standards.xapi import EVIDENCE
 from tests.simulation.attempts import make
 from tests.simulation.lrs_server import FakeLrs
 from tests.simulation.test_xapi import node_package
@@ -117,6 +118,12 @@ def test_the_session_ends_in_the_order_the_standard_asks_for(lms: FakeLrs, tmp_p
     assert all(one["context"]["registration"] == REGISTRATION for one in told)
     assert all(one["context"]["extensions"][SESSION] == "session-1" for one in told)
     assert len([one for one in told if not _is_defined(one)]) == 9 + 2 + 7
+    known = {one["id"] for one in told}
+    cited = [
+        each["statement"] for one in told for each in one.get("result", {}).get("extensions", {}).get(EVIDENCE, [])
+    ]
+    assert cited
+    assert set(cited) <= known
     passed, done, ended = told[-3:]
     assert passed["context"]["extensions"][MASTERY] == 0.6
     assert "score" not in done["result"]

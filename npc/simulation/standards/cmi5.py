@@ -22,7 +22,7 @@ from npc.simulation.attempt import Attempt
 from npc.simulation.standards.lrs import DEADLINE, VERSION, Lrs, LrsAccount, stamp
 from npc.simulation.standards.outbox import Outbox
 from npc.simulation.standards.outcome import completed, score, success
-from npc.simulation.standards.xapi import VERBS, duration, statement_id, statements
+from npc.simulation.standards.xapi import EVIDENCE, VERBS, duration, statement_id, statements
 
 CATEGORY = "https://w3id.org/xapi/cmi5/context/categories/cmi5"
 MOVE_ON = "https://w3id.org/xapi/cmi5/context/categories/moveon"
@@ -198,12 +198,25 @@ def _is_detail(statement: Mapping[str, Any]) -> bool:
 
 
 def _allowed(unit: LaunchedUnit, statement: Mapping[str, Any]) -> dict[str, Any]:
-    """An xAPI statement inside the session: the LMS's actor and context, and no cmi5 category (section 9.3 there)."""
-    return {
+    """An xAPI statement inside the session: the LMS's actor and context, and no cmi5 category (section 9.3 there).
+
+    It has an id of its own, for the same attempt may be told to the same store in plain xAPI as well.
+    """
+    made = {
         **statement,
+        "id": _own_id(statement["id"]),
         "actor": dict(unit.launch.actor),
         "context": _merged(unit, statement["context"]),
     }
+    extensions = (statement.get("result") or {}).get("extensions") or {}
+    if EVIDENCE in extensions:
+        cited = [{**one, "statement": _own_id(one["statement"])} for one in extensions[EVIDENCE]]
+        made["result"] = {**statement["result"], "extensions": {**extensions, EVIDENCE: cited}}
+    return made
+
+
+def _own_id(statement: str) -> str:
+    return statement_id(statement, "cmi5")
 
 
 def _defined(

@@ -1,0 +1,257 @@
+"""When an attempt is over: everybody who is to know gets an entry in the outbox, and the outbox is emptied.
+
+    launch (LTI, cmi5, SCORM) ─▶ remember: launches/<id>.json
+    attempt over ─▶ finished ─┬─▶ "lrs"        statements, when training.yaml names a store or a file
+                              ├─▶ "cmi5:<id>"  the rest of the session, with the launch's own token
+                              └─▶ "lti:<id>"   the grade
+    run ─▶ one delivery a target, at most `AT_ONCE` of them
+
+A SCORM launch is told by the review page in the trainee's browser: the LMS's API lives there and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from npc.simulation.attempt import Attempt
+from npc.simulation.standards.cmi5 import LaunchedUnit, session_statements
+from npc.simulation.standards.delivery import Backoff, Delivery, Target
+from npc.simulation.standards.lrs import DEADLINE, Lrs, StatementFile
+from npc.simulation.standards.outbox import Outbox, OutboxFull
+from npc.simulation.standards.settings import TrainingSettings
+from npc.simulation.standards.xapi import statements
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["scorm", "cmi5", "lti"]
+#: Deliveries under way at once; the others wait for one of them to end.
+AT_ONCE = 8
+#: How often it looks for what another process has put into the outbox, seconds.
+LOOK_S = 30.0
+#: A launch is forgotten after this time: its tokens are long dead. Seconds.
+KEEP_S = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A trainee who came from a learning system. `data` is what reporting back needs."""
+
+    id: str
+    kind: Kind
+    trainee: str
+    scenario: str
+    began: float
+    data: Mapping[str, Any] = field(repr=False)
+
+
+def pseudonym(source: str, learner: str) -> str:
+    """The trainee id of a learner of a learning system: the same each time, and no name (96 bits of a SHA-256)."""
+    return "t-" + hashlib.sha256(f"{source}\n{learner}".encode()).hexdigest()[:24]
+
+
+class Reporting:
+    """Launches, outbox and deliveries of one service. `finished` may be called from any thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: TrainingSettings,
+        *,
+        client: httpx.AsyncClient | None = None,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.settings, self._folder = settings, folder
+        self.now, self._sleep, self._backoff = now, sleep, backoff
+        self._launches = folder / "launches"
+        self._launches.mkdir(parents=True, exist_ok=True)
+        self.outbox = Outbox(folder / "outbox.sqlite")
+        self._client = client
+        self._deliveries: dict[str, asyncio.Task[Any]] = {}
+        self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """Made on first use: most services never call a learning system."""
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=DEADLINE)
+        return self._client
+
+    # -- launches ------------------------------------------------------------------------------------------------------
+
+    def remember(self, kind: Kind, trainee: str, scenario: str, data: Mapping[str, Any]) -> Launched:
+        """Keep a launch, for the end of its attempt."""
+        made = Launched(secrets.token_hex(8), kind, trainee, scenario, self.now(), data)
+        path = self._launches / f"{made.id}.json"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            json.dump(asdict(made), out)
+        return made
+
+    def launches(self, trainee: str | None = None) -> list[Launched]:
+        """Launches that are remembered, newest first; those too old are deleted."""
+        found = []
+        for path in self._launches.glob("*.json"):
+            try:
+                one = Launched(**json.loads(path.read_text()))
+            except (OSError, ValueError, TypeError):
+                log.warning("a launch cannot be read", extra={"file": path.name})
+                continue
+            if self.now() - one.began > KEEP_S:
+                path.unlink(missing_ok=True)
+            elif trainee is None or one.trainee == trainee:
+                found.append(one)
+        return sorted(found, key=lambda one: -one.began)
+
+    # -- the end of an attempt -----------------------------------------------------------------------------------------
+
+    def finished(self, attempt: Attempt) -> int:
+        """Put what is to be told of an attempt into the outbox; how many entries. Repeating it changes nothing.
+
+        Raises nothing: an attempt is worth more than its report, and `npc scenario export` can make it again.
+        """
+        put = 0
+        try:
+            if self.settings.xapi is not None:
+                told = statements(attempt, self.settings.service, transcript=self.settings.xapi.transcript)
+                put += self.outbox.put("lrs", attempt.trainee, [(one["id"], one) for one in told])
+            launched = next((one for one in self.launches(attempt.trainee) if self._begun_by(attempt, one)), None)
+            if launched is not None and launched.kind == "cmi5":
+                unit = LaunchedUnit.from_json(launched.data)
+                told = session_statements(attempt, unit)
+                put += self.outbox.put(f"cmi5:{launched.id}", attempt.trainee, [(one["id"], one) for one in told])
+            elif launched is not None and launched.kind == "lti":
+                put += self._grade(attempt, launched)
+        except OutboxFull as full:
+            log.error("an attempt was not reported", extra={"attempt": attempt.id, "error": str(full)})
+        if put and self._wake is not None:
+            loop, event = self._wake
+            loop.call_soon_threadsafe(event.set)
+        return put
+
+    def _begun_by(self, attempt: Attempt, launched: Launched) -> bool:
+        return launched.scenario == attempt.scenario.id and launched.began <= attempt.began + 60
+
+    def _grade(self, attempt: Attempt, launched: Launched) -> int:
+        from npc.simulation.standards.grades import grade
+
+        body = {
+            "line_item": launched.data["line_item"],
+            "line_items": launched.data["line_items"],
+            "resource": attempt.scenario.id,
+            "label": attempt.scenario.title,
+            "grade": grade(attempt, launched.data["user"]),
+        }
+        return self.outbox.put(f"lti:{launched.id}", attempt.trainee, [(attempt.id, body)])
+
+    # -- delivery ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        event = asyncio.Event()
+        self._wake = (asyncio.get_running_loop(), event)
+        try:
+            while True:
+                event.clear()
+                await self._begin_deliveries()
+                try:
+                    await asyncio.wait_for(event.wait(), LOOK_S)
+                except TimeoutError:
+                    pass
+        finally:
+            self._wake = None
+            for task in self._deliveries.values():
+                task.cancel()
+            await asyncio.gather(*self._deliveries.values(), return_exceptions=True)
+
+    async def _begin_deliveries(self) -> None:
+        self._deliveries = {name: task for name, task in self._deliveries.items() if not task.done()}
+        for name in await asyncio.to_thread(self.outbox.targets):
+            if name not in self._deliveries and len(self._deliveries) < AT_ONCE:
+                target = await asyncio.to_thread(self.target, name)
+                if target is not None:
+                    self._deliveries[name] = asyncio.get_running_loop().create_task(self.delivery(name, target).run())
+
+    def delivery(self, name: str, target: Target) -> Delivery:
+        """How one target's entries are sent."""
+        return Delivery(
+            self.outbox,
+            name,
+            target,
+            backoff=self._backoff,
+            sleep=self._sleep,
+            batch=1 if name.startswith("lti:") else 50,
+        )
+
+    def target(self, name: str) -> Target | None:
+        """Where entries of that name go; None when the settings or the launch are gone."""
+        kind, _, launch_id = name.partition(":")
+        if kind == "lrs" and self.settings.xapi is not None:
+            if self.settings.xapi.file is not None:
+                return StatementFile(self._folder / self.settings.xapi.file)
+            account = self.settings.xapi.account
+            assert account is not None, "settings have a file or an endpoint"
+            return Lrs(account, self.outbox, self.client, now=self.now)
+        launched = next((one for one in self.launches() if one.id == launch_id), None)
+        if launched is None:
+            log.error("nobody can be told", extra={"target": name})
+            return None
+        if kind == "cmi5":
+            return Lrs(LaunchedUnit.from_json(launched.data).account, self.outbox, self.client, now=self.now)
+        from npc.simulation.standards.grades import GradeBook
+
+        return GradeBook(self.platform(launched.data["issuer"], launched.data["client_id"]), self.tool_key(),
+                         self.client, now=self.now)  # fmt: skip
+
+    # -- LTI -----------------------------------------------------------------------------------------------------------
+
+    def platform(self, issuer: str, client_id: str) -> Any:
+        """The registered platform. Raises LookupError."""
+        from npc.simulation.standards.lti import Platform
+
+        for one in self.settings.lti:
+            if (one.issuer, one.client_id) == (issuer, client_id):
+                return Platform(**one.model_dump())
+        raise LookupError(f"no platform {issuer!r} with client {client_id!r} in training.yaml")
+
+    def tool_key(self) -> Any:
+        """The key of this service, made on first use."""
+        from npc.simulation.standards.grades import ToolKey
+
+        path = self._folder / "lti_key.pem"
+        if not path.is_file():
+            made = ToolKey.make()
+            try:
+                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+                    out.write(made.pem)
+            except FileExistsError:
+                # Another process was faster; its key counts.
+                pass
+        return ToolKey.load(path.read_bytes())
+
+    # -- privacy -------------------------------------------------------------------------------------------------------
+
+    def erase(self, trainee: str) -> int:
+        """Forget everything about a trainee here; how many entries and launches."""
+        mine = self.launches(trainee)
+        for one in mine:
+            (self._launches / f"{one.id}.json").unlink(missing_ok=True)
+        return len(mine) + self.outbox.erase(trainee)
+
+    async def close(self) -> None:
+        """Close client and outbox; what was not sent stays."""
+        if self._client is not None:
+            await self._client.aclose()
+        self.outbox.close()
