@@ -44,6 +44,9 @@ _PRIOR_FRAMES: Final = 60.0
 
 #: One typical phone per viseme, in the order of `OCULUS15`.
 PHONE_OF: Final = ("", "m", "f", "θ", "d", "k", "ʃ", "s", "n", "ɹ", "ɑ", "ɛ", "i", "ɔ", "u")
+_VOWELS: Final = range(10, 15)
+#: A vowel heard for this long passes for a stressed one (stressed vowels of read English last about 110-130 ms).
+STRESSED_S: Final = 0.10
 
 
 @lru_cache(maxsize=1)
@@ -160,7 +163,7 @@ class AudioVisemes:
         silence = np.zeros((CONTEXT + _SMOOTH) * HOP + WINDOW, np.int16)
         phones = self._take(np.concatenate([last, silence]))
         if self._since < self._heard:
-            phones = (*phones, Phone(PHONE_OF[self._viseme], Span(self._since, self._heard)))
+            phones = (*phones, self._phone(self._viseme, Span(self._since, self._heard)))
             self._since = self._heard
         return phones
 
@@ -194,7 +197,12 @@ class AudioVisemes:
         ended, since = self._viseme, self._since
         at = min(at, self._heard)
         self._viseme, self._since, self._lead = best, max(at, since), 0
-        return Phone(PHONE_OF[ended], Span(since, at)) if at > since else None
+        return self._phone(ended, Span(since, at)) if at > since else None
+
+    def _phone(self, viseme: int, span: Span) -> Phone:
+        # Sound alone says nothing of stress; a drawn-out vowel is the best guess, and gives nods and gestures a beat.
+        drawn = span.end - span.start >= STRESSED_S * self._rate
+        return Phone(PHONE_OF[viseme], span, int(viseme in _VOWELS and drawn))
 
 
 class SoundFace:

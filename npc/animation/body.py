@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.animation.channels import ARKIT52, INDEX
 from npc.animation.interface import Affect, BodyCue
 from npc.animation.prng import Xorshift32
 
@@ -106,19 +105,14 @@ class BodyDirector:
         return [BodyCue("head", f"tilt_{side}", self._at(at), self._at(at + 0.6), None, round(tilt, 3))]
 
 
-_INNER = INDEX["browInnerUp"]
-_OUTER = INDEX["browOuterUpLeft"], INDEX["browOuterUpRight"]
-
-
 def brow_track(flashes: list[Flash], t: Floats) -> Floats:
-    """Brow channels [frames, 52] of the flashes at times `t`."""
-    pose = np.zeros((len(t), len(ARKIT52)))
+    """How far the brows are raised by the flashes at times `t`, [frames]."""
+    raised = np.zeros(len(t))
     for flash in flashes:
+        if not t[0] - _FLASH_FALL_S < flash.peak < t[-1] + _FLASH_RISE_S:
+            continue
         x = t - flash.peak
         rise = np.clip(1.0 + x / _FLASH_RISE_S, 0.0, 1.0)
         fall = np.clip(1.0 - x / _FLASH_FALL_S, 0.0, 1.0)
-        shape = rise * rise * (3.0 - 2.0 * rise) * fall * fall * (3.0 - 2.0 * fall) * flash.weight
-        pose[:, _INNER] += 0.7 * shape
-        for channel in _OUTER:
-            pose[:, channel] += shape
-    return pose
+        raised += rise * rise * (3.0 - 2.0 * rise) * fall * fall * (3.0 - 2.0 * fall) * flash.weight
+    return raised

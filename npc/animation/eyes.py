@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.animation.channels import ARKIT52, INDEX
+from npc.animation.channels import INDEX
 from npc.animation.prng import Xorshift32
 
 Floats = NDArray[np.float64]
@@ -32,7 +32,6 @@ SACCADE_S: Final = 0.05
 _PHRASE_BLINK: Final = 0.70
 _SHIFT_BLINK: Final = 0.25
 
-_BLINK = INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]
 #: Weight 1 of an eyeLook channel is this rotation of the eye; our head is built to it.
 EYE_RANGE_DEG: Final = 28.0
 
@@ -153,24 +152,45 @@ def blink_weight(t: Floats, start: float) -> Floats:
     return np.asarray(closing - opening)
 
 
-def eye_track(blinks: list[Blink], shifts: list[GazeShift], t: Floats) -> Floats:
-    """eyeBlink and eyeLook channels [frames, 52] at times `t`. `shifts` must include the last one before t[0]."""
-    pose = np.zeros((len(t), len(ARKIT52)))
-    for blink in blinks:
-        weight = blink_weight(t, blink.start)
-        for channel in _BLINK:
-            pose[:, channel] = np.maximum(pose[:, channel], weight)
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Both eyes per frame, each [frames]: lid closure [0, 1], and direction in units of `EYE_RANGE_DEG` (yaw > 0 is the
+    character's left, pitch > 0 up)."""
+
+    blink: Floats
+    yaw: Floats
+    pitch: Floats
+
+
+def eye_track(blinks: list[Blink], shifts: list[GazeShift], t: Floats) -> Eyes:
+    """The eyes at times `t`. `shifts` must include the last one before t[0]."""
+    blink = np.zeros(len(t))
+    for one in blinks:
+        if t[0] - BLINK_S < one.start < t[-1]:
+            np.maximum(blink, blink_weight(t, one.start), out=blink)
     yaw, pitch = np.zeros(len(t)), np.zeros(len(t))
-    for shift in shifts:
-        # Past its end a shift replaces what was there exactly: the sum of all earlier ones must not matter.
-        step = _smooth((t - shift.start) / SACCADE_S)
-        yaw = np.where(step >= 1.0, shift.yaw, yaw + step * (shift.yaw - yaw))
-        pitch = np.where(step >= 1.0, shift.pitch, pitch + step * (shift.pitch - pitch))
-    left, right = np.maximum(yaw, 0.0), np.maximum(-yaw, 0.0)
-    up, down = np.maximum(pitch, 0.0), np.maximum(-pitch, 0.0)
-    for name, value in (
-        ("eyeLookOutLeft", left), ("eyeLookInRight", left), ("eyeLookInLeft", right), ("eyeLookOutRight", right),
-        ("eyeLookUpLeft", up), ("eyeLookUpRight", up), ("eyeLookDownLeft", down), ("eyeLookDownRight", down),
-    ):  # fmt: skip
-        pose[:, INDEX[name]] = value
-    return pose
+    # Past its end a shift replaces what was there: only the newest finished one and those in flight touch these frames.
+    done = [k for k, shift in enumerate(shifts) if t[0] - shift.start >= SACCADE_S]
+    for shift in shifts[done[-1] if done else 0 :]:
+        first = int(np.searchsorted(t, shift.start))
+        if first == len(t):
+            continue
+        step = _smooth((t[first:] - shift.start) / SACCADE_S)
+        for track, aim in ((yaw, shift.yaw), (pitch, shift.pitch)):
+            track[first:] = np.where(step >= 1.0, aim, track[first:] + step * (aim - track[first:]))
+    return Eyes(blink, yaw, pitch)
+
+
+#: The eyeLook channels that follow yaw and pitch where these are positive, and where they are negative.
+_LOOKS: Final = tuple(
+    tuple(INDEX[f"eyeLook{name}"] for name in names)
+    for names in (("OutLeft", "InRight"), ("InLeft", "OutRight"), ("UpLeft", "UpRight"), ("DownLeft", "DownRight"))
+)
+
+
+def add_looks(face: Floats, eyes: Eyes) -> None:
+    """Add the direction of the eyes to the eyeLook channels of `face` [frames, 52]."""
+    amounts = (np.maximum(eyes.yaw, 0.0), np.maximum(-eyes.yaw, 0.0), np.maximum(eyes.pitch, 0.0))
+    for channels, amount in zip(_LOOKS, (*amounts, np.maximum(-eyes.pitch, 0.0)), strict=True):
+        for channel in channels:
+            face[:, channel] += amount

@@ -35,12 +35,13 @@ from npc.phonetics.phones import Phone
 
 #: Decay to rest after the last sample.
 TAIL_S: Final = 0.25
-#: A voice that delivers a phone at a time (a push shorter than `SMALL_PUSH_S`) runs far ahead of the sound, and most
-#: of the cost of a frame is that of a call: its frames are computed `BATCH_S` at a time, the item's first ones
-#: sooner, and always up to a pause. Pauses end clauses, so no clause's frames wait for the next one; larger pushes
-#: are computed at once.
-SMALL_PUSH_S: Final = 0.12
-BATCH_S: Final = 0.60
+#: A voice that delivers little at a time (pushes shorter than `SMALL_PUSH_S`: a phone, which a drawn-out vowel makes
+#: 0.25 s long, or a network packet) runs ahead of the sound, and most of the cost of a frame is that of a call: its
+#: frames are computed in growing batches, each as long as all before it (a voice twice as fast as real time keeps up),
+#: from `FIRST_BATCH_S` to `BATCH_S`, and always up to a pause. Pauses end clauses, so no clause's frames wait for the
+#: next one; larger pushes are computed at once.
+SMALL_PUSH_S: Final = 0.40
+BATCH_S: Final = 1.20
 FIRST_BATCH_S: Final = 0.08
 #: The mouth leaves rest over the item's first milliseconds.
 ONSET_S: Final = 0.10
@@ -117,8 +118,8 @@ class FaceStream:
         self._until = until
         horizon = until / self._rate - LOOKAHEAD_S
         pause = bool(fresh) and fresh[-1].art.manner is Manner.REST
-        waiting = horizon - self._frame * self._samples_per_frame / self._rate
-        if small and not pause and waiting < (BATCH_S if self._frame else FIRST_BATCH_S):
+        told = self._frame * self._samples_per_frame / self._rate
+        if small and not pause and horizon - told < min(BATCH_S, max(FIRST_BATCH_S, told)):
             return FaceUpdate(tuple(self._cues(fresh)), tuple(body), None)
         return self._emit(self._cues(fresh), body, horizon, None)
 

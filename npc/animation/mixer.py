@@ -16,8 +16,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.animation.channels import ARKIT52, BROWS_AND_CHEEKS, FAST, INDEX, MAX_FAST_STEP, MAX_STEP, MOUTH, expand
+from npc.animation.channels import ARKIT52, FAST, INDEX, MAX_FAST_STEP, MAX_STEP, MOUTH, expand
 from npc.animation.coarticulation import Mouth
+from npc.animation.eyes import Eyes, add_looks
 
 Floats = NDArray[np.float64]
 
@@ -26,23 +27,28 @@ SPEAKING_SHARE: Final = 0.62
 #: After a flush or when the track runs dry, a client fades the last pose to rest in this time.
 REST_FADE_S: Final = 0.12
 
-_MOUTH = np.array(MOUTH)
-_UPPER = np.array(BROWS_AND_CHEEKS)
 _BLINK = np.array([INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]])
 _LIDS = np.array([INDEX["eyeWideLeft"], INDEX["eyeWideRight"], INDEX["eyeSquintLeft"], INDEX["eyeSquintRight"]])
-_SMILE = np.array([INDEX[n] for n in ("mouthSmileLeft", "mouthSmileRight", "mouthDimpleLeft", "mouthDimpleRight")])
-_FROWN = np.array([INDEX["mouthFrownLeft"], INDEX["mouthFrownRight"]])
-#: Expression channels that part or hide the lips; they must be gone while the lips have to meet.
-_PARTING = np.array(
-    [*expand(dict.fromkeys(("mouthUpperUp", "mouthLowerDown", "mouthFunnel", "jawOpen", "mouthStretch"), 1.0))]
+_BROWS = ((INDEX["browInnerUp"], 0.7), (INDEX["browOuterUpLeft"], 1.0), (INDEX["browOuterUpRight"], 1.0))
+#: Groups of expression channels by what speech does to them; the rest of the mouth is group 1, all else group 0.
+_GROUPS: Final = (
+    ("mouthSmile", "mouthDimple"),
+    ("mouthFrown",),
+    # They part or hide the lips, and must be gone while the lips have to meet.
+    ("mouthUpperUp", "mouthLowerDown", "mouthFunnel", "jawOpen", "mouthStretch"),
+    ("mouthPress", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
 )
-_PRESSING = np.array(
-    [
-        *expand(
-            dict.fromkeys(("mouthPress", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"), 1.0)
-        )
-    ]
-)
+
+
+def _group_of_each() -> NDArray[np.intp]:
+    group = np.zeros(len(ARKIT52), np.intp)
+    group[list(MOUTH)] = 1
+    for number, names in enumerate(_GROUPS, start=2):
+        group[list(expand(dict.fromkeys(names, 1.0)))] = number
+    return group
+
+
+_GROUP: Final = _group_of_each()
 _MOST = {
     fps: np.floor(np.where(np.isin(np.arange(len(ARKIT52)), FAST), MAX_FAST_STEP[fps], MAX_STEP[fps]) * 255.0).astype(
         np.int16
@@ -52,30 +58,37 @@ _MOST = {
 _JAW, _CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
-def mix(mouth: Mouth, expression: Floats, eyes: Floats, brows: Floats, presence: Floats) -> Floats:
+def mix(mouth: Mouth, expression: Floats, eyes: Eyes, brows: Floats, presence: Floats) -> Floats:
     """Weights [frames, 52] in [0, 1]. `presence` [frames] scales the expression (1, falling to 0 at the item's end)."""
-    layer = expression * presence[:, None]
-    need = np.maximum(mouth.closure, mouth.contact)
-    share = 1.0 - (1.0 - SPEAKING_SHARE) * mouth.activity
-    gain = np.ones_like(layer)
-    gain[:, _MOUTH] = share[:, None]
-    # Rounded lips cannot smile, and a wide grin must not pull a closure apart.
-    gain[:, _SMILE] *= ((1.0 - 0.55 * np.minimum(1.0, mouth.rounding)) * (1.0 - 0.35 * need))[:, None]
-    gain[:, _FROWN] *= (1.0 - 0.35 * need)[:, None]
-    gain[:, _PARTING] *= (1.0 - need)[:, None]
-    # Pressed lips belong to silence: while speaking they would look like closures that nobody hears.
-    gain[:, _PRESSING] *= (1.0 - 0.9 * mouth.activity)[:, None]
-    face = mouth.weights + layer * gain
-    face[:, _UPPER] += brows[:, _UPPER]
-    blink = eyes[:, _BLINK].max(axis=1)
-    face[:, _LIDS] *= (1.0 - blink)[:, None]
-    face[:, _BLINK] = np.maximum(face[:, _BLINK], eyes[:, _BLINK])
-    looking = eyes.copy()
-    looking[:, _BLINK] = 0.0
-    face += looking
+    face = mouth.weights.copy()
+    if expression.any():
+        face += expression * presence[:, None] * _gains(mouth)
+    if brows.any():
+        for channel, share in _BROWS:
+            face[:, channel] += share * brows
+    if eyes.blink.any():
+        face[:, _LIDS] *= (1.0 - eyes.blink)[:, None]
+        face[:, _BLINK] = np.maximum(face[:, _BLINK], eyes.blink[:, None])
+    add_looks(face, eyes)
     np.clip(face, 0.0, 1.0, out=face)
     face[:, _CLOSE] = np.minimum(face[:, _CLOSE], face[:, _JAW])
     return face
+
+
+def _gains(mouth: Mouth) -> Floats:
+    """What is left of each expression channel while the mouth speaks, [frames, 52]."""
+    need = np.maximum(mouth.closure, mouth.contact)
+    share = 1.0 - (1.0 - SPEAKING_SHARE) * mouth.activity
+    by_group = np.empty((len(share), 2 + len(_GROUPS)))
+    by_group[:, 0] = 1.0
+    by_group[:, 1] = share
+    # Rounded lips cannot smile, and a wide grin must not pull a closure apart.
+    by_group[:, 2] = share * ((1.0 - 0.55 * np.minimum(1.0, mouth.rounding)) * (1.0 - 0.35 * need))
+    by_group[:, 3] = share * (1.0 - 0.35 * need)
+    by_group[:, 4] = share * (1.0 - need)
+    # Pressed lips belong to silence: while speaking they would look like closures that nobody hears.
+    by_group[:, 5] = share * (1.0 - 0.9 * mouth.activity)
+    return by_group.take(_GROUP, axis=1)
 
 
 def quantise(weights: Floats) -> NDArray[np.uint8]:

@@ -80,6 +80,16 @@ def pitch_track(audio: NDArray[np.floating]) -> NDArray[np.float64]:
     return pitch
 
 
+def newest_pitch(pcm: Pcm16) -> float:
+    """Pitch in Hz of the last 65 ms of 16 kHz audio, 0 where unvoiced or shorter. Costs about 0.1 ms."""
+    span = 2 * (_FRAME + int(_RATE / LOWEST_HZ) + 2)
+    if pcm.size < span:
+        return 0.0
+    audio = to_float(pcm[-span:]).astype(np.float64)
+    track = pitch_track(0.5 * (audio[::2] + audio[1::2]))
+    return round(float(track[-1]), 1) if track.size else 0.0
+
+
 def measure(pcm: Pcm16, end: int | None = None) -> PauseProsody:
     """Prosody of 16 kHz audio before sample `end` (default: the end of `pcm`), the last voiced sample of a turn."""
     end = pcm.size if end is None else min(end, pcm.size)

@@ -30,7 +30,8 @@ def local_server(*arguments: str, state: Path | None = None, seconds: float = ST
     with tempfile.TemporaryDirectory(prefix="npc-") as scratch, (Path(scratch) / "server.log").open("w+") as log:
         port = _free_port()
         url = f"http://127.0.0.1:{port}"
-        environment = {**os.environ, "NPC_STATE": str(state or Path(scratch) / "state")}
+        # Two BLAS threads that spin beside other work made the first answer wait minutes instead of seconds.
+        environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "NPC_STATE": str(state or Path(scratch) / "state")}
         command = [sys.executable, "-m", "npc.cli.main", "serve", "--port", str(port), *arguments]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:

@@ -104,13 +104,15 @@ class Partial:
 
 @dataclass
 class Ear:
-    """One microphone. `sense` belongs to one lane; `partial` may be replaced from outside at any time."""
+    """One microphone. `sense` belongs to one lane; `partial` and `pitched` may be replaced from outside at any time."""
 
     rate: int
     vad: VadStream
     detector: EndOfTurnDetector
     guard: OwnVoiceGuard
     partial: Partial = field(default_factory=Partial)
+    pitched: bool = False
+    """Measure the pitch of every voiced frame (0.1 ms each): a listening body wants it."""
 
     def __post_init__(self) -> None:
         self._resampler = Resampler(self.rate, LISTEN_RATE)
@@ -177,7 +179,8 @@ class Ear:
 
     def _frame(self, frame: VadFrame) -> Sequence[EarEvent]:
         voiced = self._gate.step(frame.probability)
-        events: list[EarEvent] = [Heard(frame.end, self._own, round(float(frame.level_db), 2))]
+        pitch = voices.newest_pitch(self._recent) if self.pitched and self._voice else 0.0
+        events: list[EarEvent] = [Heard(frame.end, self._own, round(float(frame.level_db), 2), pitch)]
         if voiced:
             self._unvoiced = 0
             second = self._first is not None

@@ -390,7 +390,7 @@ def _wanted(cue: Cue, wish: Cues) -> bool:
             return wish.visemes != "none"
         case "word":
             return wish.words
-        case "gesture" | "head" | "breath":
+        case "gesture" | "head" | "breath" | "backchannel":
             return wish.gestures
         case "gaze" | "blink":
             return wish.gaze

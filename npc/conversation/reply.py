@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from npc.animation.audio import AudioVisemes
 from npc.animation.interface import Affect, Animator, FaceStream, FaceUpdate
 from npc.audio.clock import Span, rescale
 from npc.audio.resample import Resampler
@@ -244,9 +245,13 @@ def spoken_pieces(text: str) -> list[tuple[int, str]]:
 def perform(
     synthesizer: Synthesizer, request: SpeechRequest, clause: Clause, rate: int, at: int, face: FaceStream | None
 ) -> Iterator[Spoken]:
-    """Blocking: a clause as sound at `rate`, with its face. `at` is the item's sample at which the clause begins."""
+    """Blocking: a clause as sound at `rate`, with its face. `at` is the item's sample at which the clause begins.
+
+    A voice that gives no phone with its first sound gives none: its face goes by what is heard.
+    """
     from_rate, gesture = synthesizer.sample_rate, clause.gesture
     resampler, taken, known = Resampler(from_rate, rate), 0, at
+    ear: AudioVisemes | None = None
     for chunk in _with_end(synthesizer.synthesize(request)):
         said = chunk if chunk is not None else SpeechChunk(np.zeros(0, np.int16))
         taken += int(said.pcm.size)
@@ -254,7 +259,15 @@ def perform(
         phones = tuple(Phone(p.ipa, _rescaled(p.span, from_rate, rate).shifted(at), p.stress) for p in said.phones)
         words = tuple(SpokenWord(w.text_start, w.text_end, _rescaled(w.span, from_rate, rate)) for w in said.words)
         update = FaceUpdate()
-        if face is not None and chunk is not None:
+        if face is not None and ear is None and said.pcm.size and not phones and taken == said.pcm.size:
+            ear = AudioVisemes(rate)
+        if face is not None and ear is not None:
+            seen = ear.push(pcm) if chunk is not None else (*ear.push(pcm), *ear.finish())
+            phones = tuple(Phone(p.ipa, p.span.shifted(at), p.stress) for p in seen)
+            known = phones[-1].span.end if phones else known
+            update = face.push(phones, known, clause.affect, loudness_db(said.pcm), gesture)
+            gesture = None
+        elif face is not None and chunk is not None:
             # Phones say further than sound does: the last one that begins in a chunk may end in the next.
             known = phones[-1].span.end if phones else max(known, at + rescale(taken, from_rate, rate))
             update = face.push(phones, known, clause.affect, loudness_db(said.pcm), gesture)

@@ -104,6 +104,8 @@ class Requests:
                 session.answering.report(item_id, played, state)
             case NpcSceneUpdate(scene=scene):
                 session.character.observe(WorldEvent("scene", scene.model_dump(mode="json", exclude_none=True)))
+                if scene.attention:
+                    session.attending.glance(scene.attention)
             case NpcEvent():
                 session.character.observe(WorldEvent("event", _plain(event)))
             case NpcSave(slot=slot):

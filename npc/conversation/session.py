@@ -25,6 +25,7 @@ from npc.asr.interface import Bias
 from npc.audio.clock import LISTEN_RATE, rescale
 from npc.conversation import turn as core
 from npc.conversation.answering import Answering, Asked, Outcome
+from npc.conversation.attending import Attending
 from npc.conversation.character_side import CharacterSide
 from npc.conversation.companion import Company
 from npc.conversation.detection import detector_for, gate_for
@@ -45,6 +46,7 @@ from npc.conversation.turn_events import (
     EndTurn,
     Entered,
     Event,
+    Heard,
     OpenUtterance,
     PauseReply,
     ReplyAudible,
@@ -116,6 +118,7 @@ class TalkSession:
         self.hearing = Hearing(
             engines, self._session.audio.input.format.rate, self._heard, self.turns.words, self._deaf, self._spawn_any
         )
+        self.attending = Attending(engines.character_id, engines.seed, self.outbox.send)
         self._trouble: dict[str, str] = {}
         self.voices = engines.voices
 
@@ -266,6 +269,9 @@ class TalkSession:
     def _listen_as_asked(self) -> None:
         detection = self._session.audio.input.turn_detection
         self.hearing.configure(detector_for(detection, self.engines.detector), gate_for(detection))
+        npc, rate = self._session.npc, self._session.audio.input.format.rate
+        self.attending.configure(npc.cues if npc is not None else None, rate)
+        self.hearing.ear.pitched = self.attending.wanted
 
     def set_player(self, player: PlayerRef) -> None:
         """Another player than the ticket named, or another wish about privacy: the mind is opened anew."""
@@ -417,6 +423,7 @@ class TalkSession:
                 }
             )
         )
+        self.attending.entered(label, at)
         if label == State.LISTENING:
             self.character.listening()
 
@@ -442,6 +449,8 @@ class TalkSession:
         for event in events:
             self._when_running(lambda event=event: self.step(event))  # type: ignore[misc]
             turn = self.turn
+            if isinstance(event, Heard):
+                self.attending.heard(event, turn.voice)
             if turn.state is not State.USER_SPEAKING:
                 continue
             if isinstance(event, VoiceStarted):

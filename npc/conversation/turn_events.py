@@ -54,11 +54,12 @@ class VoiceStopped:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """Sound arrived up to `heard`. `own_voice`: how probable it is that the newest frame is only our echo; `level` is
-    its level in dB of full scale."""
+    its level in dB of full scale, `pitch_hz` the voice's pitch (0: unvoiced, or nobody wants to know)."""
 
     heard: int
     own_voice: float = 0.0
     level: float = 0.0
+    pitch_hz: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
