@@ -26,18 +26,31 @@ import numpy as np
 
 from npc.bench import peers
 from npc.bench.harness import Bench, Option, Run, log, machine
+from npc.bench.inference_plot import plot
 from npc.bench.inference_shapes import SHAPES, write_checkpoint
 from npc.inference import kernels
 
-_WORKER: Final = Path(__file__).with_name("inference_worker.py")
+_WORKER: Final = "npc.bench.inference_worker"
 _PREFILL, _CONTEXT = 512, 512
 _QUICK_S: Final = 150.0  # no new round of --quick after that, so that the whole ends within eight minutes
 #: INT4+head8 keeps embedding and head at 8 bits, as llama.cpp's Q4_0 files of these shapes do
 _OURS: Final = (("npc", "INT4"), ("npc", "INT8"), ("npc", "INT4+head8"))
 _LLAMA: Final = (("llama.cpp", "Q4_0"), ("llama.cpp", "Q8_0"))
 _TORCH: Final = ("transformers", "bf16")
+#: not in --quick: exporting and loading them takes minutes
+_SLOW: Final = (("ctranslate2", "INT8"), ("openvino", "INT4"))
 #: features a llama.cpp build must have where this CPU has them, else its ratios are null
 _WANTED: Final = {"AMX": "AMX_INT8", "AVX512": "AVX512_VNNI"}
+
+_SHOWN: Final = (
+    "decode_tok_s",
+    "prefill_tok_s",
+    "bits_per_weight",
+    "busy_cores",
+    "ttft_ms",
+    "listening",
+    "focus_ttft_ms",
+)
 
 Engine = tuple[str, str]
 
@@ -50,11 +63,12 @@ class Worker:
     """An engine's process: one JSON line there, one back."""
 
     def __init__(self, engine: Engine, checkpoint: Path, cache: Path) -> None:
-        python = str(peers.python()) if engine[0] == "llama.cpp" else sys.executable
+        ours = engine[0] in ("npc", "transformers")
+        python = sys.executable if ours else str(peers.python(engine[0]))
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
         self._process = subprocess.Popen(
-            [python, str(_WORKER), engine[0], str(checkpoint), str(cache), engine[1]],
+            [python, "-m", _WORKER, engine[0], str(checkpoint), str(cache), engine[1]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -132,18 +146,39 @@ def _measure_round(workers: dict[Engine, Worker], samples: Samples, threads: int
             "decode",
             1.0,
             context=_CONTEXT,
-            count=6 * heavy if engine[0] == "transformers" else 12 * heavy,
+            count=12 * heavy if engine[0] in ("npc", "llama.cpp") else 6 * heavy,
         )
     if threads == 1:
         return
     for engine in workers:
-        if engine[0] == "transformers" or engine[1] not in ("INT4", "Q4_0"):
+        if engine not in (_OURS[0], _LLAMA[0]):
             continue
         for size in (1, 2, 4, 8):
             note(f"batch{size}", engine, "batch", size, size=size, count=5 * heavy)
         for size in (1, 4):
             note(f"verify{size}", engine, "verify", 1.0, size=size, count=5 * heavy)
         note("warm12", engine, "warm", 1.0, tokens=12)
+        note("cold12", engine, "prefill", 1.0, tokens=12)
+
+
+def _beside_busy_cores(worker: Worker) -> dict[str, float]:
+    """Decode speed with one busy process on each core: share of the quiet speed, and beside one thread."""
+
+    def speed(threads: int) -> float:
+        seconds: list[float] = worker.ask("decode", threads=threads, context=16, count=24)["seconds"]
+        return len(seconds) / sum(seconds)
+
+    speed(2)
+    quiet = speed(2)
+    with _busy(os.cpu_count() or 1):
+        busy_two, busy_one = speed(2), speed(1)
+    return {
+        "quiet_2_threads_tok_s": round(quiet, 1),
+        "busy_2_threads_tok_s": round(busy_two, 1),
+        "busy_1_thread_tok_s": round(busy_one, 1),
+        "share_of_quiet": round(busy_two / quiet, 3),
+        "two_threads_over_one": round(busy_two / busy_one, 3),
+    }
 
 
 @contextmanager
@@ -174,8 +209,9 @@ class Report:
     facts: dict[Engine, dict[str, Any]]
     logits: dict[Engine, dict[str, float]]
     memory: dict[Engine, float]
-    busy: dict[Engine, float | None]
+    busy: dict[Engine, dict[str, float]]
     weights: int
+    turns: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path, notes: dict[str, str]) -> Report:
@@ -186,9 +222,14 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
     reference.ask("load")
     reference.ask("logits", path=str(place / "reference.npy"))
     reference.close()
-    wanted: list[Engine] = [*_OURS, *(_LLAMA if peers.python() else ()), _TORCH]
-    if peers.python() is None:
-        notes["llama.cpp"] = "not built: run make bench-peers"
+    wanted: list[Engine] = [*_OURS, _TORCH]
+    for engine in (*_LLAMA, *_SLOW):
+        if peers.python(engine[0]) is None:
+            notes[engine[0]] = "not built: run make bench-peers"
+        elif quick and engine in _SLOW:
+            notes[engine[0]] = "not in --quick"
+        else:
+            wanted.append(engine)
     report = Report(Samples(), {}, {}, {}, {}, sum(_sizes(checkpoint)))
     with ExitStack() as stack:
         workers: dict[Engine, Worker] = {}
@@ -214,15 +255,17 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
                 _measure_round(workers, report.samples, threads, quick)
         for engine in (_OURS[0], _LLAMA[0]):
             if engine in workers:
-                with _busy(2):
-                    seconds = workers[engine].ask("decode", threads=2, context=16, count=24)["seconds"]
-                quiet = workers[engine].ask("decode", threads=2, context=16, count=24)["seconds"]
-                report.busy[engine] = round(sum(quiet) / sum(seconds), 3)
+                report.busy[engine] = _beside_busy_cores(workers[engine])
+        for what in ("listening", "focus"):
+            log.print(f"{shape}: {what}")
+            report.turns[what] = workers[_OURS[0]].ask(what, threads=2)
         for engine, worker in workers.items():
             report.memory[engine] = round(worker.ask("memory")["peak_mb"], 1)
     shutil.rmtree(checkpoint)
     for path in [*place.glob("*.gguf"), *place.glob("*.npcq")]:
         path.unlink()
+    for folder in [*place.glob("ct2-*"), *place.glob("openvino-*")]:
+        shutil.rmtree(folder)
     return report
 
 
@@ -253,7 +296,6 @@ def _shape_result(report: Report) -> dict[str, Any]:
         speed = samples.median("decode", engine, 2)
         if speed is not None:
             percent[engine[1]] = round(100 * speed * report.facts[engine]["bytes"] / roofline, 1)
-    warm = {f"{n} {f}": v for (n, f) in report.facts if (v := samples.median("warm12", (n, f), 2))}
     return {
         "decode_tok_s": _by_engine(report, "decode", 2),
         "decode_tok_s_1_thread": _by_engine(report, "decode", 1),
@@ -265,8 +307,10 @@ def _shape_result(report: Report) -> dict[str, Any]:
                 n: {f: round(1000 * _PREFILL / v, 1) for f, v in forms.items()}
                 for n, forms in _by_engine(report, "prefill", 2).items()
             },
-            "warm_12_new": {name: round(1000 / value, 1) for name, value in warm.items()},
+            "warm_12_new": _warm(report),
         },
+        "listening": report.turns.get("listening"),
+        "focus_ttft_ms": report.turns.get("focus"),
         "bits_per_weight": dict(bits),
         "roofline_pct": percent,
         "bandwidth_gbs": {str(t): round(float(np.median(b)), 1) for t, b in samples.bandwidth.items()},
@@ -275,8 +319,25 @@ def _shape_result(report: Report) -> dict[str, Any]:
             "by_engine": {f"{n} {f}": v for (n, f), v in report.logits.items()},
         },
         "peak_memory_mb": {f"{n} {f}": v for (n, f), v in report.memory.items()},
-        "busy_cores_fraction": {f"{n} {f}": v for (n, f), v in report.busy.items()},
+        "memory_over_weights_and_cache_mb": {
+            form: round(report.memory[name, form] - facts["bytes"] / 2**20 - facts["cache_mb"], 1)
+            for (name, form), facts in report.facts.items()
+            if name == "npc" and (name, form) in report.memory
+        },
+        "busy_cores": {f"{n} {f}": v for (n, f), v in report.busy.items()},
     }
+
+
+def _warm(report: Report) -> dict[str, dict[str, float]]:
+    """Milliseconds to the first token with 512 tokens cached and 12 new ones; the bound is those twelve alone, one
+    decode step and 2 ms."""
+    found: dict[str, dict[str, float]] = {}
+    for engine in (_OURS[0], _LLAMA[0]):
+        warm, cold, step = (report.samples.median(what, engine, 2) for what in ("warm12", "cold12", "decode"))
+        if warm and cold and step:
+            bound = 1000 / cold + 1000 / step + 2
+            found[" ".join(engine)] = {"ms": round(1000 / warm, 1), "bound_ms": round(bound, 1)}
+    return found
 
 
 def _ratios(reports: dict[str, Report], notes: dict[str, str]) -> dict[str, float | None]:
@@ -361,51 +422,8 @@ def measure(run: Run) -> dict[str, Any]:
     }
     if run.out is not None:
         (run.out / "inference.json").write_text(json.dumps(result, indent=2))
-        _plot(result, run.out / "inference.svg")
+        plot(result, run.out / "inference.svg")
     return result
-
-
-def _plot(result: dict[str, Any], path: Path) -> None:
-    """Decode speed against the bandwidth roofline, one dot an engine, format and shape."""
-    try:
-        import matplotlib
-    except ImportError:
-        log.print("no plot: matplotlib is not installed (extra dev)")
-        return
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    bandwidth = result["bandwidth_gbs"]["2"]
-    marks = {"npc": "o", "llama.cpp": "s", "transformers": "^"}
-    for shape, found in result["shapes"].items():
-        total = SHAPES[shape]["vocab_size"] * SHAPES[shape]["hidden_size"]
-        for name, forms in found["decode_tok_s"].items():
-            for form, speed in forms.items():
-                bits = found["bits_per_weight"][name][form]
-                axes.plot(bits, speed, marks.get(name, "x"), color=f"C{list(SHAPES).index(shape)}")
-                axes.annotate(f"{name} {form}", (bits, speed), fontsize=6, xytext=(3, 3), textcoords="offset points")
-        parameters = total + _body(SHAPES[shape])
-        bits_axis = np.linspace(2, 17, 60)
-        axes.plot(
-            bits_axis,
-            bandwidth * 1e9 / (parameters * bits_axis / 8),
-            "-",
-            color=f"C{list(SHAPES).index(shape)}",
-            lw=0.7,
-        )
-    axes.set(xlabel="bits a weight", ylabel="tokens a second, batch 1, 2 threads", yscale="log")
-    axes.set_title(f"decode speed under the roofline of {bandwidth} GB/s")
-    figure.tight_layout()
-    figure.savefig(path)
-    pyplot.close(figure)
-
-
-def _body(raw: dict[str, Any]) -> int:
-    hidden, inter = raw["hidden_size"], raw["intermediate_size"]
-    head = raw.get("head_dim") or hidden // raw["num_attention_heads"]
-    width, kv = raw["num_attention_heads"] * head, raw["num_key_value_heads"] * head
-    return int(raw["num_hidden_layers"] * hidden * (2 * width + 2 * kv + 3 * inter))
 
 
 def report(result: dict[str, Any]) -> str:
@@ -415,7 +433,15 @@ def report(result: dict[str, Any]) -> str:
     ]
     for shape, found in result["shapes"].items():
         lines.append(f"{shape}: {found['roofline_pct']} % of the roofline; logits {found['logits']['by_engine']}")
-        shown = ("decode_tok_s", "prefill_tok_s", "busy_cores_fraction", "bits_per_weight")
+        shown = (
+            "decode_tok_s",
+            "prefill_tok_s",
+            "busy_cores",
+            "bits_per_weight",
+            "ttft_ms",
+            "listening",
+            "focus_ttft_ms",
+        )
         lines.extend(f"  {what}: {found[what]}" for what in shown)
     lines += [f"{name}: {value}" for name, value in result["ratios"].items()]
     return "\n".join([*lines, *(f"note: {k}: {v}" for k, v in result["notes"].items())])
@@ -423,7 +449,7 @@ def report(result: dict[str, Any]) -> str:
 
 BENCH = Bench(
     "inference",
-    "decode, prefill, batches and memory of the inference core beside llama.cpp and transformers",
+    "decode, prefill, batches, waits and memory of the inference core beside llama.cpp and other peers",
     measure,
     report,
     (

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from npc.inference.config import parse_config
+#: Tokens of context of every decode, and tokens whose logits are compared.
+CONTEXT: Final = 512
+LOGIT_TOKENS: Final = 64
 
 #: SmolLM2-135M, Qwen2.5-0.5B, Llama-3.2-1B, from their published configs
 SHAPES: Final[dict[str, dict[str, Any]]] = {
@@ -56,8 +59,27 @@ _COMMON: Final = {
 }
 
 
+def prompt(count: int, vocab: int, seed: int = 7) -> list[int]:
+    """The same tokens for every engine."""
+    return [int(t) for t in np.random.default_rng(seed).integers(2, min(vocab, 40000), count)]
+
+
+def read_tensors(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and float32 values of a checkpoint that `write_checkpoint` made."""
+    file = folder / "model.safetensors"
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        header = json.loads(opened.read(length))
+    for name, entry in header.items():
+        if name != "__metadata__":
+            bits = np.memmap(file, np.uint16, "r", 8 + length + entry["data_offsets"][0], tuple(entry["shape"]))
+            yield name, (bits.astype(np.uint32) << 16).view(np.float32)
+
+
 def write_checkpoint(folder: Path, shape: str, seed: int) -> None:
     """A bfloat16 safetensors checkpoint of normal weights (deviation 0.02, the usual initialisation)."""
+    from npc.inference.config import parse_config  # a peer's interpreter reads this module without our dependencies
+
     raw = {**_COMMON, **SHAPES[shape]}
     c = parse_config(raw)
     folder.mkdir(parents=True, exist_ok=True)

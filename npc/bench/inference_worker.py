@@ -1,6 +1,7 @@
 """One engine of `npc bench inference` in a process of its own: reads JSON requests on stdin, answers on stdout.
 
-    worker.py ENGINE CHECKPOINT CACHE_DIR FORMAT        ENGINE: npc, llama.cpp, transformers, ctranslate2
+    python -m npc.bench.inference_worker ENGINE CHECKPOINT CACHE_DIR FORMAT
+                                                        ENGINE: npc, llama.cpp, transformers, ctranslate2, openvino
 
     {"do": "load"}                                      -> {"version", "cpu_features", "bytes"}
     {"do": "prefill", "threads", "tokens"}              -> {"seconds"}   a prompt, first token included
@@ -8,10 +9,12 @@
     {"do": "batch", "threads", "size", "count"}         -> {"seconds": [per step of `size` sequences]}
     {"do": "verify", "threads", "size", "count"}        -> {"seconds": [per check of `size` tokens of one sequence]}
     {"do": "warm", "threads", "tokens"}                 -> {"seconds"}   that many new tokens on a cached context of 512
+    {"do": "listening", "threads"}, {"do": "focus", "threads"}   -> figures of npc.bench.inference_turns
     {"do": "logits", "path"}                            -> {}            64 tokens' logits as a .npy
     {"do": "memory"}                                    -> {"peak_mb"}
 
-Stands alone (the peers' interpreter has no npc installed): an answer {"unsupported": why} is a fact, not a failure.
+Imports nothing of npc but what needs numpy alone before it knows its engine (peers have interpreters of their own, with
+the repository on their path): an answer {"unsupported": why} is a fact, not a failure.
 """
 
 from __future__ import annotations
@@ -25,18 +28,11 @@ from typing import Any
 
 import numpy as np
 
-CONTEXT = 512
-_FILE_TYPES = {"Q4_0": 2, "Q8_0": 7}  # llama_ftype
-LOGIT_TOKENS = 64
+from npc.bench.inference_shapes import CONTEXT, LOGIT_TOKENS, prompt
 
 
 class Unsupported(Exception):
     """The engine cannot do what was asked."""
-
-
-def prompt(count: int, vocab: int) -> list[int]:
-    """The same tokens for every engine."""
-    return [int(t) for t in np.random.default_rng(7).integers(2, min(vocab, 40000), count)]
 
 
 class Npc:
@@ -57,7 +53,11 @@ class Npc:
         path = self._cache / f"npc-{self._format}.npcq"
         if not path.exists() and len(sys.argv) == 5:  # elsewhere, so that packing does not count as memory of running
             subprocess.run(
-                [sys.executable, *sys.argv, "pack"], input='{"do": "load"}\n', text=True, stdout=2, check=True
+                [sys.executable, "-m", "npc.bench.inference_worker", *sys.argv[1:], "pack"],
+                input='{"do": "load"}\n',
+                text=True,
+                stdout=2,
+                check=True,
             )
         if not path.exists():
             config = read_config(self._folder)
@@ -76,6 +76,7 @@ class Npc:
             "version": __version__,
             "cpu_features": None if level is None else level.name,
             "bytes": self._weights.nbytes,
+            "cache_mb": self._step(2).page_bytes * 64 / 2**20,
         }
 
     def _step(self, threads: int) -> Any:
@@ -132,6 +133,16 @@ class Npc:
         self.prefill(threads, CONTEXT)
         return self._run(threads, [5] * tokens, CONTEXT, 1)
 
+    def listening(self, threads: int) -> dict[str, float]:
+        from npc.bench.inference_turns import measure_listening
+
+        return measure_listening(self._step(threads))
+
+    def focus(self, threads: int) -> dict[str, float]:
+        from npc.bench.inference_turns import measure_focus
+
+        return measure_focus(self._step(threads))
+
     def logits(self) -> Any:
         self._run(2, prompt(LOGIT_TOKENS, self._config.vocab), 0, LOGIT_TOKENS)
         return self.result.logits
@@ -186,163 +197,17 @@ class Transformers:
             return self._model(ids).logits[0].float().numpy()
 
 
-class LlamaCpp:
-    """llama.cpp through llama-cpp-python's C bindings, with its own quantisation of the same weights."""
+def engine_of(name: str) -> Any:
+    """The class of an engine; peers are imported where they are asked for, each by its own interpreter."""
+    if name == "llama.cpp":
+        from npc.bench.inference_llama import LlamaCpp
 
-    def __init__(self, checkpoint: Path, cache: Path, form: str) -> None:
-        self._folder, self._cache, self._format = checkpoint, cache, form
+        return LlamaCpp
+    if name in ("ctranslate2", "openvino"):
+        from npc.bench import inference_others as others
 
-    def load(self) -> dict[str, Any]:
-        import llama_cpp as lib
-
-        self._lib = lib
-        lib.llama_backend_init()
-        quiet = lib.llama_log_callback(lambda level, text, data: None)
-        lib.llama_log_set(quiet, None)
-        self._quiet = quiet
-        whole, path = self._cache / "f16.gguf", self._cache / f"{self._format}.gguf"
-        if not whole.exists():
-            write_gguf(self._folder, whole)
-        if not path.exists():
-            options = lib.llama_model_quantize_default_params()
-            options.ftype, options.nthread = _FILE_TYPES[self._format], 2
-            if lib.llama_model_quantize(str(whole).encode(), str(path).encode(), options):
-                raise RuntimeError("llama.cpp could not quantise the file")
-        self._model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
-        options = lib.llama_context_default_params()
-        options.n_ctx, options.n_batch, options.n_ubatch, options.n_seq_max = 2048, 512, 512, 8
-        options.n_threads = options.n_threads_batch = 2
-        options.kv_unified = True  # else each of the eight sequences gets an eighth of the context
-        self._context = lib.llama_init_from_model(self._model, options)
-        if not self._context:
-            raise RuntimeError("llama.cpp gave no context")
-        self._vocab = json.loads((self._folder / "config.json").read_text())["vocab_size"]
-        info = lib.llama_print_system_info().decode()
-        features = [
-            part.split("=")[0].strip() for part in info.replace("CPU :", "").split("|") if part.strip().endswith("= 1")
-        ]
-        version = __import__("llama_cpp").__version__
-        return {
-            "version": f"llama-cpp-python {version}",
-            "cpu_features": " ".join(features),
-            "bytes": path.stat().st_size,
-        }
-
-    def _run(self, rows: list[tuple[int, int, int, bool]]) -> float:
-        """Rows of (token, position, sequence, wants logits)."""
-        lib = self._lib
-        batch = lib.llama_batch_init(len(rows), 0, 1)
-        batch.n_tokens = len(rows)
-        for i, (token, position, sequence, wanted) in enumerate(rows):
-            batch.token[i], batch.pos[i] = token, position
-            batch.n_seq_id[i], batch.seq_id[i][0] = 1, sequence
-            batch.logits[i] = int(wanted)
-        start = time.perf_counter()
-        status = lib.llama_decode(self._context, batch)
-        lib.llama_synchronize(self._context)
-        spent = time.perf_counter() - start
-        lib.llama_batch_free(batch)
-        if status:
-            raise RuntimeError(f"llama_decode gave {status}")
-        return spent
-
-    def _start(self, threads: int, keep: int = 0) -> None:
-        memory = self._lib.llama_get_memory(self._context)
-        if keep:
-            self._lib.llama_memory_seq_rm(memory, 0, keep, -1)
-        else:
-            self._lib.llama_memory_clear(memory, True)
-        self._lib.llama_set_n_threads(self._context, threads, threads)
-
-    def prefill(self, threads: int, tokens: int) -> float:
-        self._start(threads)
-        return self._run([(t, i, 0, i == tokens - 1) for i, t in enumerate(prompt(tokens, self._vocab))])
-
-    def decode(self, threads: int, context: int, count: int) -> list[float]:
-        self.prefill(threads, context)
-        return [self._run([(5, context + i, 0, True)]) for i in range(count)]
-
-    def batch(self, threads: int, size: int, count: int) -> list[float]:
-        self._start(threads)
-        times = [self._run([(5, at, s, True) for s in range(size)]) for at in range(64 + count)]
-        return times[64:]
-
-    def verify(self, threads: int, size: int, count: int) -> list[float]:
-        self.prefill(threads, CONTEXT)
-        times = []
-        for _ in range(count):
-            self._start(threads, CONTEXT)
-            times.append(self._run([(5, CONTEXT + i, 0, True) for i in range(size)]))
-        return times
-
-    def warm(self, threads: int, tokens: int) -> float:
-        self.prefill(threads, CONTEXT)
-        return self._run([(5, CONTEXT + i, 0, i == tokens - 1) for i in range(tokens)])
-
-    def logits(self) -> Any:
-        self._start(2)
-        self._run([(t, i, 0, True) for i, t in enumerate(prompt(LOGIT_TOKENS, self._vocab))])
-        rows = [self._lib.llama_get_logits_ith(self._context, i) for i in range(LOGIT_TOKENS)]
-        return np.stack([np.ctypeslib.as_array(row, (self._vocab,)).copy() for row in rows])
-
-
-def write_gguf(folder: Path, path: Path) -> None:
-    """The checkpoint as a half-precision GGUF. Llama's queries and keys are permuted to its pairing of neighbours."""
-    import gguf
-
-    raw = json.loads((folder / "config.json").read_text())
-    file = folder / "model.safetensors"
-    with file.open("rb") as opened:
-        length = int.from_bytes(opened.read(8), "little")
-        header = json.loads(opened.read(length))
-    llama = raw["model_type"] == "llama"
-    out = gguf.GGUFWriter(path, raw["model_type"])
-    head_dim = raw.get("head_dim") or raw["hidden_size"] // raw["num_attention_heads"]
-    out.add_context_length(raw["max_position_embeddings"])
-    out.add_embedding_length(raw["hidden_size"])
-    out.add_block_count(raw["num_hidden_layers"])
-    out.add_feed_forward_length(raw["intermediate_size"])
-    out.add_head_count(raw["num_attention_heads"])
-    out.add_head_count_kv(raw["num_key_value_heads"])
-    out.add_layer_norm_rms_eps(raw["rms_norm_eps"])
-    out.add_rope_freq_base(raw["rope_theta"])
-    out.add_rope_dimension_count(head_dim)
-    out.add_vocab_size(raw["vocab_size"])
-    out.add_tokenizer_model("no_vocab")
-    names = {
-        "embed_tokens": "token_embd",
-        "norm": "output_norm",
-        "self_attn.q_proj": "attn_q",
-        "self_attn.k_proj": "attn_k",
-        "self_attn.v_proj": "attn_v",
-        "self_attn.o_proj": "attn_output",
-        "mlp.gate_proj": "ffn_gate",
-        "mlp.up_proj": "ffn_up",
-        "mlp.down_proj": "ffn_down",
-        "input_layernorm": "attn_norm",
-        "post_attention_layernorm": "ffn_norm",
-    }
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        raw_bits = np.memmap(file, np.uint16, "r", 8 + length + entry["data_offsets"][0], tuple(entry["shape"]))
-        value = (raw_bits.astype(np.uint32) << 16).view(np.float32)
-        parts = name.removeprefix("model.").split(".")
-        layer, kind = "", parts[-1]
-        if parts[0] == "layers":
-            layer, parts = f"blk.{parts[1]}.", parts[2:]
-        inner = ".".join(parts[:-1])
-        if llama and inner in ("self_attn.q_proj", "self_attn.k_proj"):
-            value = value.reshape(-1, 2, head_dim // 2, *value.shape[1:]).swapaxes(1, 2).reshape(value.shape)
-        small = value.ndim == 1
-        out.add_tensor(f"{layer}{names[inner]}.{kind}", value if small else value.astype(np.float16))
-    out.write_header_to_file()
-    out.write_kv_data_to_file()
-    out.write_tensors_to_file()
-    out.close()
-
-
-ENGINES: dict[str, Any] = {"npc": Npc, "transformers": Transformers, "llama.cpp": LlamaCpp}
+        return others.CTranslate2 if name == "ctranslate2" else others.OpenVino
+    return {"npc": Npc, "transformers": Transformers}[name]
 
 
 def _peak_mb() -> float:
@@ -363,13 +228,14 @@ def answer(engine: Any, request: dict[str, Any]) -> dict[str, Any]:
     if do == "logits":
         np.save(request["path"], engine.logits())
         return {}
-    return {"seconds": getattr(engine, do)(**request)}
+    found = getattr(engine, do)(**request)
+    return found if isinstance(found, dict) else {"seconds": found}
 
 
 def main() -> None:
     """Serve until stdin ends."""
     name, checkpoint, cache, form = sys.argv[1:5]
-    engine = ENGINES[name](Path(checkpoint), Path(cache), form)
+    engine = engine_of(name)(Path(checkpoint), Path(cache), form)
     replies, sys.stdout = sys.stdout, sys.stderr  # libraries print; answers have the pipe to themselves
     for line in sys.stdin:
         try:

@@ -2,7 +2,8 @@
 
 llama.cpp comes from the `llama-cpp-python` source package, compiled for this CPU with one line added: GCC 12 drops the
 stores to the AMX tile configuration (its LDTILECFG operand names 8 of 64 bytes), and the stock build dies at the first
-tile. CTranslate2 comes as its wheel; torch (CPU) and transformers, which convert its models, from the package index.
+tile. CTranslate2 comes as its wheel; OpenVINO with optimum-intel, which wants a transformers of its own, in a second
+environment.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 LLAMA: Final = "llama-cpp-python==0.3.36"
 WHEELS: Final = ("gguf>=0.17", "ctranslate2>=4.6", "numpy", "safetensors")
+#: beside torch of our version; the torchvision that optimum-intel brings breaks transformers' import and is removed
+OPENVINO: Final = ("optimum-intel>=2.2", "openvino>=2026.4", "nncf>=3.4")
 _TOOLS: Final = ("scikit-build-core>=0.9", "cmake>=3.25", "ninja", "wheel")
 #: The cure: the configuration reaches memory before the instruction that reads it.
 _CALL, _CURED = "_tile_loadconfig(&", 'asm volatile("" ::: "memory"); _tile_loadconfig(&'
@@ -27,10 +31,12 @@ def folder() -> Path:
     return Path(os.environ.get("NPC_PEERS") or ".peers").resolve()
 
 
-def python() -> Path | None:
-    """The peers' interpreter, or None when they are not built."""
-    path = folder() / "venv/bin/python"
-    return path if path.exists() else None
+def python(engine: str = "llama.cpp") -> Path | None:
+    """The interpreter of a peer, or None when it is not built."""
+    path = folder() / ("openvino" if engine == "openvino" else "venv") / "bin/python"
+    package = {"llama.cpp": "llama_cpp", "ctranslate2": "ctranslate2", "openvino": "optimum"}[engine]
+    installed = any(path.parents[1].glob(f"lib/python3*/site-packages/{package}"))
+    return path if path.exists() and installed else None
 
 
 def _run(*command: str | Path, **extra: str) -> None:
@@ -56,7 +62,7 @@ def build() -> None:
     root = folder()
     venv, sources = root / "venv", root / "src"
     root.mkdir(exist_ok=True)
-    if python() is None:
+    if not (venv / "bin/python").exists():
         _run(sys.executable, "-m", "venv", venv)
     pip = venv / "bin/pip"
     _run(pip, "install", "-q", *_TOOLS, *WHEELS)
@@ -73,6 +79,11 @@ def build() -> None:
         flags = "-DGGML_NATIVE=ON -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF"
         extra = {"CMAKE_ARGS": flags, "CMAKE_BUILD_PARALLEL_LEVEL": "2", "PATH": path}
         _run(pip, "install", "--no-build-isolation", "-q", tree, **extra)
+    if python("openvino") is None:
+        other = root / "openvino"
+        _run(sys.executable, "-m", "venv", other)
+        _run(other / "bin/pip", "install", "-q", f"torch=={version('torch')}", *OPENVINO)
+        _run(other / "bin/pip", "uninstall", "-q", "-y", "torchvision")
     print(f"peers are ready in {root}", file=sys.stderr)
 
 

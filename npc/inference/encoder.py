@@ -16,8 +16,8 @@ import importlib.util
 import json
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -182,6 +182,36 @@ class MiniLM:
             self._cache.popitem(last=False)
         return result
 
+    def ids(self, text: str) -> list[int]:
+        """Token ids with the opening and closing marks, at most MAX_TOKENS."""
+        return list(self._tokenizer.encode(text).ids)
+
+    def states(self, ids: Sequence[Sequence[int]]) -> list[Vectors]:
+        """Token states [length, dimensions] of the last layer for each row of ids; nothing is cached."""
+        found: dict[int, Vectors] = {}
+        by_length: dict[int, list[int]] = {}
+        for row, tokens in enumerate(ids):
+            by_length.setdefault(len(tokens), []).append(row)
+        for rows in by_length.values():
+            for first in range(0, len(rows), 32):
+                batch = rows[first : first + 32]
+                for row, states in zip(batch, self._layered(np.array([ids[r] for r in batch])), strict=True):
+                    found[row] = states
+        return [found[row] for row in range(len(ids))]
+
+    def changed(self, change: Callable[[int, str], Vectors]) -> MiniLM:
+        """A copy whose matrices `qkv_w`, `out_w`, `up_w`, `down_w` of layer `number` are `change(number, name)` more."""
+        other = object.__new__(MiniLM)
+        other.__dict__.update(self.__dict__)
+        other.id = f"{self.id}+changed"
+        other._cache = OrderedDict()
+        names = ("qkv_w", "out_w", "up_w", "down_w")
+        other._layers = [
+            replace(layer, **{name: getattr(layer, name) + change(number, name) for name in names})
+            for number, layer in enumerate(self._layers)
+        ]
+        return other
+
     def warm(self, texts: Sequence[str], store: Path) -> None:
         """Have the vectors of authored texts at hand, from the file `store` where they were computed before.
 
@@ -210,6 +240,12 @@ class MiniLM:
 
     def _forward(self, ids: NDArray[np.int64]) -> Vectors:
         """Token ids [batch, length] to unit vectors [batch, dimensions]."""
+        pooled: Vectors = self._layered(ids).mean(axis=1)
+        unit: Vectors = pooled / np.maximum(np.linalg.norm(pooled, axis=-1, keepdims=True), np.float32(1e-12))
+        return unit
+
+    def _layered(self, ids: NDArray[np.int64]) -> Vectors:
+        """Token ids [batch, length] to the states of the last layer [batch, length, dimensions]."""
         batch, length = ids.shape
         width, heads = self.dimensions, self._heads
         head = width // heads
@@ -226,9 +262,7 @@ class MiniLM:
             x = _normalise(x + mixed @ layer.out_w + layer.out_b, *layer.norm1, self._eps)
             hidden = _gelu(x @ layer.up_w + layer.up_b)
             x = _normalise(x + hidden @ layer.down_w + layer.down_b, *layer.norm2, self._eps)
-        pooled: Vectors = x.reshape(batch, length, width).mean(axis=1)
-        unit: Vectors = pooled / np.maximum(np.linalg.norm(pooled, axis=-1, keepdims=True), np.float32(1e-12))
-        return unit
+        return x.reshape(batch, length, width)
 
 
 def _norm_of(weights: dict[str, Vectors], name: str) -> tuple[Vectors, Vectors]:

@@ -222,6 +222,12 @@ class Engine:
         found = self._sequences.get(number)
         return list(found.tokens) if found else []
 
+    def rest_after(self, number: int, tokens: int) -> None:
+        """Let a resting request go on until it has that many tokens; one that has them, or does not rest, stays."""
+        found = self._sequences.get(number)
+        if found is not None and found.pause is not None:
+            found.pause = max(found.pause, tokens)
+
     def promote(self, number: int, priority: Priority) -> bool:
         """Change the priority of a live request and end its pause: a draft becomes the reply. False when it is gone."""
         found = self._sequences.get(number)

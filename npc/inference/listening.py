@@ -1,14 +1,15 @@
 """Think while the player speaks: prefill the growing transcript, take back what changed, draft the reply.
 
-    partial 1   [prompt ... hello]            prefilled, first words of a reply drafted
-    partial 2   [prompt ... hello there]      rolled back to the changed token, prefilled and drafted anew
+    partial 1   [prompt ... hello]            prefilled, first tokens of a reply
+    partial 2   [prompt ... hello there]      rolled back to the changed token, prefilled anew
+    a pause     [prompt ... hello there]      tentative reply: drafted to its first clause, which can be spoken
     reply       [prompt ... hello there]      the same prompt: the draft becomes the reply, its tokens are there at once
                 [prompt ... hello bear]       another prompt: only the common beginning is used
     decided     the reply is committed work; the ledger of the turn is closed
 
 Rolling back is the prefix tree's work: a dropped draft leaves its pages there, and the next one shares them up to the
 first token that differs. Until the turn is decided everything runs at the lowest priority, so committed work never
-waits for it longer than a step, and rests after `draft_tokens`, which bounds what a wrong guess wastes.
+waits for it longer than a step, and rests after a few tokens, which bounds what a wrong guess wastes.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ class Listening:
     """One session's draft. Drive it from the engine's thread; tell it `saw` for the draft's events and `spent` for the
     time of each speculative step. The session's requests are its own: nobody else's prompt can take them."""
 
-    def __init__(self, engine: Engine, draft_tokens: int = 32) -> None:
-        """`draft_tokens`: a mark of emotion and about one clause of speech."""
-        self._engine, self._draft_tokens = engine, draft_tokens
+    def __init__(self, engine: Engine, draft_tokens: int = 32, early_tokens: int = 4) -> None:
+        """`draft_tokens` of a tentative reply: a mark of emotion and about one clause of speech; `early_tokens` for
+        each partial: the prompt is what takes long, and most partials are overtaken by the next."""
+        self._engine, self._draft_tokens, self._early_tokens = engine, draft_tokens, early_tokens
         self.number: int | None = None
         self.events: list[Event] = []
         """What the draft gave so far, for who takes it over."""
@@ -48,15 +50,17 @@ class Listening:
         self._rows = 0
         self._seconds = 0.0
 
-    def update(self, prompt: Sequence[int], sampling: Sampling, submit: Submit) -> int | None:
+    def update(self, prompt: Sequence[int], sampling: Sampling, submit: Submit, tentative: bool = False) -> int | None:
         """The prompt as it would be now. Starts a draft unless this very prompt has one; the number of the draft that
         was given up for it, if any."""
-        if self.exactly(prompt, sampling):
+        tokens = self._draft_tokens if tentative else self._early_tokens
+        if self.exactly(prompt, sampling) and self.number is not None:
+            self._engine.rest_after(self.number, tokens)
             return None
         given_up = self.number
         self._drop()
         self._prompt, self._sampling = list(prompt), sampling
-        self.number = submit(prompt, sampling, priority=Priority.SPECULATION, pause=self._draft_tokens)
+        self.number = submit(prompt, sampling, priority=Priority.SPECULATION, pause=tokens)
         return given_up
 
     def exactly(self, prompt: Sequence[int], sampling: Sampling) -> bool:

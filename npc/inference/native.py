@@ -230,7 +230,7 @@ class NativeModel:
         def start() -> tuple[int, list[Event]]:
             tokens, listening = self.tokenizer.prompt(prompt), self._listen(session)
             if tentative:
-                self._worker.cancelled(listening.update(tokens, sampling, submit))
+                self._worker.cancelled(listening.update(tokens, sampling, submit, tentative=True))
                 assert listening.number is not None
                 return listening.number, list(listening.events)
             number, early = listening.number, list(listening.events)

@@ -19,7 +19,7 @@ from tests.inference import tiny
 
 @tiny.needs_kernels
 def test_the_worker_answers_every_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tiny.save(tmp_path / "model", max_position_embeddings=2048)
+    folder = tiny.save(tmp_path / "model", max_position_embeddings=4096)
     out = tmp_path / "logits.npy"
     asked = [
         {"do": "load"},
@@ -31,6 +31,8 @@ def test_the_worker_answers_every_request(tmp_path: Path, monkeypatch: pytest.Mo
         {"do": "logits", "path": str(out)},
         {"do": "memory"},
         {"do": "dance"},
+        {"do": "listening", "threads": 1},
+        {"do": "focus", "threads": 1},
     ]
     # six arguments: pack here instead of in a process of its own
     monkeypatch.setattr(sys, "argv", ["worker", "npc", str(folder), str(tmp_path), "INT4+head8", "here"])
@@ -46,6 +48,9 @@ def test_the_worker_answers_every_request(tmp_path: Path, monkeypatch: pytest.Mo
     assert np.load(out).shape == (64, 96)
     assert said[7]["peak_mb"] > 0
     assert "dance" in said[8]["unsupported"]
+    assert said[9]["wait_with_ms"] < said[9]["wait_without_ms"]
+    assert said[9]["tokens_kept_a_turn"] > 0
+    assert said[10]["four_ambient_p95_ms"] > 0
 
 
 def test_checkpoints_have_the_shape_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
