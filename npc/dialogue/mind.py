@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from npc.animation.interface import Affect
+from npc.dialogue import mind_snapshot
 from npc.dialogue.actions import CallLedger, Decision, compensation
 from npc.dialogue.ahead import Ahead
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character
@@ -293,6 +294,14 @@ class CharacterMind:
         if callable(more):
             notes |= more()
         return MindState(emotion.affect(), self._held.player_affect, notes, self._teller.events())
+
+    def snapshot(self) -> dict[str, Any]:
+        """What is held between turns, as JSON values (see `mind_snapshot.py`)."""
+        return mind_snapshot.dump(self._held)
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Go on from a snapshot. Raises ValueError for what is none."""
+        self._held = mind_snapshot.load(data)
 
     async def close(self) -> None:
         await self._ahead.stop()
