@@ -1,29 +1,29 @@
-/** The page: joins the session, the audio, the face and the views. Each of them is useful without this file. */
-import { Microphone, MicrophoneError, Speaker } from './audio/devices.js';
-import { RealtimeSession } from './client/session.js';
+/** The page: joins the session, the audio, the stage and the views. Each of them is useful without this file. */
+import { Microphone, Speaker } from './audio/devices.js';
 import { pcmFromBase64 } from './client/frames.js';
 import { EarClock, FramePace, PlayedClock } from './client/playout.js';
+import { RealtimeSession } from './client/session.js';
 import { Performer } from './face/performer.js';
 import { Reply } from './reply.js';
-import { api, openCharacters } from './server.js';
+import { Actor } from './scene/actor.js';
+import { api, openCharacters, player, ticket } from './server.js';
+import { Talking } from './talking.js';
 import { Captions } from './ui/captions.js';
 import { MindView, emotionColour } from './ui/mind.js';
+import { Notices } from './ui/notices.js';
 import { ScoreView } from './ui/score.js';
 import { readSettings, Settings } from './ui/settings.js';
 import { makeTabs } from './ui/tabs.js';
+import { ThingsView } from './ui/things.js';
 import { Transcript } from './ui/transcript.js';
 import { Waterfall } from './ui/waterfall.js';
 
 const RATE = 24000;
-const $ = (id) => document.getElementById(id);
+/** An input-clock cue that comes later than this many seconds is dropped. */
+const LATE_CUE = 0.5;
 const STATES = { connecting: 'Connecting', open: 'Connected', lost: 'Connection lost, trying again', closed: 'Disconnected' };
-
-/** A stable name for this browser, so that the character remembers its owner. */
-function playerId() {
-  let id = localStorage.getItem('npc.player');
-  if (!id) localStorage.setItem('npc.player', (id = `web-${crypto.randomUUID()}`));
-  return id;
-}
+const TURNS = { listening: 'listening', user_speaking: 'hears you', maybe_interrupted: 'hears you', thinking: 'thinking', speaking: 'speaking', interrupted: 'stops for you' };
+const $ = (id) => document.getElementById(id);
 
 class Page {
   constructor() {
@@ -31,25 +31,33 @@ class Page {
     this.transcript = new Transcript($('transcript'), $('transcript-empty'));
     this.waterfall = new Waterfall($('waterfall'), $('history'));
     this.score = new ScoreView($('score'), $('score-legend'));
-    this.mind = new MindView({ wheel: $('wheel'), dials: $('dials'), citations: $('citations'), memory: $('memory'), knowledge: $('knowledge').querySelector('ul') });
+    this.mind = new MindView({ wheel: $('wheel'), dials: $('dials'), citations: $('citations'), memory: $('memory'), knowledge: $('knowledge') });
+    this.notices = new Notices($('notice'));
     this.clock = new PlayedClock(RATE);
     this.ear = new EarClock();
     this.pace = new FramePace();
     this.speaker = new Speaker(RATE, (report) => this.played(report));
     this.microphone = new Microphone(RATE, (pcm, level) => this.heard(pcm, level));
+    this.actor = new Actor({
+      send: (event) => this.session.send(event), changed: () => this.things.draw(),
+      tell: (id, line) => this.transcript.set(id, 'action', `${this.character.name} ${line}`),
+    });
+    this.things = new ThingsView($('things'), $('place'), this.actor);
     this.waiting = [];
     this.replies = new Map();
-    this.talking = false;
     this.settings = new Settings($('settings'), (values) => this.configure(values));
+    this.talking = new Talking({
+      microphone: this.microphone, session: () => this.session, ready: () => this.ensureSound(), said: (text) => this.typed(text), notice: (text) => this.notices.show(text),
+    });
     makeTabs(document.querySelector('[role=tablist]'), () => this.mind.draw());
     $('panel-toggle').addEventListener('click', () => this.togglePanel());
-    $('say-form').addEventListener('submit', (event) => this.type(event));
     $('forget').addEventListener('click', () => this.forget());
-    this.bindTalking();
+    if (matchMedia('(max-width: 760px)').matches) this.togglePanel();
   }
 
   async start() {
     const { characters, chosen } = await openCharacters($('character'));
+    await this.settings.offerVoices((await api('v1/voices'))?.data ?? [], () => this.open(this.character));
     $('character').addEventListener('change', () => this.open(characters.get($('character').value)));
     await this.open(chosen);
   }
@@ -57,20 +65,29 @@ class Page {
   /** Open a conversation with a character; the one before ends. */
   async open(character) {
     this.session?.close();
+    this.speaker.command('clear');
     this.character = character;
+    this.clock = new PlayedClock(RATE);
+    this.performer?.forget();
+    this.replies.clear();
+    this.waiting = [];
     $('name').textContent = character.name;
     $('role').textContent = character.role ?? character.description ?? '';
     document.title = `Talk to ${character.name}`;
     this.captions.clear();
     this.captions.player('');
+    this.transcript.clear();
+    this.settings.voiceOf(character);
     const url = new URL(`v1/realtime?model=${encodeURIComponent(character.id)}`, location.href.replace(/^http/, 'ws'));
+    if (this.settings.voice) url.searchParams.set('voice', this.settings.voice);
     this.session = new RealtimeSession({
-      url: url.href, openSocket: (address, protocols) => new WebSocket(address, protocols), now: () => performance.now(),
-      session: this.wanted(),
+      url: url.href, ticket: ticket(), openSocket: (address, protocols) => new WebSocket(address, protocols), now: () => performance.now(), session: this.wanted(),
     });
     this.listen(this.session);
     this.session.connect();
-    this.mind.known((await api(`v1/characters/${character.id}/knowledge`))?.facts ?? []);
+    this.scene = (await api(`v1/characters/${character.id}`))?.scene ?? { entities: [] };
+    this.enter();
+    this.mind.known((await api(`v1/characters/${character.id}/knowledge`))?.data ?? []);
     await this.remembered();
   }
 
@@ -82,7 +99,7 @@ class Page {
         output: { format: { type: 'audio/pcm', rate: RATE } },
       },
       npc: {
-        player: { id: playerId(), locale: navigator.language },
+        player: { id: player(), locale: navigator.language },
         transport: { audio: 'binary', animation: 'binary', lead_ms: 200 },
         cues: { visemes: 'oculus15', blendshapes: 'arkit52', fps: 60, words: true, gestures: true, gaze: true, emotion: true },
       },
@@ -96,11 +113,11 @@ class Page {
       .on('session.updated', ({ session: made }) => this.created(made))
       .on('conversation.item.input_audio_transcription.delta', (event) => this.partial(event))
       .on('conversation.item.input_audio_transcription.completed', (event) => this.final(event))
-      .on('response.created', ({ response }) => this.responding(response))
+      .on('response.created', ({ response }) => this.replies.set(response.id, new Reply(response, this.transcript, this.mind)))
       .on('response.output_audio_transcript.delta', (event) => this.replies.get(event.response_id)?.add(event.delta))
       .on('response.output_text.delta', (event) => this.replies.get(event.response_id)?.add(event.delta))
       .on('response.output_audio.delta', (event) => this.base64Audio(event))
-      .on('response.function_call_arguments.done', (event) => this.acted(event))
+      .on('response.function_call_arguments.done', (event) => this.actor.announce(event, this.session.ordinalOf(event.response_id)))
       .on('response.done', ({ response }) => this.replies.get(response.id)?.done(response))
       .on('audio', (frame) => this.play(frame))
       .on('blendshapes', (frame) => this.performer?.blendshapes(frame))
@@ -109,27 +126,37 @@ class Page {
       .on('npc.turn', (event) => this.turned(event))
       .on('npc.emotion', (event) => this.felt(event))
       .on('npc.citations', (event) => this.replies.get(event.response_id)?.cite(event.citations))
+      .on('npc.action.cancelled', (event) => this.actor.cancel(event))
       .on('npc.metrics', (event) => this.measured(event))
       .on('npc.status', (event) => this.status(event))
-      .on('error', ({ error }) => this.notice(error.message));
+      .on('error', ({ error }) => this.notices.show(error.message));
   }
 
   connection({ state, reason }) {
     $('connection').dataset.state = state;
     $('connection').lastElementChild.textContent = STATES[state];
-    if (state === 'lost') this.notice('The server is not answering. Nothing is lost: the conversation goes on as soon as it is back.');
-    if (state === 'open') this.notice('');
-    if (state === 'closed' && reason) this.notice(`The server ended the conversation: ${reason}. Reload the page to start again.`);
+    if (state === 'lost') this.notices.show('The server is not answering. Nothing is lost: the conversation goes on as soon as it is back.', { stay: true });
+    if (state === 'open') this.notices.hide();
+    if (state === 'closed' && reason) this.notices.show(`The server ended the conversation: ${reason}. Reload the page to start again.`, { stay: true });
   }
 
+  /** The first session makes the performer and the stage; a later one only changes who stands there. */
   async created(session) {
     const capabilities = session.npc?.capabilities;
-    if (!capabilities || this.performer) return;
+    if (!capabilities) return;
+    if (this.performer) {
+      if (this.seeded !== session.id) [this.seeded] = [session.id, this.performer.seed(capabilities.idle_seed)];
+      return;
+    }
+    this.seeded = session.id;
     this.performer = new Performer(capabilities.blendshapes, RATE);
     this.performer.seed(capabilities.idle_seed);
-    this.performer.calm = readSettings().calm;
     this.face = await this.makeFace(capabilities.blendshapes);
-    await this.settings.offerLooks((url) => this.wear(url), this.character);
+    this.performer.aim = (target) => this.face.aim?.(target) ?? null;
+    this.bindStage();
+    this.configure(readSettings());
+    await this.settings.offerLooks((url) => this.wear(url));
+    await this.enter();
     document.body.dataset.ready = 'true';
     requestAnimationFrame((timestamp) => this.frame(timestamp));
   }
@@ -139,7 +166,7 @@ class Page {
       const { Stage } = await import('./face/stage.js');
       return new Stage($('stage'), channels);
     } catch (error) {
-      this.notice('This browser has no WebGL, so the face is drawn simply. The conversation works all the same.');
+      this.notices.show('This browser has no WebGL, so the face is drawn simply. The conversation works all the same.');
       const { SimpleFace } = await import('./face/simple.js');
       const canvas = $('stage').cloneNode();
       $('stage').replaceWith(canvas);
@@ -148,9 +175,27 @@ class Page {
     }
   }
 
+  /** Put the character of now, in its scene, on the stage. */
+  async enter() {
+    if (!this.face || !this.scene) return;
+    this.face.set?.(this.scene);
+    this.actor.enter(this.face, this.performer, this.scene.entities ?? []);
+    this.things.show(this.scene);
+    await this.settings.dress(this.character);
+  }
+
+  bindStage() {
+    this.face.canvas?.addEventListener('click', ({ offsetX: x, offsetY: y, currentTarget: { clientWidth: width, clientHeight: height } }) => {
+      const id = this.face.pick?.((2 * x) / width - 1, 1 - (2 * y) / height);
+      if (!id) return;
+      this.actor.attend(id);
+      this.notices.show(`You point at the ${this.actor.nameOf(id)}.`, { seconds: 2 });
+    });
+  }
+
   async wear(url) {
     const report = await this.face.load(url).catch((error) => `This model could not be loaded: ${error.message}`);
-    if (report) this.notice(report);
+    if (report) this.notices.show(report);
   }
 
   /** Draw what will be heard when this frame is seen. */
@@ -159,10 +204,10 @@ class Page {
     const seen = this.pace.presented(timestamp);
     const { ordinal, sample, running } = this.sounding(seen);
     const pose = this.performer.step(seen / 1000, ordinal, sample, running);
-    this.drawn = { ordinal, sample, seen, weights: pose.weights };
+    this.drawn = { ordinal, sample, seen, running, weights: pose.weights };
     this.captions.advance(ordinal, sample);
-    for (const cue of pose.due) if (cue.kind === 'emotion') this.mood(cue.name);
-    this.face.draw(pose);
+    for (const cue of pose.due) this.due(cue);
+    this.face.draw(pose, seen / 1000);
     this.score.draw(ordinal, sample);
   }
 
@@ -174,6 +219,14 @@ class Page {
     return { ordinal, sample, running: (state === 'playing' || state === 'finished') && !this.ear.stalled(page) };
   }
 
+  /** A cue of the item that sounds has come. */
+  due(cue) {
+    const seconds = (samples) => Math.max(0, samples) / RATE;
+    if (cue.kind === 'emotion') this.mood(cue.name);
+    else if (cue.kind === 'action') this.actor.due(cue);
+    else if (cue.kind === 'gesture') this.face.hands?.gesture(cue.name, this.drawn.seen / 1000, seconds((cue.stroke ?? cue.at) - cue.at), seconds((cue.until ?? cue.at) - cue.at), cue.weight);
+  }
+
   /** A worklet report: what has left for the ear. */
   played(report) {
     this.clock.report(report);
@@ -181,11 +234,12 @@ class Page {
     this.session.reportPlayback(report);
     const reply = [...this.replies.values()].find((one) => one.ordinal === report.ordinal);
     if (report.state === 'playing') reply?.sounding(performance.now());
+    if (report.state === 'finished') this.actor.over(report.ordinal);
     document.body.dataset.state = report.state === 'playing' ? 'speaking' : 'listening';
   }
 
   heard(pcm, level) {
-    if (this.talking) this.session.sendAudio(pcm);
+    if (this.talking.on) this.session.sendAudio(pcm);
     $('level').style.transform = `scaleX(${Math.min(1, level * 6)})`;
   }
 
@@ -200,9 +254,9 @@ class Page {
     if (transcript.trim()) this.transcript.set(id, 'you', transcript);
   }
 
-  responding(response) {
-    const ordinal = response.npc?.ordinal;
-    this.replies.set(response.id, new Reply(response.id, ordinal, this.transcript, this.mind));
+  typed(text) {
+    this.transcript.set(`typed-${performance.now()}`, 'you', text);
+    this.captions.player(text);
   }
 
   base64Audio(event) {
@@ -218,7 +272,7 @@ class Page {
 
   cues({ clock, response_id: response, cues }) {
     if (clock === 'input') {
-      for (const cue of cues) this.performer?.start(cue, performance.now() / 1000, cue.until ? (cue.until - cue.at) / RATE : 0);
+      for (const cue of cues) this.listening(cue);
       return;
     }
     const ordinal = this.session.ordinalOf(response);
@@ -229,24 +283,37 @@ class Page {
     this.score.add(ordinal, cues.map((cue) => ({ ...cue, kind: kinds[cue.kind] ?? cue.kind })), RATE);
   }
 
+  /** A cue on the clock of the player's own sound: a nod, a glance, an "mm-hm". */
+  listening(cue) {
+    const wait = (cue.at - this.session.inputSamples) / RATE;
+    if (wait < -LATE_CUE && this.talking.on) return;
+    const length = cue.until ? (cue.until - cue.at) / RATE : 0;
+    this.performer?.startAt(cue, performance.now() / 1000 + Math.max(0, this.talking.on ? wait : 0), length);
+    if (cue.kind === 'backchannel') this.captions.aside(cue.name);
+  }
+
   output({ action, response_id: response, fade_ms: fadeMs = 8 }) {
     const ordinal = this.session.ordinalOf(response);
-    if (action !== 'flush') this.speaker.command(action, { fadeMs });
-    else {
-      this.speaker.command('flush', { ordinal, fadeMs });
-      this.waiting = this.waiting.filter((frame) => frame.ordinal !== ordinal);
-      this.performer?.flush(ordinal);
-      this.captions.interrupted();
+    if (action !== 'flush') {
+      this.speaker.command(action, { fadeMs });
+      return;
     }
+    this.speaker.command('flush', { ordinal, fadeMs });
+    this.waiting = this.waiting.filter((frame) => frame.ordinal !== ordinal);
+    this.performer?.flush(ordinal);
+    this.face?.hands?.drop();
+    this.captions.interrupted();
   }
 
   turned({ state }) {
     document.body.dataset.turn = state;
+    $('turn').textContent = TURNS[state] ?? state;
     if (state === 'user_speaking') this.captions.player('');
   }
 
-  felt({ state, player }) {
-    this.mind.emotion(state, player);
+  felt({ state, player: read }) {
+    this.mind.emotion(state, read);
+    this.performer?.feel(state);
     this.mood(state.label);
   }
 
@@ -255,33 +322,13 @@ class Page {
     $('mood').firstElementChild.style.background = emotionColour(label);
   }
 
-  acted({ call_id: id, name, arguments: text }) {
-    const described = Object.entries(JSON.parse(text || '{}')).map(([key, value]) => `${key} ${value}`).join(', ');
-    this.transcript.set(id, 'action', `${name ?? 'action'}${described ? `: ${described}` : ''}`);
-    const output = JSON.stringify({ ok: true, note: 'done on the demo page' });
-    this.session.send({ type: 'conversation.item.create', item: { type: 'function_call_output', call_id: id, output } });
-  }
-
   measured({ response_id: response, stages_ms: stages, speculation }) {
-    const reply = this.replies.get(response);
-    const marks = Object.entries(stages).sort(([, a], [, b]) => a - b);
-    const bars = marks.map(([name, end], i) => ({ name, start_ms: i ? marks[i - 1][1] : 0, end_ms: end }));
-    const sent = marks.length ? marks.at(-1)[1] : null;
-    const local = reply?.playoutMs();
-    if (sent !== null && local !== null && local !== undefined) bars.push({ name: 'playback_start', start_ms: sent, end_ms: sent + local });
-    this.waterfall.show(bars, sent === null ? null : sent + (local ?? 0), speculation);
+    this.waterfall.measured(stages, this.replies.get(response)?.playoutMs() ?? null, speculation);
     setTimeout(() => this.remembered(), 300);
   }
 
   status({ component, state, fallback, message }) {
-    if (state !== 'ok') this.notice(message ?? `${component} is ${state}${fallback ? `; using ${fallback}` : ''}.`);
-  }
-
-  notice(text) {
-    $('notice').hidden = !text;
-    $('notice').textContent = text;
-    clearTimeout(this.noticeTimer);
-    if (text) this.noticeTimer = setTimeout(() => this.notice(''), 9000);
+    if (state !== 'ok') this.notices.show(message ?? `${component} is ${state}${fallback ? `; using ${fallback}` : ''}.`);
   }
 
   /** Sound may start only after a click or a key, so both lead through here. */
@@ -292,68 +339,27 @@ class Page {
     this.waiting = [];
   }
 
-  bindTalking() {
-    const mic = $('mic');
-    const push = () => readSettings().turns === 'push';
-    mic.addEventListener('click', () => push() || this.talk(!this.talking));
-    mic.addEventListener('pointerdown', () => push() && this.talk(true));
-    mic.addEventListener('pointerup', () => push() && this.talk(false));
-    const typing = () => /^(input|textarea|select|button|summary)$/i.test(document.activeElement?.tagName ?? '');
-    addEventListener('keydown', (event) => {
-      if (event.code !== 'Space' || event.repeat || (typing() && document.activeElement !== mic)) return;
-      event.preventDefault();
-      this.talk(push() || !this.talking);
-    });
-    addEventListener('keyup', (event) => event.code === 'Space' && push() && this.talking && this.talk(false));
-  }
-
-  async talk(on) {
-    const push = readSettings().turns === 'push';
-    try {
-      await this.ensureSound();
-      if (on && !this.microphone.stream) await this.microphone.open({ raw: new URLSearchParams(location.search).has('raw') });
-    } catch (error) {
-      if (!(error instanceof MicrophoneError)) throw error;
-      this.notice(error.message);
-      return;
-    }
-    this.talking = on;
-    $('mic').setAttribute('aria-pressed', String(on));
-    $('mic-label').textContent = on ? (push ? 'Listening…' : 'Stop talking') : (push ? 'Hold to talk' : 'Start talking');
-    if (!push) return;
-    if (on) this.session.send({ type: 'input_audio_buffer.clear' });
-    else if (this.session.send({ type: 'input_audio_buffer.commit' })) this.session.send({ type: 'response.create' });
-  }
-
-  async type(event) {
-    event.preventDefault();
-    const text = $('say').value.trim();
-    if (!text) return;
-    await this.ensureSound();
-    if (!this.session.say(text)) {
-      this.notice('The server is not connected yet; your words are still in the box.');
-      return;
-    }
-    this.transcript.set(`typed-${performance.now()}`, 'you', text);
-    this.captions.player(text);
-    $('say').value = '';
-  }
-
   configure(values) {
     document.body.classList.toggle('no-captions', !values.captions);
     document.body.classList.toggle('contrast', values.contrast);
-    if (this.performer) this.performer.calm = values.calm;
-    $('mic-label').textContent = values.turns === 'push' ? 'Hold to talk' : 'Start talking';
-    this.session?.send({ type: 'session.update', session: { type: 'realtime', audio: { input: { turn_detection: values.turns === 'push' ? null : { type: 'semantic_vad' } } } } });
+    document.body.classList.toggle('calm', values.calm);
+    for (const part of [this.performer, this.face]) if (part) part.calm = values.calm;
+    this.talking?.show();
+    if (this.turns === values.turns) return;
+    if (this.turns) this.session?.send({ type: 'session.update', session: { type: 'realtime', audio: { input: { turn_detection: values.turns === 'push' ? null : { type: 'semantic_vad' } } } } });
+    this.turns = values.turns;
+  }
+
+  memoryPath() {
+    return `v1/players/${encodeURIComponent(player())}/memory?character=${encodeURIComponent(this.character.id)}`;
   }
 
   async remembered() {
-    const found = await api(`v1/players/${playerId()}/memory?character=${encodeURIComponent(this.character.id)}`);
-    this.mind.remembered(found?.entries ?? found?.memories ?? []);
+    this.mind.remembered((await api(this.memoryPath())) ?? {});
   }
 
   async forget() {
-    await api(`v1/players/${playerId()}/memory?character=${encodeURIComponent(this.character.id)}`, { method: 'DELETE' });
+    await api(this.memoryPath(), { method: 'DELETE' });
     await this.remembered();
   }
 

@@ -1,7 +1,8 @@
 /** One reply as the page follows it: its words, when its sound came and began, and what became of it. */
 export class Reply {
-  constructor(id, ordinal, transcript, mind) {
-    Object.assign(this, { id, ordinal, transcript, mind });
+  /** `response` of `response.created`. */
+  constructor(response, transcript, mind) {
+    Object.assign(this, { id: response.id, ordinal: response.npc?.ordinal, transcript, mind });
     this.text = '';
     this.firstFrame = null;
     this.firstSound = null;

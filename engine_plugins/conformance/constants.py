@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+from npc.animation.expression import recipes
 from npc.animation.idle import BLINK_GAP_MS, SACCADE_GAP_MS, SWAY
 from npc.protocol import ARKIT52, EMOTIONS, OCULUS15, PROTOCOL_VERSION
 from npc.protocol.npc_server import NpcServerEvent
@@ -29,6 +31,16 @@ def javascript() -> str:
     ]
     lines += [f"export const {name(key)} = Object.freeze([{_joined(values)}]);" for key, values in TABLES.items()]
     return "\n".join([*lines, f"export const SWAY = Object.freeze({SWAY_ROWS});", ""])
+
+
+def expressions() -> str:
+    """Blendshape weights of every emotion at intensity 1, which the page shows between items."""
+    rows = {
+        label: {name: round(float(value), 3) for name, value in zip(ARKIT52, pose, strict=True) if value}
+        for label, pose in recipes().items()
+    }
+    lines = ",\n".join(f"  {label}: {json.dumps(row)}" for label, row in rows.items())
+    return f"/** {NOTE} */\nexport const EXPRESSIONS = Object.freeze({{\n{lines},\n}});\n"
 
 
 def csharp() -> str:
@@ -85,6 +97,7 @@ def _joined(values: Sequence[float]) -> str:
 
 FILES: dict[str, Callable[[], str]] = {
     "demo/js/client/constants.js": javascript,
+    "demo/js/client/expressions.js": expressions,
     "engine_plugins/unity/Runtime/Core/Generated.cs": csharp,
     "engine_plugins/unreal/Source/NpcCharacters/Private/Core/Generated.h": cpp,
     "engine_plugins/godot/addons/npc/core/generated.gd": gdscript,

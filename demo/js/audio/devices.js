@@ -17,15 +17,20 @@ export class Speaker {
     this.onPlayed = onPlayed;
   }
 
-  /** Call from a click or key press: browsers start sound only then. */
+  /** Call from a click or key press: browsers start sound only then. A context that the system suspended goes on. */
   async open() {
+    this.made ??= this.make();
+    await this.made;
+    await this.context.resume();
+  }
+
+  async make() {
     this.context = new AudioContext({ sampleRate: this.rate, latencyHint: 'interactive' });
     await this.context.audioWorklet.addModule(new URL('playback-worklet.js', import.meta.url));
     this.node = new AudioWorkletNode(this.context, 'npc-playback', { numberOfInputs: 0, outputChannelCount: [1] });
     this.node.port.onmessage = ({ data }) => this.onPlayed(data);
     this.analyser = new AnalyserNode(this.context, { fftSize: 512 });
     this.node.connect(this.analyser).connect(this.context.destination);
-    await this.context.resume();
   }
 
   get running() {
@@ -64,6 +69,8 @@ export class Microphone {
   constructor(rate, onFrame) {
     this.rate = rate;
     this.onFrame = onFrame;
+    /** Called when the system takes the microphone away. */
+    this.onLost = () => {};
   }
 
   /** Asks for the microphone. Throws MicrophoneError with advice for a person. */
@@ -77,6 +84,7 @@ export class Microphone {
     } catch (error) {
       throw new MicrophoneError(MICROPHONE_ADVICE[error.name] ?? `The microphone did not open: ${error.message}. You can type instead.`);
     }
+    for (const track of this.stream.getTracks()) track.onended = () => this.onLost();
     this.context = new AudioContext({ latencyHint: 'interactive' });
     await this.context.audioWorklet.addModule(new URL('mic-worklet.js', import.meta.url));
     this.node = new AudioWorkletNode(this.context, 'npc-microphone', {
@@ -92,8 +100,9 @@ export class Microphone {
   }
 
   async close() {
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
-    await this.context?.close();
+    const { stream, context } = this;
     this.stream = this.context = this.node = null;
+    for (const track of stream?.getTracks() ?? []) track.stop();
+    await context?.close();
   }
 }

@@ -6,7 +6,7 @@
  *     +------------------- last sample played, or flush --+
  *
  * Messages in:  {type:'audio', ordinal, start, pcm:Int16Array, last}, {type:'flush', ordinal, fadeMs}, {type:'pause'|'duck', fadeMs},
- *               {type:'resume'}
+ *               {type:'resume'}, {type:'clear'}
  * Messages out: {type:'played', ordinal, played, state, at, underruns, queuedMs} every 20 ms of playing and at each change of state.
  * `played` counts samples of the item from its first, at the context's rate, which is the item's rate.
  */
@@ -59,6 +59,15 @@ class Playback extends AudioWorkletProcessor {
     };
     if (index > 0 || this.state !== 'playing' || fadeMs <= 0) finish();
     else this.fadeTo(0, fadeMs, finish);
+  }
+
+  /** Another conversation begins: ordinals start again. */
+  clear() {
+    this.items = [];
+    this.flushed.clear();
+    this.paused = false;
+    this.fadeTo(1, 0);
+    this.state = 'idle';
   }
 
   pause({ fadeMs = 8 }) {

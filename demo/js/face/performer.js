@@ -3,6 +3,7 @@
  * cues. Each channel is written once per frame. Pure but for what it is told: no timers, no DOM.
  */
 import { BlendshapeTrack, CueQueue } from '../client/cues.js';
+import { EXPRESSIONS } from '../client/expressions.js';
 import { IdleMotion } from '../client/idle.js';
 
 const DEGREE = Math.PI / 180;
@@ -13,10 +14,9 @@ const HEAD_MOVES = {
   nod: { pitch: -7, swings: 1 }, nod_twice: { pitch: -7, swings: 2 }, beat: { pitch: -3.5, swings: 1 }, shake: { yaw: 8, swings: 2 },
 };
 const TILTS = { tilt_left: -8, tilt_right: 8 };
-/** Where the eyes go, degrees to the character's left and up; `avert_{up|side|down}_{left|right}` is worked out from its name. */
-function gazeOf({ name, weight = 1 }) {
-  const [kind, height, side] = name.split('_');
-  if (kind !== 'avert') return [0, 0];
+/** Where `avert_{up|side|down}_{left|right}` sends the eyes, degrees to the character's left and up. */
+function aversion({ name, weight = 1 }) {
+  const [, height, side] = name.split('_');
   const reach = EYE_DEGREES * weight;
   return [(side === 'left' ? 0.8 : -0.8) * reach, { up: 0.5, side: 0, down: -0.5 }[height] * reach];
 }
@@ -29,6 +29,9 @@ const OWN_FADE = 0.15;
 /** Seconds in which a mouth whose sound stands still (a pause, a lost socket) goes to rest, and in which it comes back. */
 const HUSH_FADE = 0.12;
 const VOICE_FADE = 0.06;
+/** Between items the feeling shows at this share of what speech shows, and comes and goes with this time constant in seconds. */
+const MOOD_SHARE = 0.6;
+const MOOD_TAU = 0.25;
 /** A cue found later than this many seconds (the page was hidden) is history: its nod is not made. */
 const STALE_CUE = 0.5;
 
@@ -40,8 +43,10 @@ export class Performer {
     this.items = new Map();
     this.moves = [];
     this.gaze = [0, 0];
+    this.away = [0, 0];
     this.eyes = [0, 0];
     this.headGaze = [0, 0];
+    this.headAway = [0, 0];
     this.tilt = 0;
     this.tilted = 0;
     this.own = 1;
@@ -50,10 +55,26 @@ export class Performer {
     this.idle = new IdleMotion(0);
     this.last = 0;
     this.calm = false;
+    /** Degrees [left, up] to a gaze target from where the player is; null for one that is not in view. */
+    this.aim = () => [0, 0];
+    this.waiting = [];
+    this.glancing = null;
+    this.felt = new Float32Array(channels.length);
+    this.mood = new Float32Array(channels.length);
   }
 
   seed(seed) {
     this.idle = new IdleMotion(seed);
+  }
+
+  /** Another character stands there: nothing of the one before is left. */
+  forget() {
+    this.items.clear();
+    this.moves = [];
+    this.waiting = [];
+    this.glancing = null;
+    [this.gaze, this.away, this.tilt] = [[0, 0], [0, 0], 0];
+    this.felt.fill(0);
   }
 
   item(ordinal) {
@@ -74,6 +95,23 @@ export class Performer {
     for (const cue of cues) queue.add(cue);
   }
 
+  /** Keep a cue of the input clock until time `at` in seconds. */
+  startAt(cue, at, length) {
+    this.waiting.push({ cue, at, length });
+  }
+
+  /** Look at a thing from `now` for `seconds`, whatever the gaze cues say meanwhile. */
+  glance(target, now, seconds) {
+    const angles = this.aim(target);
+    if (angles) this.glancing = { angles, until: now + seconds };
+  }
+
+  /** Take the state of `npc.emotion`: what the face shows while nothing is said. */
+  feel({ label, intensity = 0 }) {
+    this.felt.fill(0);
+    for (const [name, weight] of Object.entries(EXPRESSIONS[label] ?? {})) if (this.index.has(name)) this.felt[this.index.get(name)] = weight * intensity * MOOD_SHARE;
+  }
+
   /** Apply a head or gaze cue at time `now` (seconds). `length` is its duration in seconds. */
   start(cue, now, length) {
     if (cue.kind === 'head') {
@@ -81,7 +119,8 @@ export class Performer {
       if (cue.name in TILTS) this.tilt = TILTS[cue.name] * weight;
       else this.moves.push({ ...(HEAD_MOVES[cue.name] ?? HEAD_MOVES.beat), from: now, length: Math.max(0.25, length || 0.5), weight });
     }
-    if (cue.kind === 'gaze') this.gaze = gazeOf(cue);
+    if (cue.kind === 'gaze' && cue.name.startsWith('avert')) this.away = aversion(cue);
+    else if (cue.kind === 'gaze') [this.gaze, this.away] = [this.aim(cue.target) ?? [0, 0], [0, 0]];
   }
 
   /** The reply was cut: nothing of it is applied any more, and the lips go to rest within 150 ms. */
@@ -98,6 +137,9 @@ export class Performer {
   step(now, ordinal, played, running = true) {
     const dt = Math.min(0.1, Math.max(0, now - this.last));
     this.last = now;
+    for (const { cue, length } of this.waiting.filter(({ at }) => at <= now)) this.start(cue, now, length);
+    this.waiting = this.waiting.filter(({ at }) => at > now);
+    if (this.glancing?.until <= now) this.glancing = null;
     const item = this.items.get(ordinal) ?? null;
     const due = item && !item.flushed ? item.cues.due(played) : [];
     for (const cue of due) if (this.timely(cue, played)) this.start(cue, now, cue.until ? (cue.until - cue.at) / this.rate : 0);
@@ -107,6 +149,7 @@ export class Performer {
     const sounding = item !== null && !item.flushed && item.track.covers(played);
     if (!sounding && this.own === 0) this.tilt = 0;
     this.own = Math.min(1, Math.max(0, this.own + (sounding ? -dt : dt) / OWN_FADE));
+    this.showMood(dt);
     const life = this.idle.at(now * 1000);
     this.blink(life.blink * this.own);
     this.look(dt, life);
@@ -133,6 +176,15 @@ export class Performer {
     for (let c = 0; c < this.weights.length; c += 1) this.weights[c] = item.flushed.pose[c] * keep;
   }
 
+  /** The feeling, under whatever is said: the track brings its own while an item sounds. */
+  showMood(dt) {
+    const way = 1 - Math.exp(-dt / MOOD_TAU);
+    for (let c = 0; c < this.mood.length; c += 1) {
+      this.mood[c] += (this.felt[c] - this.mood[c]) * way;
+      this.weights[c] = Math.max(this.weights[c], this.mood[c] * this.own);
+    }
+  }
+
   blink(amount) {
     for (const name of ['eyeBlinkLeft', 'eyeBlinkRight']) {
       const c = this.index.get(name);
@@ -140,13 +192,16 @@ export class Performer {
     }
   }
 
+  /** Eyes and head go to the gaze target at all times; looking away and saccades are ours only while no track brings them. */
   look(dt, life) {
+    const target = this.glancing?.angles ?? this.gaze;
+    const away = this.glancing ? [0, 0] : this.away;
     for (const axis of [0, 1]) {
-      const aim = this.gaze[axis] + life.eyes[axis];
+      const aim = target[axis] + (away[axis] + life.eyes[axis]) * this.own;
       this.eyes[axis] += (aim - this.eyes[axis]) * (1 - Math.exp(-dt / EYE_TAU));
-      this.headGaze[axis] += (this.gaze[axis] * HEAD_SHARE - this.headGaze[axis]) * (1 - Math.exp(-dt / HEAD_TAU));
+      for (const [turn, goal] of [[this.headGaze, target], [this.headAway, away]]) turn[axis] += (goal[axis] * HEAD_SHARE - turn[axis]) * (1 - Math.exp(-dt / HEAD_TAU));
     }
-    const [left, up] = [0, 1].map((axis) => ((this.eyes[axis] - this.headGaze[axis]) / EYE_DEGREES) * this.own);
+    const [left, up] = [0, 1].map((axis) => (this.eyes[axis] - this.headGaze[axis] - this.headAway[axis] * this.own) / EYE_DEGREES);
     this.tilted += (this.tilt - this.tilted) * (1 - Math.exp(-dt / HEAD_TAU));
     this.raise({ eyeLookOutLeft: left, eyeLookInRight: left, eyeLookInLeft: -left, eyeLookOutRight: -left, eyeLookUpLeft: up, eyeLookUpRight: up, eyeLookDownLeft: -up, eyeLookDownRight: -up });
   }
@@ -160,7 +215,7 @@ export class Performer {
 
   head(now, life) {
     const quiet = this.calm ? 0.25 : 1;
-    const pose = { yaw: (this.headGaze[0] + life.head[0]) * DEGREE, pitch: (this.headGaze[1] + life.head[1]) * DEGREE, roll: (life.head[2] + this.tilted) * DEGREE, chest: life.chest };
+    const pose = { yaw: (this.headGaze[0] + this.headAway[0] + life.head[0]) * DEGREE, pitch: (this.headGaze[1] + this.headAway[1] + life.head[1]) * DEGREE, roll: (life.head[2] + this.tilted) * DEGREE, chest: life.chest };
     this.moves = this.moves.filter((move) => now < move.from + move.length);
     for (const move of this.moves) {
       const t = (now - move.from) / move.length;

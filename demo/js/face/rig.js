@@ -1,9 +1,10 @@
 /**
  * Which morph target of a loaded model each ARKit channel drives. Names are compared without case, separators and common prefixes, so
- * camelCase, PascalCase, `_L/_R` and `blendShape1.` all match; a model with visemes only, or with a single jaw, still moves.
+ * camelCase, PascalCase, `_L/_R` and `blendShape1.` all match; VRM expressions count as names. What a model lacks is stood in for:
+ *
+ *   its own channel ─else─▶ a viseme or expression near to it ─else─▶ one jaw: morph target or bone ─else─▶ said once, nothing moves
  */
-
-const LEFT_RIGHT = /(left|right)$/;
+import { vrmExpressions } from './vrm.js';
 
 /** eyeBlinkLeft, EyeBlink_L and blendShape1.eyeBlink_L all become "eyeblinkleft". */
 export function canonical(name) {
@@ -12,54 +13,77 @@ export function canonical(name) {
   return bare.replace(/[^a-z0-9]/gi, '').toLowerCase();
 }
 
-/** What stands in for a channel the model lacks: [channel, share of the weight]. */
+/** What stands in for a channel the model lacks: [name, share of the weight]; the first that exists is taken. */
 const SUBSTITUTES = {
-  mouthFunnel: [['mouthPucker', 0.8]], mouthPucker: [['mouthFunnel', 0.8]], jawOpen: [['mouthOpen', 1], ['viseme_aa', 1], ['aa', 0.9], ['a', 0.9]],
-  mouthSmileLeft: [['mouthSmile', 0.5], ['happy', 0.4]], mouthSmileRight: [['mouthSmile', 0.5], ['happy', 0.4]],
-  eyeBlinkLeft: [['blinkLeft', 1], ['blink', 0.5]], eyeBlinkRight: [['blinkRight', 1], ['blink', 0.5]], mouthRollLower: [['viseme_PP', 0.7]],
+  jawOpen: [['mouthOpen', 1], ['viseme_aa', 1], ['aa', 0.9], ['a', 0.9]],
+  mouthFunnel: [['viseme_O', 0.9], ['oh', 0.8], ['o', 0.8], ['mouthPucker', 0.8]], mouthPucker: [['viseme_U', 0.9], ['ou', 0.8], ['u', 0.8], ['mouthFunnel', 0.8]],
+  mouthStretchLeft: [['viseme_E', 0.5], ['ee', 0.4], ['e', 0.4]], mouthStretchRight: [['viseme_I', 0.5], ['ih', 0.4], ['i', 0.4]],
+  mouthPressLeft: [['viseme_PP', 0.5]], mouthPressRight: [['viseme_PP', 0.5]], mouthRollLower: [['viseme_FF', 0.8]],
+  mouthSmileLeft: [['mouthSmile', 0.5], ['happy', 0.4], ['joy', 0.4]], mouthSmileRight: [['mouthSmile', 0.5], ['happy', 0.4], ['joy', 0.4]],
+  mouthFrownLeft: [['sad', 0.4], ['sorrow', 0.4]], mouthFrownRight: [['sad', 0.4], ['sorrow', 0.4]], browDownLeft: [['angry', 0.4]], browDownRight: [['angry', 0.4]],
+  eyeWideLeft: [['surprised', 0.4]], eyeWideRight: [['surprised', 0.4]],
+  eyeBlinkLeft: [['blinkLeft', 1], ['blink', 0.5]], eyeBlinkRight: [['blinkRight', 1], ['blink', 0.5]],
 };
+/** A single target that can only be a jaw. */
+const ANY_JAW = /jaw|mouth_?open|open_?mouth|^open$/i;
 
 /** Drives every mesh with morph targets below `root`. `report` says once what did not match. */
 export class Rig {
-  constructor(root, channels) {
+  /** `parser` is GLTFLoader's, for VRM expressions; null for a plain model. */
+  constructor(root, channels, parser = null) {
     this.channels = channels;
-    this.targets = channels.map(() => []);
     const found = new Map();
+    const add = (name, target) => found.set(canonical(name), [...(found.get(canonical(name)) ?? []), target]);
     root.traverse((node) => {
-      for (const [name, index] of Object.entries(node.morphTargetDictionary ?? {})) {
-        const key = canonical(name);
-        found.set(key, [...(found.get(key) ?? []), { node, index }]);
-      }
+      for (const [name, index] of Object.entries(node.morphTargetDictionary ?? {})) add(name, { node, index, own: 1 });
     });
-    this.missing = [];
-    channels.forEach((channel, c) => {
-      const own = found.get(canonical(channel));
-      const stand = own ? null : (SUBSTITUTES[channel] ?? []).find(([name]) => found.has(canonical(name)));
-      const chosen = own ?? (stand ? found.get(canonical(stand[0])) : []);
-      this.targets[c] = chosen.map((target) => ({ ...target, share: own ? 1 : stand[1], sum: !own }));
-      if (!chosen.length) this.missing.push(channel);
-    });
+    const vrm = parser ? vrmExpressions(parser) : null;
+    for (const [name, targets] of vrm?.expressions ?? []) if (!found.has(canonical(name))) for (const target of targets) add(name, target);
+    this.head = vrm?.head ?? null;
+    this.backwards = vrm?.backwards ?? false;
+    this.names = [...found.keys()];
+    this.matched = channels.filter((channel) => found.has(canonical(channel)));
+    this.targets = channels.map((channel) => this.choose(channel, found));
+    this.missing = channels.filter((_, c) => !this.targets[c].length);
+    const jaw = channels.indexOf('jawOpen');
+    this.closes = found.has(canonical('mouthClose')) ? -1 : channels.indexOf('mouthClose');
+    this.jaw = jaw;
+    if (!this.targets[jaw].length) {
+      const spare = [...found].find(([name]) => ANY_JAW.test(name));
+      if (spare) this.targets[jaw] = spare[1].map((target) => ({ ...target, share: target.own, sum: true }));
+    }
+    this.mouthless = !this.targets[jaw].length;
     this.touched = new Set(this.targets.flat().map(({ node }) => node));
   }
 
-  /** One line for a person, or null when every channel found its target. */
-  report() {
-    if (this.missing.length === this.channels.length) return 'This model has no morph targets that we know, so its face cannot move. Export it with ARKit blend shapes.';
-    if (!this.missing.length) return null;
-    const some = this.missing.slice(0, 6).join(', ');
-    return `${this.missing.length} of ${this.channels.length} face channels have no morph target in this model (${some}${this.missing.length > 6 ? ' …' : ''}); the rest will move.`;
+  choose(channel, found) {
+    const own = found.get(canonical(channel));
+    if (own) return own.map((target) => ({ ...target, share: target.own, sum: false }));
+    const stand = (SUBSTITUTES[channel] ?? []).find(([name]) => found.has(canonical(name)));
+    return stand ? found.get(canonical(stand[0])).map((target) => ({ ...target, share: target.own * stand[1], sum: true })) : [];
+  }
+
+  /** One line for a person, or null when every channel found its target. `bone`: a jaw bone moves in place of targets. */
+  report(bone = false) {
+    const { missing, matched, channels } = this;
+    if (matched.length === channels.length) return null;
+    if (!this.names.length) return bone ? 'This model has no morph targets: only its jaw will move. Export it with ARKit blend shapes for a whole face.' : 'This model has no morph targets, so its face cannot move. Export it with ARKit blend shapes.';
+    const some = missing.slice(0, 6).join(', ');
+    if (missing.length === channels.length) return bone ? `None of this model's ${this.names.length} morph targets has a name we know: only its jaw will move.` : `None of this model's ${this.names.length} morph targets has a name we know (${this.names.slice(0, 4).join(', ')} …), so its face cannot move. Rename them to ARKit's.`;
+    if (!matched.length) return `This model has no ARKit targets; ${channels.length - missing.length} of ${channels.length} face channels are stood in for by its visemes and expressions.`;
+    return `${channels.length - matched.length} of ${channels.length} face channels have no morph target of their own in this model (${some || channels.find((one) => !matched.includes(one))}${missing.length > 6 ? ' …' : ''}); the rest will move.`;
   }
 
   /** Write weights (Float32Array by channel) once per frame. */
   apply(weights) {
     for (const node of this.touched) node.morphTargetInfluences.fill(0);
     this.targets.forEach((targets, c) => {
+      // A model that cannot close its lips over an open jaw shuts the jaw instead.
+      const wanted = c === this.jaw && this.closes >= 0 ? Math.max(0, weights[c] - weights[this.closes]) : weights[c];
       for (const { node, index, share, sum } of targets) {
-        const weight = weights[c] * share;
+        const weight = wanted * share;
         node.morphTargetInfluences[index] = sum ? Math.min(1, node.morphTargetInfluences[index] + weight) : weight;
       }
     });
   }
 }
-
-export const isPaired = (channel) => LEFT_RIGHT.test(channel.toLowerCase());

@@ -30,6 +30,13 @@ export class Captions {
     this.trim();
   }
 
+  /** A listener's "mm-hm", shown small for a moment beside the player's words. */
+  aside(text) {
+    const said = document.createElement('i');
+    said.textContent = ` ${text.replaceAll('_', ' ')}`;
+    this.you.append(said);
+  }
+
   /** Cut short: words never heard go. */
   interrupted() {
     const heard = this.words.filter((word) => word.span.classList.contains('heard'));

@@ -1,89 +1,120 @@
 /** The inside of the character: the emotion wheel, its dials, what it cited, what it remembers of the player, what it may tell. */
+import { Wheel } from './wheel.js';
 
-const COLOURS = {
-  neutral: '#b9b0c4', joy: '#f2cf7c', trust: '#7fd3a6', fear: '#b59cff', surprise: '#86d7ff', sadness: '#86b8ff', disgust: '#a7c46a',
-  anger: '#ff7f90', anticipation: '#ffb86b', curiosity: '#7fe0d4', concern: '#c2a2e8', amusement: '#ffd76e', pride: '#ffa94d', relief: '#9be3bd', shame: '#d7869c',
-};
+export { emotionColour } from './wheel.js';
 
-export const emotionColour = (label) => COLOURS[label] ?? COLOURS.neutral;
+const DIALS = [['intensity', 0, 1], ['valence', -1, 1], ['arousal', -1, 1], ['dominance', -1, 1]];
+/** What a standing between two people is made of, as the memory gives it. */
+const STANDING = { trust: 'trust', liking: 'liking', familiarity: 'knows you', stance: 'stance' };
 
 export class MindView {
   constructor({ wheel, dials, citations, memory, knowledge }) {
-    Object.assign(this, { wheel, dials, citations, memory, knowledge });
-    this.trail = [];
-    this.state = { label: 'neutral', intensity: 0, valence: 0, arousal: 0, dominance: 0 };
+    Object.assign(this, { dials, citations, memory, knowledge });
+    this.wheel = new Wheel(wheel);
+    this.facts = new Map();
+    this.search = knowledge.querySelector('input');
+    this.search.addEventListener('input', () => this.listFacts());
   }
 
   emotion(state, player) {
-    this.state = state;
-    this.trail = [...this.trail, [state.valence, state.arousal]].slice(-24);
-    const rows = [['feels', `${state.label} ${Math.round((state.intensity ?? 0) * 100)} %`], ['valence', signed(state.valence)], ['arousal', signed(state.arousal)], ['dominance', signed(state.dominance)]];
-    if (player?.label) rows.push(['reads in you', player.label]);
-    this.dials.replaceChildren(...rows.flatMap(([name, value]) => [element('dt', name), element('dd', value)]));
-    this.draw();
+    this.wheel.feel(state);
+    const rows = [['feels', text(state.label)], ...DIALS.map(([name, low, high]) => [name, dial(state[name] ?? 0, low, high)])];
+    if (player?.label) rows.push(['reads in you', text(player.label)]);
+    this.dials.replaceChildren(...rows.flatMap(([name, value]) => [element('dt', name), wrap('dd', value)]));
   }
 
   draw() {
-    if (this.wheel.offsetParent === null) return;
-    const scale = globalThis.devicePixelRatio || 1;
-    const { clientWidth: width, clientHeight: height } = this.wheel;
-    this.wheel.width = width * scale;
-    this.wheel.height = height * scale;
-    const context = this.wheel.getContext('2d');
-    context.scale(scale, scale);
-    const [cx, cy, r] = [width / 2, height / 2, Math.min(width, height) / 2 - 22];
-    context.strokeStyle = '#39334a';
-    for (const part of [1, 0.5]) {
-      context.beginPath();
-      context.arc(cx, cy, r * part, 0, 2 * Math.PI);
-      context.stroke();
-    }
-    context.fillStyle = '#b9b0c4';
-    context.font = '12px system-ui';
-    context.textAlign = 'center';
-    for (const [text, x, y] of [['lively', cx, cy - r - 8], ['calm', cx, cy + r + 16], ['unpleasant', cx - r * 0.62, cy + 4], ['pleasant', cx + r * 0.66, cy + 4]]) context.fillText(text, x, y);
-    this.trail.forEach(([valence, arousal], index) => {
-      context.globalAlpha = (index + 1) / this.trail.length;
-      context.fillStyle = emotionColour(this.state.label);
-      context.beginPath();
-      context.arc(cx + valence * r, cy - arousal * r, index === this.trail.length - 1 ? 8 : 3, 0, 2 * Math.PI);
-      context.fill();
-    });
-    context.globalAlpha = 1;
+    this.wheel.draw();
   }
 
+  /** Each citation: the words it supports, and the source behind them, which opens. */
   cited(citations, words) {
-    const rows = citations.map(({ fact_id: fact, source, word_start: from, word_end: to }) => {
-      const row = element('li', '');
-      const quote = element('q', words.slice(from, to).join(' ') || fact);
-      row.append(quote, element('br', ''), element('small', `${source || 'card'} · ${fact}`));
-      return row;
+    const rows = citations.map(({ fact_id: id, source, word_start: from, word_end: to }) => {
+      const fact = this.facts.get(id);
+      const details = document.createElement('details');
+      const summary = document.createElement('summary');
+      summary.append(element('q', words.slice(from, to).join(' ') || fact?.text || id), element('small', ` ${source || fact?.source || 'character card'}`));
+      details.append(summary, element('p', fact?.text ?? 'From a document of this character; the passage itself is not in the public list.'), element('small', `fact ${id}`));
+      const link = /^https?:\/\//.test(source ?? '') ? Object.assign(element('a', 'Open the source'), { href: source, target: '_blank', rel: 'noreferrer' }) : this.showInList(id, fact);
+      details.append(link);
+      return wrap('li', details);
     });
     if (rows.length) this.citations.replaceChildren(...rows);
   }
 
-  remembered(entries) {
-    const rows = entries.map((entry) => {
+  showInList(id, fact) {
+    const button = Object.assign(element('button', fact ? 'Show it among all facts' : ''), { className: 'ghost', hidden: !fact, type: 'button' });
+    button.addEventListener('click', () => {
+      this.knowledge.open = true;
+      this.search.value = '';
+      this.listFacts();
+      const row = this.knowledge.querySelector(`[data-fact="${CSS.escape(id)}"]`);
+      row?.scrollIntoView({ block: 'center' });
+      row?.focus();
+    });
+    return button;
+  }
+
+  /** What `GET /v1/players/{id}/memory` says: {memories, turns, standing}. */
+  remembered({ memories = [], turns = [], standing = {} }) {
+    const rows = memories.map((entry) => {
       const row = element('li', entry.text ?? String(entry));
-      if (entry.when || entry.source) row.append(element('br', ''), element('small', [entry.when, entry.source].filter(Boolean).join(' · ')));
+      const small = [entry.kind, entry.when, entry.source].filter(Boolean).join(' · ');
+      if (small) row.append(element('small', small));
       return row;
     });
+    const known = Object.entries(standing).filter(([, value]) => typeof value === 'number');
+    if (known.length) rows.unshift(wrap('li', ...known.map(([name, value]) => wrap('span', text(`${STANDING[name] ?? name} `), dial(value, -1, 1)))));
+    if (turns.length) rows.push(element('li', `${turns.length} turns of talk kept`));
     this.memory.replaceChildren(...(rows.length ? rows : [Object.assign(element('li', 'Nothing yet.'), { className: 'empty' })]));
   }
 
   known(facts) {
-    this.knowledge.replaceChildren(...facts.map((fact) => {
+    this.facts = new Map(facts.map((fact) => [fact.id, fact]));
+    this.knowledge.querySelector('summary span').textContent = `${facts.length}`;
+    this.search.value = '';
+    this.listFacts();
+    this.citations.replaceChildren(Object.assign(element('li', 'No fact cited yet.'), { className: 'empty' }));
+  }
+
+  listFacts() {
+    const wanted = this.search.value.trim().toLowerCase();
+    const rows = [...this.facts.values()].filter((fact) => `${fact.text} ${fact.source} ${fact.id}`.toLowerCase().includes(wanted)).map((fact) => {
       const row = element('li', fact.text);
-      row.append(element('br', ''), element('small', `${fact.source ?? 'card'} · ${fact.id}`));
+      row.append(element('small', `${fact.source ?? 'card'} · ${fact.id}`));
+      row.dataset.fact = fact.id;
+      row.tabIndex = -1;
       return row;
-    }));
+    });
+    this.knowledge.querySelector('ul').replaceChildren(...(rows.length ? rows : [Object.assign(element('li', 'No fact with these words.'), { className: 'empty' })]));
   }
 }
 
-const signed = (value) => `${value >= 0 ? '+' : '−'}${Math.abs(value ?? 0).toFixed(2)}`;
+/** A value between its ends, drawn and written. */
+function dial(value, low, high) {
+  const made = document.createElement('span');
+  made.className = 'dial';
+  const at = (x) => ((Math.min(high, Math.max(low, x)) - low) / (high - low)) * 100;
+  const [from, to] = [at(0), at(value)];
+  const bar = document.createElement('i');
+  bar.style.left = `${Math.min(from, to)}%`;
+  bar.style.width = `${Math.abs(to - from)}%`;
+  const track = wrap('span', bar);
+  track.className = 'rail';
+  made.append(track, element('output', low < 0 ? `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(2)}` : value.toFixed(2)));
+  return made;
+}
 
-function element(tag, text) {
+const text = (value) => document.createTextNode(value);
+
+function element(tag, content) {
   const made = document.createElement(tag);
-  made.textContent = text;
+  made.textContent = content;
+  return made;
+}
+
+function wrap(tag, ...children) {
+  const made = document.createElement(tag);
+  made.append(...children);
   return made;
 }

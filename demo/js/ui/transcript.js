@@ -22,6 +22,12 @@ export class Transcript {
     this.list.parentElement.scrollTop = this.list.parentElement.scrollHeight;
   }
 
+  clear() {
+    this.rows.clear();
+    this.list.replaceChildren();
+    this.empty.hidden = false;
+  }
+
   /** Show only `heard` of a reply as said, and the rest struck out. */
   cut(id, heard) {
     const row = this.rows.get(id);

@@ -1,8 +1,9 @@
 /** Latency: the stages of the last turn as bars on one axis, and the voice-to-voice time of the turns before. */
 
+/** The stages of `npc.metrics` up to the first sound, in order; others (the end of the reply, sums) are no part of the way. */
 const NAMES = {
-  end_of_turn_wait: 'deciding you are done', asr_final: 'last words heard', mind_first_clause: 'first clause thought',
-  tts_first_audio: 'first sound made', first_audio_out: 'first sound sent', playback_start: 'first sound played',
+  decided: 'deciding you are done', transcribed: 'last words heard', mind_started: 'mind begins', first_clause: 'first clause thought',
+  first_audio: 'first sound made', first_sent: 'first sound sent', playback_start: 'first sound played',
 };
 const SLOW_MS = 800;
 
@@ -13,6 +14,15 @@ export class Waterfall {
     this.turns = [];
   }
 
+  /** Take `npc.metrics`: stage ends in ms from the player's last sound, and the milliseconds this page needed to play (or null). */
+  measured(ends, playout, speculation) {
+    const marks = Object.keys(NAMES).filter((name) => name in ends).map((name) => [name, ends[name]]).sort(([, a], [, b]) => a - b);
+    const stages = marks.map(([name, end], i) => ({ name, start_ms: i ? marks[i - 1][1] : 0, end_ms: end }));
+    const sent = marks.length ? marks.at(-1)[1] : null;
+    if (sent !== null && playout !== null) stages.push({ name: 'playback_start', start_ms: sent, end_ms: sent + playout });
+    this.show(stages, sent === null ? null : sent + (playout ?? 0), speculation);
+  }
+
   /** `stages` is [{name, start_ms, end_ms}] from the player's last sound; `total` the voice-to-voice milliseconds or null. */
   show(stages, total, speculation) {
     const end = Math.max(total ?? 0, ...stages.map((stage) => stage.end_ms), 1);
@@ -20,7 +30,7 @@ export class Waterfall {
     bars.className = 'bars';
     for (const { name, start_ms: start, end_ms: stop } of stages) {
       const row = document.createElement('div');
-      row.className = name === 'end_of_turn_wait' ? 'wait' : '';
+      row.className = name === 'decided' ? 'wait' : '';
       row.append(cell('span', NAMES[name] ?? name.replaceAll('_', ' ')), this.track(start / end, stop / end), cell('output', `${Math.round(stop - start)} ms`));
       bars.append(row);
     }
