@@ -15,8 +15,8 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from npc.dialogue.character import Character
@@ -57,6 +57,8 @@ class Reply:
     text: str
     route: str
     citations: tuple[Citation, ...] = ()
+    slots: Mapping[str, str] = field(default_factory=dict)
+    """What was filled into a stock line (thing, value, text, why), for a realiser that words it anew."""
 
 
 class ComposedResponder:
@@ -130,7 +132,7 @@ class _Turn:
             line = line.replace("{" + name + "}", value).replace(
                 "{" + name.capitalize() + "}", value[:1].upper() + value[1:]
             )
-        return Reply(line, route)
+        return Reply(line, route, slots=values)
 
     def _unknown(self) -> Reply:
         return self._line(self._character.unknown or phrases.UNKNOWN, "unknown")
