@@ -21,8 +21,8 @@ import pytest
 from npc.simulation.standards.course import Course
 from npc.simulation.standards.outcome import result_message
 from npc.simulation.standards.packages import STANDARDS, package
-from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.simulation.attempts import make
+from tests.simulation.browsing import CHROMIUM, FLAGS
 from tests.simulation.test_xapi import node_package
 
 COURSE = Course(
