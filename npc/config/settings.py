@@ -107,6 +107,8 @@ class Settings(_Part):
     store: KeepingPart = KeepingPart()
     characters: tuple[Path, ...] = ()
     """Folders of characters that come before the shipped ones."""
+    scenarios: tuple[Path, ...] = ()
+    """Folders of training scenarios that come before the shipped ones."""
     voices: tuple[Path, ...] = ()
     """Folders of voice cards that come before the shipped ones."""
     max_sessions: Annotated[int, Field(ge=1, le=100_000)] = 500
@@ -209,7 +211,7 @@ def _value(path: list[str], text: str) -> Any:
     """Lists are comma-separated (paths: separated as in PATH); numbers and booleans as YAML reads them."""
     if path[-1] in ("keys", "origins", "hosts"):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if path[-1] in ("characters", "voices"):
+    if path[-1] in ("characters", "scenarios", "voices"):
         return [part for part in text.split(os.pathsep) if part]
     if path[-1] in ("key", "ticket_secret", "name", "model", "url", "path"):
         return text

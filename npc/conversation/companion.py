@@ -12,16 +12,16 @@ and says nothing to the character while it is paused (the trainee's sound become
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.conversation.engines import PlayerRef, Recorder
+from npc.conversation.engines import PlayerRef, Recorder, Temperament
 from npc.conversation.port import AudioOut
 from npc.dialogue.interface import Mind, WorldEvent
-from npc.protocol import NpcInstructed, NpcInstructor, Rehearsal
+from npc.protocol import ErrorEvent, NpcInstructed, NpcInstructor, Rehearsal
 
 if TYPE_CHECKING:
     from npc.conversation.session import TalkSession
@@ -64,8 +64,8 @@ class Stage(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None]) -> object:
         """A task of the session."""
 
-    def swap_mind(self, mind: Mind) -> None:
-        """The character goes on as another mind."""
+    def swap_mind(self, mind: Mind, temperament: Temperament) -> None:
+        """The character goes on as another mind, and takes interruptions so."""
 
     def pause(self, paused: bool) -> None:
         """Nobody is listened to until it is over; what is being said is said to its end."""
@@ -74,9 +74,21 @@ class Stage(Protocol):
 class Companion(Protocol):
     """One attempt under way. Called on the event loop; nothing blocks."""
 
-    mind: Mind
-    recorder: Recorder
-    """Gets every record of the session from `session.opened` on."""
+    @property
+    def mind(self) -> Mind:
+        """Who answers."""
+
+    @property
+    def temperament(self) -> Temperament:
+        """How it takes interruptions."""
+
+    @property
+    def greets(self) -> bool:
+        """Whether the character speaks first: not when an attempt goes on."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """Gets every record of the session from `session.opened` on."""
 
     def begin(self, stage: Stage) -> None:
         """The session is the companion's from here on."""
@@ -95,6 +107,9 @@ class Companion(Protocol):
 
         Raises CannotJoin when it makes no sense now.
         """
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """Where the attempt stands, for an instructor who has just come. JSON values."""
 
     async def close(self, reason: str) -> None:
         """The session ends; everything is on disk when it returns."""
@@ -160,15 +175,17 @@ class Company:
             companion = await companions.join(wish)
         except CannotJoin as error:
             self._joining = False
-            session.refuse(str(error), f"session.npc.{error.param}")
+            refused = ErrorEvent.of(str(error), code="invalid_value", param=f"session.npc.{error.param}")
+            session.outbox.send(refused)
             return
         self._joining = False
         self.companion = companion
         session.give_recorder(lambda own: _Both(own, companion.recorder))
         companion.recorder.record("session.opened", session.opened(), session.clock())
-        self.swap_mind(companion.mind)
+        self.swap_mind(companion.mind, companion.temperament)
         companion.begin(self)
-        session.character.greet_soon()
+        if companion.greets:
+            session.character.greet_soon()
 
     # -- told by the session -------------------------------------------------------------------------------------------
 
@@ -219,6 +236,8 @@ class Company:
                 session.say(text)
             case "observe":
                 detail = dict(session.snapshot())
+                if self.companion is not None:
+                    detail |= self.companion.snapshot()
             case "bookmark" | "release":
                 pass
             case _:
@@ -244,8 +263,11 @@ class Company:
     def spawn(self, work: Coroutine[Any, Any, None]) -> object:
         return self._session.spawn(work)
 
-    def swap_mind(self, mind: Mind) -> None:
-        self._session.swap_mind(mind)
+    def swap_mind(self, mind: Mind, temperament: Temperament) -> None:
+        session = self._session
+        session.engines = replace(session.engines, temperament=temperament)
+        session.set_effective(session.effective())
+        session.swap_mind(mind)
 
     def pause(self, paused: bool) -> None:
         self.paused = paused

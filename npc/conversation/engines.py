@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from npc.conversation.companion import Companions
 
 
+#: How a character takes an interruption: it stops, ends its clause, or stops and protests.
+Temperament = Literal["yield", "finish", "protest"]
+
+
 @dataclass(frozen=True, slots=True)
 class PlayerRef:
     """Who talks to the character; whether text may leave the machine, and what is learnt may outlive the session."""
@@ -54,7 +58,7 @@ class Engines:
     """Voice ids that `session.update` may name; another leaves the character's own."""
     instructions: str = ""
     language: str = "en"
-    temperament: Literal["yield", "finish", "protest"] = "yield"
+    temperament: Temperament = "yield"
     seed: int = 0
     greets: bool = True
     refine_budget: float = 0.15

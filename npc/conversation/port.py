@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.protocol import ClientEvent, Limits
+from npc.protocol import ClientEvent, Limits, NpcInstructor
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,25 @@ class Conversation(Protocol):
 
     async def close(self, reason: str) -> None:
         """End the talk: what was heard is committed, memory and log are flushed, every task is awaited. Idempotent."""
+
+
+@runtime_checkable
+class Instructable(Protocol):
+    """A session that takes an instructor's events from another socket than its own."""
+
+    def instruct(self, event: NpcInstructor, by: str, outbox: Outbox) -> None:
+        """Do it and answer to `outbox` alone: the trainee is not to see what is whispered."""
+
+
+@runtime_checkable
+class Rehearses(Protocol):
+    """A service that runs training scenarios."""
+
+    def scenarios(self) -> Sequence[Mapping[str, Any]]:
+        """Public summary of each scenario. Reads files: call it off the event loop."""
+
+    async def transcribe(self, pcm: NDArray[np.int16], rate: int) -> str:
+        """Words of a recording (an instructor's, who speaks for the character); empty where nothing is recognised."""
 
 
 class Service(Protocol):

@@ -31,6 +31,7 @@ from npc.conversation.companion import Company
 from npc.conversation.detection import detector_for, gate_for
 from npc.conversation.ear import EarEvent
 from npc.conversation.engines import Engines, NoRecorder, PlayerRef, Recorder
+from npc.conversation.health import Health
 from npc.conversation.hearing import NOTHING, Hearing
 from npc.conversation.items import Items
 from npc.conversation.opted_in import OptedIn
@@ -70,8 +71,8 @@ from npc.protocol import (
     ClientEvent,
     ErrorEvent,
     Item,
+    NpcInstructor,
     NpcSession,
-    NpcStatus,
     NpcTurn,
     Session,
     SessionCreated,
@@ -119,7 +120,7 @@ class TalkSession:
             engines, self._session.audio.input.format.rate, self._heard, self.turns.words, self._deaf, self._spawn_any
         )
         self.attending = Attending(engines.character_id, engines.seed, self.outbox.send)
-        self._trouble: dict[str, str] = {}
+        self._health = Health(engines.character_id, self.record, self.outbox)
         self.voices = engines.voices
 
     # -- the seam to the carrier ---------------------------------------------------------------------------------------
@@ -321,21 +322,7 @@ class TalkSession:
 
     def status(self, component: str, state: str, message: str, fallback: str | None = None) -> None:
         """Tell the client about a part's health, once per change."""
-        if self._trouble.get(component, "ok") == state == "ok" or self._trouble.get(component) == message:
-            return
-        self._trouble[component] = message if state != "ok" else "ok"
-        self.record("status", {"component": component, "state": state, "message": message})
-        self.outbox.send(
-            NpcStatus.model_validate(
-                {
-                    "character": self.engines.character_id,
-                    "component": component,
-                    "state": state,
-                    "message": message,
-                    "fallback": fallback,
-                }
-            )
-        )
+        self._health.tell(component, state, message, fallback)
 
     # -- turn core -----------------------------------------------------------------------------------------------------
 
@@ -476,9 +463,8 @@ class TalkSession:
     def on_committed(self) -> None:
         self.company.committed()
 
-    def refuse(self, message: str, param: str) -> None:
-        """A request cannot be done, found out after it was taken."""
-        self.outbox.send(ErrorEvent.of(message, code="invalid_value", param=param))
+    def instruct(self, event: NpcInstructor, by: str, outbox: Outbox) -> None:
+        self._when_running(lambda: self.requests.instruct(event, by, outbox))
 
     def on_outcome(self, outcome: Outcome) -> bool:
         return self.character.on_outcome(outcome)

@@ -18,7 +18,12 @@ from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakSet
 
+import numpy as np
+from numpy.typing import NDArray
+
 from npc.asr.interface import Bias, StreamingRecognizer
+from npc.audio.clock import LISTEN_RATE
+from npc.audio.resample import Resampler
 from npc.audio.vad import VoiceActivityDetector
 from npc.config.settings import Settings
 from npc.conversation.detection import FixedSilence
@@ -39,6 +44,7 @@ from npc.dialogue.memory.store import MemoryStore
 from npc.dialogue.mind_words import bias_words
 from npc.dialogue.scene import SceneState
 from npc.inference.interface import LanguageModel
+from npc.simulation.scenarios import Scenarios
 from npc.store import LogStore, parse_retention
 from npc.tts import InstalledVoice, Synthesizer, VoiceNotFound, choose, list_cards
 from npc.tts import load as load_voice
@@ -76,6 +82,9 @@ class TalkService:
         self._synthesizers: dict[str, Synthesizer] = {}
         self._engines: dict[str, Engines] = {}
         self._minds: dict[str, Future[mind_open.Shared]] = {}
+        self._scenarios = Scenarios(
+            settings.scenarios, settings.folder / "attempts", responders=self._responder, seed=settings.seed
+        )
         self._indexer = ThreadPoolExecutor(1, "npc-index")
         self._sessions: WeakSet[TalkSession] = WeakSet()
 
@@ -193,6 +202,7 @@ class TalkService:
                 greets=self.settings.tts.greets,
                 refine_budget=self.settings.asr.refine_budget_ms / 1000,
                 pronunciations=tuple(character.lexicon.items()),
+                companions=self._scenarios,
             )
         return self._engines[character.id]
 
@@ -290,6 +300,13 @@ class TalkService:
         cards, _ = list_cards(self.settings.voices)
         return [voice.card.model_dump(mode="json", exclude={"settings"}) for voice in cards]
 
+    def scenarios(self) -> Sequence[Mapping[str, Any]]:
+        return self._scenarios.listing()
+
+    async def transcribe(self, pcm: NDArray[np.int16], rate: int) -> str:
+        recognizer = self._recognizer
+        return "" if recognizer is None else await asyncio.to_thread(transcribe, recognizer, pcm, rate)
+
     async def memory(self, player_id: str, character_id: str) -> Mapping[str, Any]:
         assert self._memory is not None, "start() opens the memory"
         self._installed(character_id)
@@ -309,7 +326,10 @@ class TalkService:
         try:
             return find_character(character_id, self.settings.characters)
         except CharacterNotFound as error:
-            raise UnknownCharacter(str(error)) from None
+            played = self._scenarios.character(character_id)
+            if played is None:
+                raise UnknownCharacter(str(error)) from None
+            return Installed(*played)
 
 
 def _summary(character: Character) -> dict[str, Any]:
@@ -372,6 +392,20 @@ def load_model(settings: Settings) -> LanguageModel | None:
     from npc.inference.native import NativeModel
 
     return NativeModel.load(path)
+
+
+def transcribe(recognizer: StreamingRecognizer, pcm: NDArray[np.int16], rate: int) -> str:
+    """Words of a whole recording, with the second pass where the engine has one. Blocking."""
+    if rate != LISTEN_RATE:
+        resampler = Resampler(rate, LISTEN_RATE)
+        pcm = np.concatenate([resampler.push(pcm), resampler.flush()])
+    stream = recognizer.open()
+    try:
+        stream.accept(pcm)
+        first = stream.finish()
+        return (stream.refine() or first).text.strip()
+    finally:
+        stream.close()
 
 
 def load_animator() -> Any:

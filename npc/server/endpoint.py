@@ -289,6 +289,8 @@ class RealtimeEndpoint:
         headers = header_map(scope)
         credential = bearer(headers) or _offered(offered, _KEY)
         identity = self._gate.identify(credential, headers.get("origin"), self._now())
+        if "watch" in query:
+            return self._hub.watch(query["watch"], identity)
         character = query.get("character") or query.get("model") or identity.character
         if not character:
             raise Refused(400, "missing_character", "name a character: ?model=<id>, as listed at /v1/characters")

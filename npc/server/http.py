@@ -3,6 +3,7 @@
 No postponed annotations here: FastAPI must see the dependencies that live inside `routes`.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, Field
 
-from npc.conversation.port import Service, UnknownCharacter
+from npc.conversation.port import Rehearses, Service, UnknownCharacter
 from npc.server.auth import INSTRUCTOR, Gate, Identity, Refused, Ticket, bearer
 from npc.server.hub import Hub
 from npc.server.settings import Bounds
@@ -95,6 +96,18 @@ def routes(service: Service, hub: Hub, gate: Gate, bounds: Bounds) -> APIRouter:
     @router.get("/v1/voices")
     async def voices(_: known) -> dict[str, Any]:
         return _listing(service.voices())
+
+    @router.get("/v1/scenarios")
+    async def scenarios(_: known) -> dict[str, Any]:
+        """Training scenarios that can be begun with `session.npc.scenario`."""
+        return _listing(await asyncio.to_thread(service.scenarios) if isinstance(service, Rehearses) else ())
+
+    @router.get("/v1/sessions")
+    async def sessions(who: known) -> dict[str, Any]:
+        """Live sessions, for an instructor who wants to watch one (`/v1/realtime?watch=<id>`)."""
+        if INSTRUCTOR not in who.scopes:
+            raise Refused(403, "scope", "this needs a ticket with the instructor scope")
+        return _listing(hub.listing())
 
     @router.get("/v1/players/{player_id}/memory")
     async def memory(player_id: str, who: known, character: Annotated[str, Query(min_length=1)]) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +37,12 @@ from npc.protocol import (
     ServerEvent,
     SessionUpdate,
 )
-from npc.server.auth import Identity, Refused
+from npc.server.auth import INSTRUCTOR, Identity, Refused
 from npc.server.carrier import Carrier
 from npc.server.metrics import Metrics
 from npc.server.settings import Bounds
 from npc.server.tracing import SessionTrace
+from npc.server.watching import Watching
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,8 @@ class Live:
         self.received = 0
         """Messages that reached this session, malformed ones too."""
         self.carrier = Carrier(session_id, hub.bounds, opted_in=opted_in, wake=self._wake)
+        self.watchers: list[Live] = []
+        """Instructors' sockets that get what this session sends."""
         self.conversation: Conversation
         self.task: asyncio.Task[None]
         self.trace = SessionTrace(session_id, character)
@@ -100,6 +103,8 @@ class Live:
         if not isinstance(item, AudioOut | BlendshapesOut):
             self.trace.follow(item)
         self.carrier.send(item)
+        for watcher in self.watchers:
+            watcher.carrier.send(item)
 
     # ---- from the socket -----------------------------------------------------------------------------------------
 
@@ -197,6 +202,10 @@ class Live:
             self.hub.forget_token(old)
         self._tokens = self._tokens[-1:]
 
+    def age(self) -> float:
+        """Seconds since it began."""
+        return asyncio.get_running_loop().time() - self._began
+
     def _wake(self) -> None:
         if self.link is not None:
             self.link.wake()
@@ -223,6 +232,8 @@ class Live:
             for token in self._tokens:
                 self.hub.forget_token(token)
             self.hub.remove(self)
+            for watcher in tuple(self.watchers):
+                watcher.end("the session is over")
             self.hub.metrics.talk.observe(asyncio.get_running_loop().time() - self._began)
             self.trace.end(reason)
             if self.link is not None:
@@ -264,6 +275,20 @@ class Hub:
         """Those alive now."""
         return list(self._live.values())
 
+    def listing(self) -> list[dict[str, Any]]:
+        """Those that can be watched: id, character, player, seconds they have lasted."""
+        return [
+            {
+                "id": live.session_id,
+                "character": live.character,
+                "player": live.identity.player,
+                "seconds": round(live.age(), 1),
+                "watchers": len(live.watchers),
+            }
+            for live in self._live.values()
+            if not isinstance(live.conversation, Watching)
+        ]
+
     def open(self, character: str, identity: Identity, *, opted_in: bool) -> Live:
         """A new session, not yet running. Raises Refused (503) when full or stopping, and UnknownCharacter."""
         if self.draining:
@@ -273,21 +298,34 @@ class Hub:
             raise Refused(503, "full", f"this server holds its {self.bounds.max_sessions} sessions; try again later")
         session_id = f"sess_{secrets.token_hex(10)}"
         live = Live(self, session_id, character, identity, opted_in=opted_in)
-        limits = Limits(
-            max_message_bytes=self.bounds.max_message_bytes,
-            max_append_ms=self.bounds.max_message_bytes * 3 // 4 * 1000 // 48_000,
-            max_text_chars=self.bounds.max_text_chars,
-        )
         opening = Opening(
             session_id=session_id,
             character_id=character,
             player_id=identity.player or "player",
             opted_in=opted_in,
             scopes=identity.scopes,
-            limits=limits,
+            limits=self._limits(),
         )
         live.conversation = self.service.open(opening, live)
         self._live[session_id] = live
+        return live
+
+    def watch(self, session_id: str, identity: Identity) -> Live:
+        """An instructor's view of a live session. Raises Refused (403, 404)."""
+        if INSTRUCTOR not in identity.scopes:
+            raise Refused(403, "scope", "watching a session needs a ticket with the instructor scope")
+        watched = self._live.get(session_id)
+        if watched is None or isinstance(watched.conversation, Watching):
+            raise Refused(404, "unknown_session", f"there is no session {session_id[:80]!r}")
+        watch_id = f"sess_{secrets.token_hex(10)}"
+        live = Live(self, watch_id, watched.character, identity, opted_in=True)
+        by = identity.player or "instructor"
+        limits = self._limits()
+        live.conversation = Watching(
+            watch_id, watched.conversation, watched.character, by, self.service, limits, live.carrier
+        )
+        self._live[watch_id] = live
+        watched.watchers.append(live)
         return live
 
     def start(self, live: Live) -> None:
@@ -305,6 +343,13 @@ class Hub:
         else:
             live.end("session ended")
 
+    def _limits(self) -> Limits:
+        return Limits(
+            max_message_bytes=self.bounds.max_message_bytes,
+            max_append_ms=self.bounds.max_message_bytes * 3 // 4 * 1000 // 48_000,
+            max_text_chars=self.bounds.max_text_chars,
+        )
+
     def find(self, token: str) -> Live | None:
         """The session that a resume token belongs to."""
         return self._by_token.get(_digest(token))
@@ -317,6 +362,9 @@ class Hub:
 
     def remove(self, live: Live) -> None:
         self._live.pop(live.session_id, None)
+        for other in self._live.values():
+            if live in other.watchers:
+                other.watchers.remove(live)
 
     async def drain(self) -> None:
         """Stop: no new sessions, idle ones end at once, those that speak may finish within `drain_s`."""

@@ -101,11 +101,8 @@ class WavTrack:
     def _header(self) -> None:
         size = 2 * self._length
         self._file.seek(0)
-        self._file.write(
-            struct.pack(
-                "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16, b"data", size
-            )
-        )  # fmt: skip
+        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+        self._file.write(struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form + struct.pack("<4sI", b"data", size))
 
 
 class AttemptWriter:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from npc.audio.clock import LISTEN_RATE
-from npc.simulation.attempt import Done, Intervention, StoryEvent, Turn, Word
+from npc.simulation.attempt import Done, Intervention, Outcome, StoryEvent, Turn, Word
 from npc.store import Record
 
 
@@ -66,7 +66,7 @@ class Timeline:
         """Data of the first `rehearsal.began`."""
         self.state: Mapping[str, Any] | None = None
         """The newest `rehearsal.state`: the mind after the last finished turn."""
-        self.outcome: str | None = None
+        self.outcome: Outcome | None = None
 
     # -- folding -------------------------------------------------------------------------------------------------------
 
