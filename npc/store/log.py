@@ -125,6 +125,8 @@ class LogStore:
         connection.execute("PRAGMA journal_mode = WAL")
         # With WAL, NORMAL survives a crash of the process; only a power cut may lose the last batch.
         connection.execute("PRAGMA synchronous = NORMAL")
+        # What is deleted is overwritten: an erased player's words are not to be found in free pages.
+        connection.execute("PRAGMA secure_delete = ON")
         return connection
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -201,16 +203,23 @@ class LogStore:
         return len(old)
 
     def erase(self, player: str, character: str | None = None) -> int:
-        """Delete every log of a player (with one character); how many."""
+        """Delete every log of a player (with one character), and every byte of it in the files; how many.
+
+        Sessions in which a client named the player later, by `session.update`, are the player's too.
+        """
         self.flush()
         with self._disk:
             rows = self._connection.execute(
-                "SELECT id FROM session WHERE player = ? AND (? IS NULL OR character = ?)",
-                (player, character, character),
+                "SELECT id FROM session WHERE (? IS NULL OR character = ?) AND (player = ? OR id IN (SELECT session "
+                "FROM record WHERE kind IN ('session.opened', 'session.updated') "
+                "AND json_extract(data, '$.session.npc.player.id') = ?))",
+                (character, character, player, player),
             ).fetchall()
             for (session_id,) in rows:
                 self._delete(session_id)
             self._connection.commit()
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(rows)
 
     def discard(self, session_id: str) -> None:

@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import httpx
 
-from npc.simulation.attempt import Attempt
+from npc.simulation.attempt import Attempt, list_attempts
 from npc.simulation.standards.cmi5 import LaunchedUnit, session_statements
 from npc.simulation.standards.delivery import Backoff, Delivery, Target
 from npc.simulation.standards.lrs import DEADLINE, Lrs, StatementFile
@@ -36,6 +36,8 @@ from npc.simulation.standards.xapi import statements
 log = logging.getLogger(__name__)
 
 Kind = Literal["scorm", "cmi5", "lti"]
+#: Name of the empty file by which an attempt's folder says that it was reported.
+REPORTED = "reported"
 #: Deliveries under way at once; the others wait for one of them to end.
 AT_ONCE = 8
 #: How often it looks for what another process has put into the outbox, seconds.
@@ -120,22 +122,19 @@ class Reporting:
     def finished(self, attempt: Attempt) -> int:
         """Put what is to be told of an attempt into the outbox; how many entries. Repeating it changes nothing.
 
-        Raises nothing: an attempt is worth more than its report, and `npc scenario export` can make it again.
+        Raises OutboxFull.
         """
         put = 0
-        try:
-            if self.settings.xapi is not None:
-                told = statements(attempt, self.settings.service, transcript=self.settings.xapi.transcript)
-                put += self.outbox.put("lrs", attempt.trainee, [(one["id"], one) for one in told])
-            launched = next((one for one in self.launches(attempt.trainee) if self._begun_by(attempt, one)), None)
-            if launched is not None and launched.kind == "cmi5":
-                unit = LaunchedUnit.from_json(launched.data)
-                told = session_statements(attempt, unit)
-                put += self.outbox.put(f"cmi5:{launched.id}", attempt.trainee, [(one["id"], one) for one in told])
-            elif launched is not None and launched.kind == "lti":
-                put += self._grade(attempt, launched)
-        except OutboxFull as full:
-            log.error("an attempt was not reported", extra={"attempt": attempt.id, "error": str(full)})
+        if self.settings.xapi is not None:
+            told = statements(attempt, self.settings.service, transcript=self.settings.xapi.transcript)
+            put += self.outbox.put("lrs", attempt.trainee, [(one["id"], one) for one in told])
+        launched = next((one for one in self.launches(attempt.trainee) if self._begun_by(attempt, one)), None)
+        if launched is not None and launched.kind == "cmi5":
+            unit = LaunchedUnit.from_json(launched.data)
+            told = session_statements(attempt, unit)
+            put += self.outbox.put(f"cmi5:{launched.id}", attempt.trainee, [(one["id"], one) for one in told])
+        elif launched is not None and launched.kind == "lti":
+            put += self._grade(attempt, launched)
         if put and self._wake is not None:
             loop, event = self._wake
             loop.call_soon_threadsafe(event.set)
@@ -155,6 +154,26 @@ class Reporting:
             "grade": grade(attempt, launched.data["user"]),
         }
         return self.outbox.put(f"lti:{launched.id}", attempt.trainee, [(attempt.id, body)])
+
+    def sweep(self, attempts: Path) -> int:
+        """Report every attempt under `attempts` that is over and was not reported yet; how many.
+
+        A mark in the attempt's folder says that its entries are on disk, so a server that died in between loses none.
+        """
+        count = 0
+        for folder, attempt in list_attempts(attempts):
+            mark = folder / REPORTED
+            if attempt.outcome == "running" or mark.is_file():
+                continue
+            try:
+                self.finished(attempt)
+            except OutboxFull as full:
+                # The attempt keeps; it is reported once there is room.
+                log.error("an attempt waits to be reported", extra={"attempt": attempt.id, "error": str(full)})
+                break
+            mark.touch()
+            count += 1
+        return count
 
     # -- delivery ------------------------------------------------------------------------------------------------------
 
@@ -244,11 +263,31 @@ class Reporting:
     # -- privacy -------------------------------------------------------------------------------------------------------
 
     def erase(self, trainee: str) -> int:
-        """Forget everything about a trainee here; how many entries and launches."""
+        """Forget everything about a trainee here; how many entries and launches. What was delivered is not here."""
         mine = self.launches(trainee)
         for one in mine:
             (self._launches / f"{one.id}.json").unlink(missing_ok=True)
-        return len(mine) + self.outbox.erase(trainee)
+        return len(mine) + self.outbox.erase(trainee) + self._erase_from_file(trainee)
+
+    def _erase_from_file(self, trainee: str) -> int:
+        """Take the trainee's lines out of the file of statements."""
+        if self.settings.xapi is None or self.settings.xapi.file is None:
+            return 0
+        path = self._folder / self.settings.xapi.file
+        if not path.is_file():
+            return 0
+        whole = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in whole if json.loads(line)["actor"]["account"]["name"] != trainee]
+        if len(kept) < len(whole):
+            waiting = path.with_name(path.name + ".new")
+            waiting.write_text("".join(kept), encoding="utf-8")
+            waiting.replace(path)
+        return len(whole) - len(kept)
+
+    def told_elsewhere(self) -> list[str]:
+        """Systems that were given data about trainees, which only they can erase (xAPI 1.0.3 has no deletion)."""
+        stores = [self.settings.xapi.endpoint] if self.settings.xapi and self.settings.xapi.endpoint else []
+        return [*stores, *(one.issuer for one in self.settings.lti), *self.settings.lms_origins]
 
     async def close(self) -> None:
         """Close client and outbox; what was not sent stays."""
