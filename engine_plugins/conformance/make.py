@@ -104,6 +104,7 @@ def frames() -> list[Step]:
         binary(block[:20], error=True),
         binary(block[:-1], error=True),
         binary(b"", error=True),
+        binary(encode_blendshapes(np.zeros((2, 4), np.uint8), 0, 0, ordinal=1), error=True),
         binary(good, error=False),
     ]
 
@@ -164,6 +165,52 @@ def interruption() -> list[Step]:
     return steps
 
 
+def holes() -> list[Step]:
+    return [
+        created(),
+        *response(1),
+        audio(1, 0, 2400),
+        audio(1, 2880, 480),
+        pull(2400, first=0, last=2399, played=2400),
+        pull(480, silent=True, played=2880, state="playing"),
+        pull(480, first=2880, last=3359, played=3360),
+        audio(1, 480, 480),
+        audio(1, 3120, 1920),
+        pull(480, first=3360, last=3839, played=3840),
+        audio(1, 0, 480),
+        audio(1, 900_000, 480, error=True),
+        pull(480, first=3840, last=4319, played=4320),
+    ]
+
+
+def input_cues() -> list[Step]:
+    def told(*entries: tuple[str, str, int]) -> Step:
+        listed = [{"kind": kind, "name": name, "at": at} for kind, name, at in entries]
+        return text({"type": "npc.cues", "clock": "input", "cues": listed})
+
+    return [
+        created(),
+        told(("head", "nod", 0)),
+        step(0, cues=["nod"]),
+        step(16, cues=[]),
+        told(("gaze", "avert_up_left", 200), ("gaze", "look", 960)),
+        step(32, cues=[]),
+        {"do": "hear", "samples": 480},
+        step(48, cues=["avert_up_left"]),
+        {"do": "hear", "samples": 480},
+        step(64, cues=["look"]),
+        {"do": "hear", "samples": 24_000},
+        told(("head", "nod_twice", 960 + 11_990), ("head", "nod", 960 + 12_010), ("gaze", "look", 960 + 24_000)),
+        step(80, cues=["nod", "look"]),
+        *response(1),
+        audio(1, 0, 4800),
+        cues(1, ("word", "hello", 100)),
+        told(("backchannel", "mm-hm", 960 + 24_000)),
+        pull(480),
+        step(96, cues=["mm-hm", "hello"]),
+    ]
+
+
 def pausing() -> list[Step]:
     fade = RATE * 8 // 1000
     return [
@@ -209,6 +256,7 @@ def track() -> list[Step]:
         shapes(1, 0, [[0, 0, 0, 0], [200, 0, 255, 0]]),
         shapes(1, 0, [[255, 255, 255, 255], [255, 255, 255, 255]]),
         binary(encode_blendshapes(np.zeros((1, 3), np.uint8), 8 * FRAME, FRAME, ordinal=1), error=True),
+        binary(encode_blendshapes(np.zeros((0, 4), np.uint8), 3 * FRAME, FRAME, ordinal=1), error=False),
         audio(1, 0, 9600),
         pull(FRAME // 2),
         step(0, weights={"jawOpen": 100 / 255, "mouthFunnel": 0.5}),
@@ -316,6 +364,8 @@ VECTORS = {
         "twenty interruptions: silence at once, stale audio dropped, lips at rest, and they move again",
         interruption,
     ),
+    "holes": ("a hole sounds as silence and the clock stays true; late, doubled and far audio is dropped", holes),
+    "input_cues": ("cues on the input clock: due at what was sent, dropped when more than 500 ms late", input_cues),
     "pausing": ("pause fades in 8 ms, resume goes on at the very next sample", pausing),
     "cue_times": ("cues on the played-sample clock less the output latency; none of a flushed response", cue_times),
     "track": ("blendshapes between frames, out of order, doubled; decay to rest in 150 ms when starved", track),

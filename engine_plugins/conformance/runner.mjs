@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Performer } from '../../demo/js/face/performer.js';
 import { RealtimeSession } from '../../demo/js/client/session.js';
+import { CueQueue } from '../../demo/js/client/cues.js';
 import { IdleMotion } from '../../demo/js/client/idle.js';
 import { PlayedClock } from '../../demo/js/client/playout.js';
 import { Xorshift32 } from '../../demo/js/client/random.js';
@@ -31,6 +32,7 @@ class Runner {
     Object.assign(this, { file, vector, playback, failures: 0, problems: 0, sent: [], nowMs: 0 });
     const socket = { readyState: 1, send: (data) => this.sent.push(data), close() {} };
     this.plans = [];
+    this.inputCues = new CueQueue();
     this.session = new RealtimeSession({
       url: 'ws://host/v1/realtime?model=a', random: () => 0, now: () => this.nowMs, schedule: () => {},
       openSocket: (url, protocols) => { this.plans.push({ url, protocols }); return socket; },
@@ -38,8 +40,8 @@ class Runner {
     this.clock = new PlayedClock(vector.rate);
     this.session.on('session.created', ({ session }) => { this.performer = new Performer(session.npc.capabilities.blendshapes, vector.rate); this.performer.idle = STILL; });
     this.session.on('audio', ({ ordinal, start, pcm, last }) => this.playback.audio({ ordinal, start, pcm, last }));
-    this.session.on('blendshapes', (frame) => this.performer.blendshapes(frame));
-    this.session.on('npc.cues', ({ response_id: id, cues }) => { const ordinal = this.session.ordinalOf(id); if (!this.session.stale.has(ordinal)) this.performer.cues(ordinal, cues); });
+    this.session.on('blendshapes', (frame) => this.performer?.blendshapes(frame));
+    this.session.on('npc.cues', ({ response_id: id, cues, clock }) => { if (clock === 'input') { cues.forEach((cue) => this.inputCues.add(cue)); return; } const ordinal = this.session.ordinalOf(id); if (!this.session.stale.has(ordinal)) this.performer.cues(ordinal, cues); });
     this.session.on('npc.output', ({ action, response_id: id }) => this.output(action, this.session.ordinalOf(id)));
     this.session.on('problem', () => { this.problems += 1; });
     this.session.connect();
@@ -57,6 +59,10 @@ class Runner {
   /** Hand the worklet's reports on, as the page does. */
   reports() {
     for (const report of this.playback.port.sent.splice(0)) {
+      if (report.type === 'problem') {
+        this.problems += 1;
+        continue;
+      }
       this.clock.report(report);
       this.played = report;
       this.state = STATES[report.state] ?? report.state;
@@ -95,6 +101,7 @@ class Runner {
 
   do_binary({ hex }) {
     this.session.receiveFrame(Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16)).buffer);
+    this.reports();
     if (this.state === 'idle' && this.playback.items.length) this.state = 'priming';
   }
 
@@ -117,11 +124,14 @@ class Runner {
     this.nowMs = step.ms;
     const { ordinal } = this.played;
     const sample = this.played.played - step.latency * this.vector.rate;
+    // The page starts these by its own clock, from the same distance to what it has sent.
+    const heard = this.session.inputSamples;
+    const listening = this.inputCues.due(heard).filter(({ at }) => heard - at <= this.vector.rate / 2);
     const pose = this.performer.step(step.ms / 1000, ordinal, sample);
     if (this.state === 'playing') this.session.reportPlayback({ ...this.played, state: 'playing' });
     if (this.finished) this.session.reportPlayback(this.finished);
     this.finished = null;
-    if (step.cues) this.same('cues', step.cues.join(' '), pose.due.map((cue) => cue.name).join(' '));
+    if (step.cues) this.same('cues', step.cues.join(' '), [...listening, ...pose.due].map((cue) => cue.name).join(' '));
     if (step.sample !== undefined) this.same('sample', step.sample, sample);
     if (step.ordinal !== undefined) this.same('ordinal', step.ordinal, ordinal);
     for (const [name, wanted] of Object.entries(step.weights ?? {})) {
@@ -137,6 +147,10 @@ class Runner {
     this.session.lost(this.session.socket, step.code, '');
     if (step.final) this.same('final', 'closed', outcome.state);
     else this.same('retry_ms', step.retry_ms, outcome.retryInMs);
+  }
+
+  do_hear({ samples }) {
+    this.session.sendAudio(new Int16Array(samples));
   }
 
   do_say({ text }) {

@@ -230,6 +230,10 @@ class Answering:
         live = self._live
         if live is None:
             return
+        if live.playout.heard_out:
+            # The report of its end came in the same breath as what would cut it: it was no interruption.
+            self._conclude(live, flushed=False)
+            return
         live.playout.flush(reason, finish_clause)
         if live.playout.outcome is not None:
             live.maker.cancel()

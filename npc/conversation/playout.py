@@ -148,8 +148,13 @@ class Playout:
         if self._held and state != "finished":
             self._paused_report = self.ledger.reported
         if state == "finished" and self._all_sent():
-            self._client_finished = True
+            self._client_finished = self.ledger.finished = not self._stopped
         self._wake.set()
+
+    @property
+    def heard_out(self) -> bool:
+        """The client has told that all of it was heard; there is nothing left to stop."""
+        return self._client_finished
 
     def truncate(self, audio_end_ms: int) -> None:
         """`conversation.item.truncate` of this item; ValueError beyond what was sent."""

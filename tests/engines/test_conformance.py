@@ -1,4 +1,4 @@
-"""Every client core passes the same vectors."""
+"""Every engine's client core passes the same vectors; Python's is in tests/client/test_character.py."""
 
 from __future__ import annotations
 

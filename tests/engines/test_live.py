@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from npc.audio.resample import Resampler
+from npc.client import OutputAudio, RealtimeClient
 from npc.client.local_server import local_server
 from npc.tts.flite import FliteSettings, FliteVoice
 from npc.tts.interface import SpeechRequest
@@ -26,7 +28,16 @@ CHARACTER = "sela-marrow"
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     with local_server() as url:
+        asyncio.run(greeted(url))
         yield url
+
+
+async def greeted(url: str) -> None:
+    """Wait until the character is loaded, which is when it greets: on a new machine that takes seconds."""
+    async with asyncio.timeout(120), RealtimeClient.connect(url, character=CHARACTER) as client:
+        async for incoming in client:
+            if isinstance(incoming, OutputAudio):
+                return
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +59,8 @@ def check(report: dict[str, Any]) -> None:
     assert report["widest_jaw"] > 0.2
     assert [action["name"] for action in report["actions"]] == ["sell_item"]
     assert report["cancel_status"] == "cancelled"
-    assert report["after_cut"] == "Idle"
+    assert report["after_cut"].lower() == "idle"
+    assert report["mouth_after_cut"] == 0.0
     assert report["problems"] == []
 
 
@@ -93,7 +105,7 @@ def test_godot(server: str, spoken: Path, tmp_path: Path) -> None:
         "say": ACTION,
         "shot": shot,
         "report": report,
-        "seconds": 60,
+        "seconds": 150,
     }
     subprocess.run(
         [str(part) for part in [*view, *(f"--{key}={value}" for key, value in options.items())]],
@@ -101,9 +113,5 @@ def test_godot(server: str, spoken: Path, tmp_path: Path) -> None:
         check=False,
     )
     told = json.loads(report.read_text())
-    assert "name" in told["heard"]
-    assert told["widest_jaw"] > 0.2
-    assert [action["name"] for action in told["actions"]] == ["sell_item"]
-    assert "cancelled" in told["statuses"]
-    assert told["problems"] == []
+    check({**told, "cancel_status": told["statuses"][-1]})
     assert shot.stat().st_size > 10_000

@@ -28,7 +28,7 @@ export class Speaker {
     this.context = new AudioContext({ sampleRate: this.rate, latencyHint: 'interactive' });
     await this.context.audioWorklet.addModule(new URL('playback-worklet.js', import.meta.url));
     this.node = new AudioWorkletNode(this.context, 'npc-playback', { numberOfInputs: 0, outputChannelCount: [1] });
-    this.node.port.onmessage = ({ data }) => this.onPlayed(data);
+    this.node.port.onmessage = ({ data }) => (data.type === 'problem' ? console.warn(data.text) : this.onPlayed(data));
     this.analyser = new AnalyserNode(this.context, { fftSize: 512 });
     this.node.connect(this.analyser).connect(this.context.destination);
   }

@@ -12,6 +12,8 @@
  */
 const REPORT_EVERY = 0.02;
 const PRIME_MS = 60;
+/** No server leaves a hole this long: audio behind one does not belong to its item. */
+const LONGEST_HOLE_S = 10;
 const DUCK_GAIN = 0.2;
 
 class Playback extends AudioWorkletProcessor {
@@ -38,6 +40,14 @@ class Playback extends AudioWorkletProcessor {
       item = { ordinal, chunks: [], head: 0, played: start, end: start, whole: false, primed: false };
       this.items.push(item);
     }
+    const hole = start - item.end;
+    if (hole > LONGEST_HOLE_S * sampleRate) {
+      this.port.postMessage({ type: 'problem', text: `audio at sample ${start} is too far ahead of its item` });
+      return;
+    }
+    // Silence where audio is missing: the clock stays on the item's samples.
+    if (hole > 0) item.chunks.push(new Int16Array(hole));
+    if (hole > 0) item.end = start;
     // A resumed socket may repeat what is queued already: keep only samples past the end.
     const known = Math.max(0, item.end - start);
     if (known < pcm.length) {

@@ -40,7 +40,7 @@ export class BlendshapeTrack {
   /** Add frames from sample `start`; late, duplicated and out-of-order blocks are sorted in, the first copy wins. */
   add({ start, samplesPerFrame, count, frames, channels = this.channels }) {
     if (channels !== this.channels) throw new RangeError(`track has ${this.channels} channels, block has ${channels}`);
-    if (this.blocks.some((block) => block.start === start)) return;
+    if (!count || this.blocks.some((block) => block.start === start)) return;
     const block = { start, samplesPerFrame, count, frames, end: start + count * samplesPerFrame };
     const place = this.blocks.findIndex((one) => one.start > start);
     this.blocks.splice(place < 0 ? this.blocks.length : place, 0, block);

@@ -41,6 +41,7 @@ export function decodeFrame(buffer) {
   const count = view.getUint16(HEADER, true);
   const channels = view.getUint16(HEADER + 2, true);
   if (buffer.byteLength !== HEADER + 8 + count * channels) throw new RangeError('blendshape frame is cut');
+  if (count && !view.getUint32(HEADER + 4, true)) throw new RangeError('samples per frame must be at least 1');
   return {
     ...frame, count, channels, samplesPerFrame: view.getUint32(HEADER + 4, true), frames: new Uint8Array(buffer, HEADER + 8),
   };

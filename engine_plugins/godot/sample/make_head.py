@@ -1,4 +1,6 @@
-"""Write `head.glb` for the sample: the demo's head with dense morph targets (Godot 3.2 misreads sparse accessors).
+"""Write `head.glb` for the sample: the demo's head as Godot 3.2 reads it.
+
+It misreads sparse accessors and takes normalised bytes for whole numbers: morph targets become dense, colours float.
 
 Standard library and NumPy only:  python sample/make_head.py [GLB]
 """
@@ -27,7 +29,7 @@ def read(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def dense(document: dict[str, Any], binary: bytes) -> bytes:
-    """A GLB whose sparse accessors have become dense ones of float32."""
+    """A GLB whose sparse accessors and byte colours have become dense float32 ones."""
     chunks = bytearray(binary)
     views = document["bufferViews"]
 
@@ -35,7 +37,18 @@ def dense(document: dict[str, Any], binary: bytes) -> bytes:
         start = views[view].get("byteOffset", 0) + offset
         return np.frombuffer(binary, TYPES[component], count, start)
 
+    def put(accessor: dict[str, Any], values: np.ndarray[Any, Any]) -> None:
+        """Give an accessor these float32 values for its own."""
+        chunks.extend(b"\0" * (-len(chunks) % 4))
+        accessor.update(bufferView=len(views), byteOffset=0, componentType=5126, normalized=False)
+        views.append({"buffer": 0, "byteOffset": len(chunks), "byteLength": values.nbytes})
+        chunks.extend(values.tobytes())
+
     for accessor in document["accessors"]:
+        if accessor["componentType"] == 5121 and accessor.get("normalized"):
+            count = accessor["count"] * WIDTH[accessor["type"]]
+            colours = numbers(accessor["bufferView"], accessor.get("byteOffset", 0), 5121, count)
+            put(accessor, (colours / 255.0).astype(np.float32))
         sparse = accessor.pop("sparse", None)
         if sparse is None:
             continue
@@ -47,10 +60,7 @@ def dense(document: dict[str, Any], binary: bytes) -> bytes:
             given["bufferView"], given.get("byteOffset", 0), accessor["componentType"], sparse["count"] * width
         )
         values[rows] = cells.reshape(-1, width)
-        chunks.extend(b"\0" * (-len(chunks) % 4))
-        accessor["bufferView"] = len(views)
-        views.append({"buffer": 0, "byteOffset": len(chunks), "byteLength": values.nbytes})
-        chunks.extend(values.tobytes())
+        put(accessor, values)
     document["buffers"] = [{"byteLength": len(chunks)}]
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)

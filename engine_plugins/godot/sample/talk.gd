@@ -3,13 +3,16 @@
 extends Spatial
 
 var _options = {}
-var _report = {"heard": "", "caption": "", "actions": [], "problems": [], "widest_jaw": 0.0, "statuses": []}
+var _report = {"heard": "", "caption": "", "actions": [], "problems": [], "widest_jaw": 0.0, "statuses": [], "words": "", "voiced_samples": 0}
 var _samples = []
 var _at = 0
 var _begun_ms = -1
 var _shot = false
-var _said = false
-var _asked_ms = -1
+var _stage = "greeting"
+var _completed = 0
+var _spoke_ms = 0
+var _cut_ms = 0
+var _sounded_ms = 0
 
 
 func _ready():
@@ -63,7 +66,11 @@ func _process(_delta):
 	var now = OS.get_ticks_msec()
 	if _begun_ms < 0:
 		_begun_ms = now
-	_speak(now - _begun_ms)
+	if _options.has("wav"):
+		_talk(now)
+	for cue in client.due:
+		if cue.kind == "word":
+			_report.words += cue.name + " "
 	var jaw = client.pose[client.channels.find("jawOpen")]
 	_report.widest_jaw = max(_report.widest_jaw, jaw)
 	if _options.has("shot") and not _shot and jaw > 0.25:
@@ -75,25 +82,58 @@ func _process(_delta):
 		_finish()
 
 
-# The recording in real time, then silence; after it the typed line, and an interruption of the reply to that.
-func _speak(ms):
-	if not _options.has("wav"):
-		return
+# A conversation by itself, one stage after the other: the character greets; the recording is spoken in real time, and silence
+# after it; a typed line asks for an action; the next reply is cut short half a second in, and then the mouth must be at rest.
+func _talk(now):
+	var client = $Character.client
+	if client.audio.state != "idle":
+		_sounded_ms = now
+	# A quick player needs half a second before answering.
+	var idle = now - _sounded_ms > 500
+	match _stage:
+		"greeting":
+			if _completed >= 1 and idle:
+				_stage = "speaking"
+				_spoke_ms = now
+		"speaking":
+			_hear_until(now - _spoke_ms)
+			if _completed >= 2 and idle and _report.heard != "":
+				_stage = "acting"
+				_report.voiced_samples = client.audio.played
+				$Character.say(_options.get("say", "Goodbye."))
+		"acting":
+			if _completed >= 3 and idle and not _report.actions.empty():
+				_stage = "asking"
+				$Character.say("Tell me everything you know about this place.")
+		"asking":
+			if client.audio.state == "playing" and client.audio.played > 12000:
+				_stage = "cut"
+				client.send({"type": "response.cancel"})
+		"cut":
+			if "cancelled" in _report.statuses:
+				_stage = "resting"
+				_cut_ms = now
+		"resting":
+			if now - _cut_ms > 160:
+				_report["after_cut"] = client.audio.state
+				_report["mouth_after_cut"] = _widest(client.pose)
+				_finish()
+
+
+func _hear_until(ms):
 	while _at < ms * 24:
 		var block = []
 		for i in range(480):
 			block.append(_samples[_at + i] if _at + i < _samples.size() else 0)
 		$Character.hear(block)
 		_at += 480
-	if _options.has("say") and not _said and "completed" in _report.statuses and _report.heard != "" and $Character.client.audio.state == "idle":
-		_said = true
-		$Character.say(_options.say)
-	if _said and not _report.actions.empty() and _asked_ms < 0 and $Character.client.audio.state == "idle":
-		_asked_ms = ms
-		$Character.say("Tell me everything you know about this place.")
-	if _asked_ms >= 0 and $Character.client.audio.state == "playing" and $Character.client.audio.played > 12000 and not _report.has("cut"):
-		_report["cut"] = true
-		$Character.client.send({"type": "response.cancel"})
+
+
+func _widest(pose):
+	var widest = 0.0
+	for weight in pose:
+		widest = max(widest, weight)
+	return widest
 
 
 func _on_action(call_id, name, arguments):
@@ -117,6 +157,8 @@ func _on_problem(text):
 func _on_event(type, message):
 	if type == "response.done":
 		_report.statuses.append(message.response.status)
+		if message.response.status == "completed":
+			_completed += 1
 
 
 func _finish():

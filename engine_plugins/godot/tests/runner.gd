@@ -129,6 +129,14 @@ func _do_closed(step):
 		_same("retry_ms", float(step.retry_ms), delay)
 
 
+func _do_hear(step):
+	var silence = []
+	silence.resize(int(step.samples))
+	for i in range(silence.size()):
+		silence[i] = 0
+	client.send_audio(silence)
+
+
 func _do_say(step):
 	client.say(step.text)
 

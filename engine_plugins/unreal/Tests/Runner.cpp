@@ -54,6 +54,7 @@ private:
         else if (what == "pull") Pull(step);
         else if (what == "step") Step(step);
         else if (what == "closed") Closed(step);
+        else if (what == "hear") Hear(step["samples"]);
         else if (what == "say") client_->Say(step["text"]);
         else if (what == "idle") Idle(step);
         else if (what == "random") Random(step);
@@ -73,6 +74,11 @@ private:
         std::vector<std::uint8_t> bytes(hex.size() / 2);
         for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
         client_->ReceiveBinary(bytes.data(), bytes.size());
+    }
+
+    void Hear(std::size_t samples) {
+        const std::vector<std::int16_t> silence(samples, 0);
+        client_->SendAudio(silence.data(), silence.size());
     }
 
     void Pull(const Json& step) {

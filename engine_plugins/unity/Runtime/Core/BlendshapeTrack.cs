@@ -19,6 +19,7 @@ namespace Npc.Core
         public void Add(Frame block)
         {
             if (block.Channels != channels) throw new FrameException("track has " + channels + " channels, block has " + block.Channels);
+            if (block.Count == 0) return;
             int place = blocks.Count;
             while (place > 0 && blocks[place - 1].Start > block.Start) place--;
             if (place > 0 && blocks[place - 1].Start == block.Start) return;

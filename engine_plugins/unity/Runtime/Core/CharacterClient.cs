@@ -46,7 +46,10 @@ namespace Npc.Core
         const int KeptMessages = 1024;
         /// <summary>An interrupted face is at rest after this long.</summary>
         public const float RestSeconds = 0.12f;
-        static readonly HashSet<int> FinalCodes = new HashSet<int> { 1000, 4000, 4401, 4406, 4409, 4429 }; // ended, bad ticket, wrong version, replaced by another connection, abuse;
+        /// <summary>A cue on the input clock that is later than this is not worth showing.</summary>
+        public const int LateMs = 500;
+        // Ended, bad ticket, wrong version, replaced by another connection, abuse.
+        static readonly HashSet<int> FinalCodes = new HashSet<int> { 1000, 4000, 4401, 4406, 4409, 4429 };
 
         /// <summary>The server no longer has the session: the next connection starts a new one.</summary>
         const int SessionGone = 4404;
@@ -58,6 +61,7 @@ namespace Npc.Core
         readonly int rate;
         readonly List<Spoken> spoken = new List<Spoken>();
         readonly HashSet<uint> stale = new HashSet<uint>();
+        CueQueue inputCues = new CueQueue();
         readonly List<object> kept = new List<object>();
         long sent;
         string resumeToken;
@@ -122,7 +126,7 @@ namespace Npc.Core
         {
             Outgoing.Clear(); // all of it is kept, and goes out again after a resume
             if (FinalCodes.Contains(code)) return -1;
-            if (code == SessionGone) { resumeToken = null; Seq = 0; inputSamples = 0; }
+            if (code == SessionGone) { resumeToken = null; Seq = 0; inputSamples = 0; inputCues = new CueQueue(); }
             double delay = Math.Min(5000, 200 * Math.Pow(2, Math.Min(attempt, 20))) * (1 - 0.25 * random);
             attempt++;
             return delay;
@@ -162,18 +166,25 @@ namespace Npc.Core
             try { frame = Frame.Decode(bytes); }
             catch (FrameException error) { listener.OnProblem(error.Message); return; }
             if (stale.Contains(frame.Ordinal)) return;
+            try { Take(frame); }
+            catch (FrameException error) { listener.OnProblem(error.Message); }
+        }
+
+        void Take(Frame frame)
+        {
             if (frame.Kind == FrameKind.OutputAudio) { Audio.Push(frame); return; }
             Spoken item = spoken.Find(one => one.Ordinal == frame.Ordinal);
             if (item == null || Channels.Length == 0) return;
             if (item.Track == null) item.Track = new BlendshapeTrack(Channels.Length);
-            try { item.Track.Add(frame); }
-            catch (FrameException error) { listener.OnProblem(error.Message); }
+            item.Track.Add(frame);
         }
 
         /// <summary>Once per rendered frame: fills <see cref="Due"/> and <see cref="Pose"/>, and reports playback.</summary>
         public void Step(double nowMs, double latencySeconds)
         {
             Due.Clear();
+            inputCues.Due(inputSamples, Due);
+            Due.RemoveAll(cue => inputSamples - cue.At > rate * LateMs / 1000);
             Spoken item = spoken.Find(one => one.Ordinal == Audio.Ordinal);
             HeardSample = Audio.Played - latencySeconds * rate;
             if (item != null && !stale.Contains(item.Ordinal))
@@ -273,7 +284,7 @@ namespace Npc.Core
                     Until = (long?)entry["until"] ?? (long)entry["at"], Weight = (float?)entry["weight"] ?? 1f,
                     Target = (string)entry["target"] ?? "", CallId = (string)entry["call_id"] ?? "",
                 };
-                if (ofInput) Due.Add(cue); else item.Cues.Add(cue);
+                if (ofInput) inputCues.Add(cue); else item.Cues.Add(cue);
             }
         }
 

@@ -85,6 +85,7 @@ namespace Npc.Core
             Channels = U16(bytes, HeaderBytes + 2);
             SamplesPerFrame = (int)U32(bytes, HeaderBytes + 4);
             if (bytes.Length != body + Count * Channels) throw new FrameException("blendshape frame is cut");
+            if (Count > 0 && SamplesPerFrame <= 0) throw new FrameException("samples per frame must be at least 1");
             Weights = new byte[Count * Channels];
             Buffer.BlockCopy(bytes, body, Weights, 0, Weights.Length);
         }

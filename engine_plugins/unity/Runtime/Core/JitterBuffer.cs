@@ -26,11 +26,14 @@ namespace Npc.Core
             public bool Primed;
         }
 
+        /// <summary>No server leaves a hole this long: a frame behind one does not belong here.</summary>
+        public const int LongestHoleSeconds = 10;
         readonly object gate = new object();
         readonly List<Item> items = new List<Item>();
         readonly HashSet<uint> flushed = new HashSet<uint>();
         readonly int primeSamples;
         readonly int fadeSamples;
+        readonly int longestHole;
         bool paused;
         float gain = 1f;
         float target = 1f;
@@ -39,6 +42,7 @@ namespace Npc.Core
 
         public JitterBuffer(int rate, int primeMs = 60, int fadeMs = 8)
         {
+            longestHole = rate * LongestHoleSeconds;
             primeSamples = rate * primeMs / 1000;
             fadeSamples = System.Math.Max(1, rate * fadeMs / 1000);
         }
@@ -49,6 +53,7 @@ namespace Npc.Core
         public long Played { get; private set; }
         public int Underruns { get; private set; }
 
+        /// <summary>Throws FrameException for audio too far ahead to belong to its item.</summary>
         public void Push(Frame frame)
         {
             lock (gate)
@@ -60,6 +65,14 @@ namespace Npc.Core
                     item = new Item { Ordinal = frame.Ordinal, Played = frame.Start, End = frame.Start };
                     items.Add(item);
                     if (State == PlayState.Idle) State = PlayState.Priming;
+                }
+                long hole = frame.Start - item.End;
+                if (hole > longestHole) throw new FrameException("audio at sample " + frame.Start + " came after sample " + item.End + ": too far ahead");
+                if (hole > 0)
+                {
+                    // Silence where audio is missing: the clock stays on the item's samples.
+                    item.Chunks.Enqueue(new short[hole]);
+                    item.End = frame.Start;
                 }
                 // A resumed socket may repeat what is queued already: keep only samples past the end.
                 long known = System.Math.Max(0, item.End - frame.Start);

@@ -60,6 +60,7 @@ public sealed class Runner : ICharacterEvents
             case "pull": Pull(step); break;
             case "step": Step(step); break;
             case "closed": Closed(step); break;
+            case "hear": client.SendAudio(new short[(int)step["samples"]], (int)step["samples"]); break;
             case "say": client.Say((string)step["text"]); break;
             case "idle": Idle(step); break;
             case "random": Random(step); break;

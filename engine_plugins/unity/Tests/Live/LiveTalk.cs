@@ -13,6 +13,8 @@ using Npc.Net;
 public sealed class LiveTalk : ICharacterEvents
 {
     const int Rate = 24000;
+    /// <summary>What a quick player needs before answering.</summary>
+    const double PlayerSeconds = 0.5;
     const int Block = Rate / 50;
     readonly StringBuilder heard = new StringBuilder();
     readonly StringBuilder words = new StringBuilder();
@@ -24,7 +26,7 @@ public sealed class LiveTalk : ICharacterEvents
     long voiced;
     float widestJaw;
     string status = "";
-    int done;
+    int completed;
 
     public static int Main(string[] arguments)
     {
@@ -43,27 +45,31 @@ public sealed class LiveTalk : ICharacterEvents
         link = new CharacterLink(client, new ClientSocket(), () => 0.0);
         link.Start();
         Until(() => client.Channels.Length > 0, 10);
-        Until(() => done > 0 && client.Audio.State == PlayState.Idle, 8);
-        done = 0;
+        Until(() => completed >= 1 && Idle, 60); // the greeting, which waits until the character is loaded
+        long greeting = voiced;
         Speak(spoken);
-        Until(() => done > 0 && client.Audio.State == PlayState.Idle, 20);
-        long voicedTurn = voiced;
-        done = 0;
+        Until(() => completed >= 2 && Idle, 30);
+        long voicedTurn = voiced - greeting;
+        Until(() => false, PlayerSeconds);
         client.Say(actionText);
-        Until(() => done > 0 && actions.Count > 0 && client.Audio.State == PlayState.Idle, 20);
-        done = 0;
+        Until(() => completed >= 3 && actions.Count > 0 && Idle, 30);
+        Until(() => false, PlayerSeconds);
         client.Say("Tell me everything you know about this place.");
-        Until(() => client.Audio.State == PlayState.Playing && client.Audio.Played > Rate / 2, 15);
+        Until(() => client.Audio.State == PlayState.Playing && client.Audio.Played > Rate / 2, 30);
         client.Send(new JObject { { "type", "response.cancel" } });
-        Until(() => done > 0, 10);
+        Until(() => status == "cancelled", 10);
+        Until(() => false, 0.16);
         string afterCut = client.Audio.State.ToString();
         link.Stop();
         return new JObject
         {
             { "heard", heard.ToString().Trim() }, { "words", words.ToString().Trim() }, { "voiced_samples", voicedTurn }, { "widest_jaw", widestJaw },
             { "actions", actions }, { "problems", problems }, { "cancel_status", status }, { "after_cut", afterCut },
+            { "mouth_after_cut", client.Pose.Length == 0 ? 1f : client.Pose.Max() },
         };
     }
+
+    bool Idle { get { return client.Audio.State == PlayState.Idle; } }
 
     void Speak(short[] spoken)
     {
@@ -105,8 +111,8 @@ public sealed class LiveTalk : ICharacterEvents
     {
         if (type == "conversation.item.input_audio_transcription.completed") heard.Append((string)message["transcript"]).Append(' ');
         if (type != "response.done") return;
-        done++;
         status = (string)message.SelectToken("response.status");
+        if (status == "completed") completed++;
     }
 
     public void OnAction(string callId, string name, JObject arguments)

@@ -19,6 +19,7 @@ namespace {
 namespace beast = boost::beast;
 using Tcp = boost::asio::ip::tcp;
 constexpr int kRate = 24000;
+constexpr double kPlayerSeconds = 0.5;  // what a quick player needs before answering
 constexpr int kBlock = kRate / 50;
 
 // A blocking socket read by its own thread; what arrives is polled.
@@ -92,21 +93,24 @@ public:
 
     npc::Json Run(const std::vector<std::int16_t>& spoken, const std::string& actionText) {
         Until([&] { return !client_.channels.empty(); }, 10);
-        Until([&] { return done_ > 0 && Idle(); }, 8);
-        done_ = 0;
+        Until([&] { return completed_ >= 1 && Idle(); }, 60);  // the greeting, which waits until the character is loaded
+        const std::int64_t greeting = voiced_;
         Speak(spoken);
-        Until([&] { return done_ > 0 && Idle(); }, 20);
-        const std::int64_t voicedTurn = voiced_;
-        done_ = 0;
+        Until([&] { return completed_ >= 2 && Idle(); }, 30);
+        const std::int64_t voicedTurn = voiced_ - greeting;
+        Until([] { return false; }, kPlayerSeconds);
         client_.Say(actionText);
-        Until([&] { return done_ > 0 && !actions_.empty() && Idle(); }, 20);
-        done_ = 0;
+        Until([&] { return completed_ >= 3 && !actions_.empty() && Idle(); }, 30);
+        Until([] { return false; }, kPlayerSeconds);
         client_.Say("Tell me everything you know about this place.");
-        Until([&] { return client_.audio.Now().state == npc::PlayState::Playing && client_.audio.Now().played > kRate / 2; }, 15);
+        Until([&] { return client_.audio.Now().state == npc::PlayState::Playing && client_.audio.Now().played > kRate / 2; }, 30);
         client_.Send({{"type", "response.cancel"}});
-        Until([&] { return done_ > 0; }, 10);
+        Until([&] { return status_ == "cancelled"; }, 10);
+        Until([] { return false; }, 0.16);
+        const float mouth = client_.pose.empty() ? 1.0f : *std::max_element(client_.pose.begin(), client_.pose.end());
         return {{"heard", heard_}, {"words", words_}, {"voiced_samples", voicedTurn}, {"widest_jaw", widestJaw_}, {"actions", actions_},
-                {"problems", problems_}, {"cancel_status", status_}, {"after_cut", Idle() ? "Idle" : "sounding"}};
+                {"problems", problems_}, {"cancel_status", status_}, {"after_cut", Idle() ? "Idle" : "sounding"},
+                {"mouth_after_cut", mouth}};
     }
 
 private:
@@ -119,8 +123,8 @@ private:
         events.onEvent = [this](const std::string& type, const npc::Json& message) {
             if (type == "conversation.item.input_audio_transcription.completed") heard_ += message.value("transcript", "") + " ";
             if (type != "response.done") return;
-            ++done_;
             status_ = message["response"].value("status", "");
+            if (status_ == "completed") ++completed_;
         };
         events.onAction = [this](const std::string& callId, const std::string& name, const npc::Json& arguments) {
             actions_.push_back({{"name", name}, {"arguments", arguments}});
@@ -173,7 +177,7 @@ private:
     double nowMs_ = 0.0;
     std::int64_t voiced_ = 0;
     float widestJaw_ = 0.0f;
-    int done_ = 0;
+    int completed_ = 0;
 };
 
 }  // namespace

@@ -13,6 +13,8 @@ const Score = preload("score.gd")
 const REPORT_EVERY_MS = 100.0
 # Messages kept until the server is known to have them; a second of 20 ms audio frames is 50.
 const KEPT_MESSAGES = 1024
+# A cue on the input clock that is later than this is not worth showing.
+const LATE_MS = 500
 # An interrupted face is at rest after this long.
 const REST_SECONDS = 0.12
 # Ended, bad ticket, wrong version, replaced by another connection, abuse: trying again cannot help.
@@ -39,6 +41,7 @@ var _kept = []
 var _sent_count = 0
 var _resume_token = ""
 var _input_samples = 0
+var _input_cues = Score.new()
 var _attempt = 0
 var _last_report_ms = -1e12
 var _last_report = ""
@@ -88,6 +91,7 @@ func closed(code, random):
 		_resume_token = ""
 		seq = 0
 		_input_samples = 0
+		_input_cues = Score.new()
 	var delay = min(5000.0, 200.0 * pow(2, min(_attempt, 20))) * (1.0 - 0.25 * random)
 	_attempt += 1
 	return delay
@@ -135,7 +139,8 @@ func receive_binary(bytes):
 	if _stale.has(frame.ordinal):
 		return
 	if frame.kind == Frame.OUTPUT_AUDIO:
-		audio.push(frame)
+		if not audio.push(frame):
+			emit_signal("problem", "audio at sample %d is too far ahead of its item" % frame.start)
 		return
 	var item = _of_ordinal(frame.ordinal)
 	if item != null and not item.score.add_block(frame):
@@ -145,17 +150,25 @@ func receive_binary(bytes):
 # Once per rendered frame: fills `due` and `pose`, and reports playback.
 func step(now_ms, latency_seconds):
 	_last_step_ms = now_ms
+	due = _due_input()
 	heard_sample = audio.played - latency_seconds * _rate
 	var item = _of_ordinal(audio.ordinal)
 	if item != null and not _stale.has(item.ordinal):
-		due = item.score.due(int(floor(heard_sample)))
+		due += item.score.due(int(floor(heard_sample)))
 		pose = item.score.sample(heard_sample, _rate, channels.size())
 		_report(item, now_ms)
 		return
-	due = []
 	var keep = max(0.0, 1.0 - (now_ms - _flushed_ms) / (1000.0 * REST_SECONDS))
 	for c in range(pose.size()):
 		pose[c] = _flushed_pose[c] * keep if c < _flushed_pose.size() else 0.0
+
+
+func _due_input():
+	var timely = []
+	for cue in _input_cues.due(_input_samples):
+		if _input_samples - cue.at <= _rate * LATE_MS / 1000:
+			timely.append(cue)
+	return timely
 
 
 func send_audio(samples):
@@ -240,7 +253,7 @@ func _take_cues(message):
 	for entry in message.get("cues", []):
 		entry.at = int(entry.at)
 		if of_input:
-			due.append(entry)
+			_input_cues.add_cue(entry)
 		else:
 			item.score.add_cue(entry)
 

@@ -66,6 +66,9 @@ func _read_weights(stream, bytes):
 	if bytes.size() != body + count * channels:
 		problem = "blendshape frame is cut"
 		return
+	if count > 0 and samples_per_frame == 0:
+		problem = "samples per frame must be at least 1"
+		return
 	if count * channels > 0:
 		weights = bytes.subarray(body, bytes.size() - 1)
 

@@ -5,6 +5,9 @@
 #     +----------------- last sample pulled, or flushed -------+
 extends Reference
 
+# No server leaves a hole this long: a frame behind one does not belong here.
+const LONGEST_HOLE_SECONDS = 10
+
 var state = "idle"
 var ordinal = 0
 var played = 0       # samples of item `ordinal` that have left
@@ -12,6 +15,7 @@ var underruns = 0
 var _items = []      # {ordinal, chunks, head, played, end, whole, primed}
 var _flushed = {}
 var _prime = 0
+var _longest_hole = 0
 var _fade = 0
 var _paused = false
 var _gain = 1.0
@@ -22,24 +26,38 @@ var _fade_left = 0
 
 func _init(rate, prime_ms = 60, fade_ms = 8):
 	_prime = rate * prime_ms / 1000
+	_longest_hole = rate * LONGEST_HOLE_SECONDS
 	_fade = int(max(1, rate * fade_ms / 1000))
 
 
+# False for audio too far ahead to belong to its item.
 func push(frame):
 	if _flushed.has(frame.ordinal):
-		return
+		return true
 	var item = _find(frame.ordinal)
 	if item == null:
 		item = {"ordinal": frame.ordinal, "chunks": [], "head": 0, "played": frame.start, "end": frame.start, "whole": false, "primed": false}
 		_items.append(item)
 		if state == "idle":
 			state = "priming"
+	var hole = frame.start - item.end
+	if hole > _longest_hole:
+		return false
+	if hole > 0:
+		# Silence where audio is missing: the clock stays on the item's samples.
+		var silence = []
+		silence.resize(hole)
+		for i in range(hole):
+			silence[i] = 0
+		item.chunks.append(silence)
+		item.end = frame.start
 	# A resumed socket may repeat what is queued already: keep only samples past the end.
 	var known = int(max(0, item.end - frame.start))
 	if known < frame.pcm.size():
 		item.chunks.append(frame.pcm.slice(known, frame.pcm.size() - 1))
 		item.end = frame.start + frame.pcm.size()
 	item.whole = item.whole or frame.last
+	return true
 
 
 # The next `count` samples as an array, silence where there are none.

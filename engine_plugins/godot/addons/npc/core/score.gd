@@ -26,6 +26,8 @@ func due(played):
 func add_block(block):
 	if not _blocks.empty() and _blocks[0].channels != block.channels:
 		return false
+	if block.count == 0:
+		return true
 	var place = _blocks.size()
 	while place > 0 and _blocks[place - 1].start > block.start:
 		place -= 1

@@ -69,6 +69,7 @@ std::optional<double> CharacterClient::Closed(int code, double random) {
         resumeToken_.clear();
         seq = 0;
         inputSamples_ = 0;
+        inputCues_ = CueQueue();
     }
     const double delay = std::min(5000.0, 200.0 * std::pow(2.0, std::min(attempt_, 20))) * (1.0 - 0.25 * random);
     ++attempt_;
@@ -111,7 +112,7 @@ void CharacterClient::ReceiveBinary(const std::uint8_t* bytes, std::size_t size)
     }
     if (stale_.count(frame.ordinal) != 0) return;
     if (frame.kind == FrameKind::OutputAudio) {
-        audio.Push(frame);
+        if (!audio.Push(frame)) Problem("audio at sample " + std::to_string(frame.start) + " is too far ahead of its item");
         return;
     }
     Spoken* item = OfOrdinal(frame.ordinal);
@@ -120,6 +121,9 @@ void CharacterClient::ReceiveBinary(const std::uint8_t* bytes, std::size_t size)
 
 void CharacterClient::Step(double nowMs, double latencySeconds) {
     due.clear();
+    inputCues_.Due(inputSamples_, due);
+    const auto late = [this](const Cue& cue) { return inputSamples_ - cue.at > static_cast<std::int64_t>(rate_) * kLateMs / 1000; };
+    due.erase(std::remove_if(due.begin(), due.end(), late), due.end());
     const JitterBuffer::Status status = audio.Now();
     heardSample = static_cast<double>(status.played) - latencySeconds * rate_;
     lastStepMs_ = nowMs;
@@ -209,7 +213,7 @@ void CharacterClient::TakeCues(const Json& message) {
         const double at = Number(entry, "at", 0);
         Cue cue{Text(entry, "kind"), Text(entry, "name"), static_cast<std::int64_t>(at), static_cast<std::int64_t>(Number(entry, "until", at)),
                 static_cast<float>(Number(entry, "weight", 1.0)), Text(entry, "target"), Text(entry, "call_id")};
-        if (ofInput) due.push_back(std::move(cue));
+        if (ofInput) inputCues_.Add(std::move(cue));
         else item->cues.Add(std::move(cue));
     }
 }

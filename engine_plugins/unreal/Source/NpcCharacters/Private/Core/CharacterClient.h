@@ -43,6 +43,8 @@ public:
     static constexpr double kReportEveryMs = 100.0;
     /// Messages kept until the server is known to have them; a second of 20 ms audio frames is 50.
     static constexpr std::size_t kKeptMessages = 1024;
+    /// A cue on the input clock that is later than this is not worth showing.
+    static constexpr int kLateMs = 500;
     /// An interrupted face is at rest after this long.
     static constexpr double kRestSeconds = 0.12;
 
@@ -107,6 +109,7 @@ private:
     std::int64_t sent_ = 0;
     std::string resumeToken_;
     std::int64_t inputSamples_ = 0;
+    CueQueue inputCues_;
     int attempt_ = 0;
     double lastReportMs_ = -std::numeric_limits<double>::infinity();
     std::string lastReport_;

@@ -22,7 +22,12 @@ enum class PlayState { Idle, Priming, Playing, Starved, Paused };
 class JitterBuffer {
 public:
     explicit JitterBuffer(int rate, int primeMs = 60, int fadeMs = 8)
-        : primeSamples_(rate * primeMs / 1000), fadeSamples_(std::max(1, rate * fadeMs / 1000)) {}
+        : primeSamples_(rate * primeMs / 1000),
+          fadeSamples_(std::max(1, rate * fadeMs / 1000)),
+          longestHole_(static_cast<std::int64_t>(rate) * kLongestHoleSeconds) {}
+
+    /// No server leaves a hole this long: a frame behind one does not belong here.
+    static constexpr int kLongestHoleSeconds = 10;
 
     struct Status {
         PlayState state = PlayState::Idle;
@@ -36,14 +41,22 @@ public:
         return status_;
     }
 
-    void Push(const Frame& frame) {
+    /// False for audio too far ahead to belong to its item.
+    bool Push(const Frame& frame) {
         std::lock_guard<std::mutex> hold(gate_);
-        if (flushed_.count(frame.ordinal) != 0) return;
+        if (flushed_.count(frame.ordinal) != 0) return true;
         auto item = std::find_if(items_.begin(), items_.end(), [&](const Item& one) { return one.ordinal == frame.ordinal; });
         if (item == items_.end()) {
             items_.push_back(Item{frame.ordinal, {}, 0, frame.start, frame.start, false, false});
             item = std::prev(items_.end());
             if (status_.state == PlayState::Idle) status_.state = PlayState::Priming;
+        }
+        const std::int64_t hole = frame.start - item->end;
+        if (hole > longestHole_) return false;
+        if (hole > 0) {
+            // Silence where audio is missing: the clock stays on the item's samples.
+            item->chunks.emplace_back(static_cast<std::size_t>(hole), std::int16_t{0});
+            item->end = frame.start;
         }
         // A resumed socket may repeat what is queued already: keep only samples past the end.
         const std::int64_t known = std::max<std::int64_t>(0, item->end - frame.start);
@@ -52,6 +65,7 @@ public:
             item->end = frame.start + static_cast<std::int64_t>(frame.pcm.size());
         }
         item->whole = item->whole || frame.last;
+        return true;
     }
 
     /// Fill `output` with the next samples, silence where there are none; returns samples of voice.
@@ -158,6 +172,7 @@ private:
     Status status_;
     int primeSamples_;
     int fadeSamples_;
+    std::int64_t longestHole_;
     bool paused_ = false;
     float gain_ = 1.0f;
     float target_ = 1.0f;

@@ -47,6 +47,7 @@ public:
     /// False when the block has another number of channels than the blocks before.
     bool Add(const Frame& block) {
         if (!blocks_.empty() && blocks_.front().channels != block.channels) return false;
+        if (block.count == 0) return true;
         const auto place = std::lower_bound(blocks_.begin(), blocks_.end(), block, [](const Frame& a, const Frame& b) { return a.start < b.start; });
         if (place == blocks_.end() || place->start != block.start) blocks_.insert(place, block);
         return true;
