@@ -70,6 +70,16 @@ typedef struct {
   int32_t pages;
 } NpcBatch;
 
+// One sequence's tokens through the recurrence of one state-space layer: see scan.inc.
+typedef struct {
+  int32_t tokens, heads, head_dim, width, groups; // width: of the state, a multiple of 16
+  const float *x, *dt, *decay;                    // tokens x heads x head_dim; tokens x heads, twice
+  const float *b, *c;                             // tokens x groups x width
+  const float *skip;                              // heads
+  float *state;                                   // heads x head_dim x width, changed
+  float *y;                                       // tokens x heads x head_dim
+} NpcScan;
+
 typedef struct NpcContext NpcContext;
 
 #define NPC_API __attribute__((visibility("default")))
@@ -83,6 +93,7 @@ NPC_API int npc_pack(int32_t format, int32_t rows, int32_t cols, const float *we
 NPC_API void npc_unpack(const NpcMatrix *matrix, int32_t row, float *values); // one row back, dequantised
 // y[m][n] = W x: the linear kernels alone, for tests and measurements.
 NPC_API int npc_linear(const NpcMatrix *matrix, const float *x, int32_t m, float *y, int32_t level);
+NPC_API int npc_scan(const NpcScan *scan, int32_t level);
 NPC_API NpcContext *npc_create(const NpcModel *model, int32_t threads, int32_t max_rows, int32_t level);
 NPC_API void npc_destroy(NpcContext *context);
 NPC_API int npc_forward(NpcContext *context, const NpcBatch *batch); // 0, or a negative error (npc_error says it in words)

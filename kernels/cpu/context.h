@@ -19,6 +19,7 @@ struct Level { // one instruction level's entry points
   int (*linear)(const NpcMatrix &, const Rows &, int m, float *y, int8_t *panel);
   size_t (*head_bytes)(const NpcModel &);
   size_t attention_bytes; // of one thread's attention scratch
+  void (*scan)(const NpcScan &);
   double (*read)(const uint8_t *, int64_t);
   int (*pack)(int format, int rows, int cols, const float *weights, const float *importance, uint8_t *packed);
 };

@@ -162,6 +162,12 @@ int npc_linear(const NpcMatrix *w, const float *x, int32_t m, float *y, int32_t 
   return 0;
 }
 
+int npc_scan(const NpcScan *scan, int32_t level) {
+  if (level > npc_level()) return -2;
+  level_of(level).scan(*scan);
+  return 0;
+}
+
 NpcContext *npc_create(const NpcModel *model, int32_t threads, int32_t max_rows, int32_t level) {
   if (threads < 1 || threads > 64 || max_rows < 1 || level > npc_level() || model->heads % model->kv_heads ||
       model->heads / model->kv_heads > 64 || model->head_pad > 512 || model->head_pad % 16)

@@ -22,6 +22,7 @@ namespace JOIN(npc_, NPC_LEVEL_NAME) {
 #include "pack.inc"
 
 #include "attention.inc"
+#include "scan.inc"
 #if defined(__AMX_INT8__)
 #define NPC_HAS_AMX 1
 #include "amx.inc"
@@ -70,5 +71,5 @@ extern "C" int npc_amx_config_survives(void) { return -1; }
 
 #define SPACE JOIN(npc_, NPC_LEVEL_NAME)
 extern const Level JOIN(level_, NPC_LEVEL_NAME) = {SPACE::forward, SPACE::linear_test, SPACE::head_bytes,
-                                                   sizeof(SPACE::AttentionScratch), SPACE::read_all,
+                                                   sizeof(SPACE::AttentionScratch), SPACE::scan, SPACE::read_all,
                                                    SPACE::pack};

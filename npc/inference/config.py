@@ -1,6 +1,7 @@
 """What a decoder-only checkpoint is: sizes and variants read from a Hugging Face `config.json`.
 
-Understood: Llama 2/3, SmolLM2, Mistral, Qwen2/2.5 and Qwen3 (dense). Anything else is refused by name.
+Understood: Llama 2/3, SmolLM2, Mistral, Qwen2/2.5 and Qwen3 (dense); Mamba-2 is read by mamba.py. Anything else
+is refused by name.
 """
 
 from __future__ import annotations
@@ -58,7 +59,12 @@ class ModelConfig:
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """The config of a checkpoint folder. Raises CheckpointError."""
+    """The config of a transformer's checkpoint folder. Raises CheckpointError."""
+    return parse_config(read_json(folder), str(folder / "config.json"))
+
+
+def read_json(folder: Path) -> dict[str, Any]:
+    """config.json with the end tokens of generation_config.json where it names some. Raises CheckpointError."""
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(
@@ -76,7 +82,9 @@ def read_config(folder: Path) -> ModelConfig:
             raise CheckpointError(f"{generation}: not readable as JSON: {error}") from None
         if ends is not None:
             raw["eos_token_id"] = ends
-    return parse_config(raw, str(path))
+    if not isinstance(raw, dict):
+        raise CheckpointError(f"{path}: must hold a JSON object")
+    return raw
 
 
 def parse_config(raw: Any, name: str = "config.json") -> ModelConfig:

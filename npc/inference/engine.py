@@ -29,6 +29,7 @@ from npc.inference.kernels import PAGE, Floats
 from npc.inference.listening import Listening
 from npc.inference.sampler import adjust, choose, log_probability, uniform
 from npc.inference.speculate import Drafter
+from npc.inference.states import StateTable, StateTree
 from npc.inference.step import Batch, Result, Step
 from npc.inference.textstream import TextStream
 
@@ -85,7 +86,7 @@ class Request:
     sampling: Sampling
     seed: int
     priority: Priority
-    table: PageTable
+    table: PageTable | StateTable
     text: TextStream | None = None
     grammar: Grammar | None = None
     adapter: Adapter | None = None
@@ -130,8 +131,9 @@ class Engine:
         """`seeds` gives a seed to requests that name none."""
         self.model, self.limits = model, limits
         self.pool = PagePool(model.pages)
-        self.tree = PrefixTree(self.pool)
-        self._drafter, self._seeds = drafter, seeds
+        self.tree: PrefixTree | StateTree = StateTree(self.pool) if model.recurrent else PrefixTree(self.pool)
+        # a guess that fails must be taken back, which a state cannot
+        self._drafter, self._seeds = None if model.recurrent else drafter, seeds
         self._sequences: dict[int, Request] = {}
         self._next = 0
         self.listeners: dict[str, Listening] = {}
@@ -163,7 +165,7 @@ class Engine:
             raise ModelError("the prompt is empty")
         if min(tokens) < 0 or max(tokens) >= self.model.config.vocab:
             raise ModelError(f"the prompt holds a token outside the vocabulary of {self.model.config.vocab}")
-        most = min(self.model.positions, self.model.pages * PAGE)
+        most = self._longest
         if len(tokens) >= most:
             raise ContextOverflow(f"the prompt has {len(tokens)} tokens, the context window {most}: shorten the prompt")
         if sum(not s.running for s in self._sequences.values()) >= self.limits.waiting:
@@ -177,7 +179,7 @@ class Engine:
             sampling,
             seed,
             priority,
-            PageTable(self.pool, self.tree, self.model.copy_page),
+            self._table(),
             text,
             grammar,
             adapter,
@@ -187,6 +189,11 @@ class Engine:
             pause,
         )
         return number
+
+    def _table(self) -> PageTable | StateTable:
+        if isinstance(self.tree, StateTree):
+            return StateTable(self.pool, self.tree, self.model.copy_page)
+        return PageTable(self.pool, self.tree, self.model.copy_page)
 
     def fork(self, number: int, sampling: Sampling = GREEDY, **more: Any) -> int:
         """A new request that continues a live one from where it is, sharing its pages (copied when written). `more` is
@@ -199,6 +206,8 @@ class Engine:
         if source.running and source.steering is None and source.root == new.root:
             new.table.adopt(source.table.fork())
             new.held = new.reused = min(source.held, len(new.tokens) - 1)
+            if self.model.recurrent and new.held != source.held:
+                new.held = new.reused = 0
             new.table.truncate(new.held)
             new.running = True
         return new.id
@@ -311,6 +320,8 @@ class Engine:
         most = self.limits.chunk_rows if plan or first > Priority.FOCUS else left
         if not committed:
             most = min(most, self.limits.speculation_rows)
+        if self.model.recurrent:  # pieces end where a snapshot can be taken for who shares the beginning
+            most = min(most, self.limits.chunk_rows)
         for s in reading:
             count = min(len(s.tokens) - s.held, most, left)
             if s.priority <= first and s.running and count > 0 and self._reserve(s, count, plan):
@@ -448,7 +459,7 @@ class Engine:
 
     @property
     def _longest(self) -> int:
-        return min(self.model.positions, self.model.pages * PAGE)
+        return self.model.positions if self.model.recurrent else min(self.model.positions, self.model.pages * PAGE)
 
     def _fail(self, s: Request, error: Exception) -> Event:
         """Drop a sequence whose step failed. Its pages are not shared: nobody knows what is in them."""
@@ -467,6 +478,8 @@ class Engine:
     def _share(self, s: Request, whole: bool = False) -> None:
         """Give computed pages to the tree; `whole`: full pages only (the last one is still being written)."""
         count = s.shareable // PAGE * PAGE if whole else s.shareable
+        if self.model.recurrent and count != s.held:
+            return  # the state has gone on from there
         if count > s.shared:
             self.tree.add(s.tokens[:count], s.table.pages, s.root)
             s.shared = count

@@ -5,8 +5,10 @@
                            goes onto the columns that are still to come, so that W x changes least
     then the rest of the row takes the block's errors at once (one matrix product)
 
-The Hessian is X'X + damping over the calibration inputs X (tokens x columns). With fewer tokens than columns its
-inverse comes from the tokens' side (Woodbury), which is what makes 5,000 columns a matter of seconds.
+The Hessian is X'X + damping over the calibration inputs X (tokens x columns). The damping is at least 1 % of
+the mean diagonal, and as much as makes the matrix the best guess of the true one from so few tokens (Ledoit and Wolf
+2004): inputs that share nothing are then rounded plainly, where the paper's constant learns their noise. With fewer
+tokens than columns the inverse comes from the tokens' side (Woodbury), so 5,000 columns are a matter of seconds.
 """
 
 from __future__ import annotations
@@ -20,17 +22,34 @@ from npc.inference import kernels
 from npc.inference.formats import pack
 from npc.inference.kernels import BLOCK, GROUP, TILE, Floats, Format, Matrix, matrix_bytes, pad
 
-#: Share of the Hessian's mean diagonal that is added to it; the paper's value.
+#: Least share of the Hessian's mean diagonal that is added to it; the paper's value.
 DAMPING: Final = 0.01
+#: Most of it: inputs of pure noise would ask for infinity.
+_MOST_DAMPING: Final = 1000.0
 _RANGE: Final = {Format.INT8: (-127, 127), Format.INT4: (-8, 7), Format.TERNARY: (-1, 1)}
 _SIGN_BITS: Final = (0, 1, 2, 15)
 
 
-def inverse_factor(inputs: Floats, damping: float = DAMPING) -> Floats:
+def damping_of(inputs: NDArray[np.float64]) -> float:
+    """What to add to the diagonal of X'X, as a share of its mean: the shrinkage of Ledoit and Wolf's estimator."""
+    n, cols = inputs.shape
+    lengths = (inputs * inputs).sum(1)
+    product = inputs @ inputs.T if n < cols else inputs.T @ inputs
+    square = float((product * product).sum()) / n**2  # |S|^2, S = X'X / n; both products have the same
+    mean = float(lengths.sum()) / n / cols
+    spread = square - cols * mean**2
+    noise = min((float((lengths**2).sum()) / n - square) / n, spread)
+    if spread <= 0 or noise <= 0:
+        return DAMPING
+    share = noise / spread
+    return float(min(max(share / max(1 - share, 1e-9), DAMPING), _MOST_DAMPING))
+
+
+def inverse_factor(inputs: Floats) -> Floats:
     """Upper triangular U with U'U = (X'X + damping)^-1 for inputs X (tokens x columns)."""
     x = inputs.astype(np.float64)
     n, cols = x.shape
-    add = damping * max(float((x * x).sum()) / cols, 1e-12)
+    add = damping_of(x) * max(float((x * x).sum()) / cols, 1e-12)
     if n < cols:
         inner = np.linalg.inv(x @ x.T + add * np.eye(n))
         inverse = (np.eye(cols) - x.T @ (inner @ x)) / add
@@ -109,9 +128,9 @@ def _body(format: Format, whole: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Whole numbers of a block (rows x width) as the bytes behind its headers (tiles x bytes)."""
     zero = {Format.INT8: 128, Format.INT4: 8, Format.TERNARY: 1}[format]
     quads = (whole + zero).astype(np.uint8).reshape(-1, TILE, whole.shape[1] // 4, 4).transpose(0, 2, 1, 3)
-    lines = quads.reshape(len(quads), -1, 64)
+    lines: NDArray[np.uint8] = quads.reshape(len(quads), -1, 64)
     if format is Format.INT4:
-        lines = lines[:, 0::2] | lines[:, 1::2] << 4
+        lines = lines[:, 0::2] | lines[:, 1::2] << np.uint8(4)
     elif format is Format.TERNARY:
-        lines = lines[:, 0::4] | lines[:, 1::4] << 2 | lines[:, 2::4] << 4 | lines[:, 3::4] << 6
+        lines = np.bitwise_or.reduce([lines[:, i::4] << np.uint8(2 * i) for i in range(4)])
     return np.ascontiguousarray(lines).reshape(len(lines), -1)

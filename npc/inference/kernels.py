@@ -99,6 +99,15 @@ class CLayer(c.Structure):
     ]
 
 
+class CScan(c.Structure):
+    """NpcScan."""
+
+    _fields_ = [
+        *((name, c.c_int32) for name in ("tokens", "heads", "head_dim", "width", "groups")),
+        *((name, c.c_void_p) for name in ("x", "dt", "decay", "b", "c", "skip", "state", "y")),
+    ]
+
+
 class CModel(c.Structure):
     """NpcModel."""
 
@@ -174,6 +183,7 @@ def load() -> Any | None:
     lib.npc_unpack.argtypes = [c.POINTER(CMatrix), c.c_int32, c.c_void_p]
     lib.npc_unpack.restype = None
     lib.npc_linear.argtypes = [c.POINTER(CMatrix), c.c_void_p, c.c_int32, c.c_void_p, c.c_int32]
+    lib.npc_scan.argtypes = [c.POINTER(CScan), c.c_int32]
     lib.npc_read_bandwidth.argtypes = [c.c_void_p, c.c_int64, c.c_int32, c.c_int32]
     lib.npc_read_bandwidth.restype = c.c_double
     return lib

@@ -25,6 +25,7 @@ from npc.inference.grammar import Grammars
 from npc.inference.interface import Message, ModelError, Priority, Sampling, Speculation, Token
 from npc.inference.kernels import PAGE, CacheFormat, Format
 from npc.inference.listening import Listening
+from npc.inference.mamba import MambaConfig, MambaStep, MambaWeights, is_mamba, load_mamba
 from npc.inference.packed import NAME, read_packed
 from npc.inference.reference import ReferenceStep
 from npc.inference.speculate import PromptLookup
@@ -86,6 +87,12 @@ def open_step(config: ModelConfig, weights: Weights, settings: NativeSettings) -
         threads=settings.threads,
         max_rows=settings.limits.step_rows,
     )
+
+
+def open_mamba(config: MambaConfig, weights: MambaWeights, settings: NativeSettings) -> MambaStep:
+    """A state-space model ready to run: as many states as `cache_mib` holds, at least four."""
+    per_state = 4 * config.layers * (config.inner * config.state + (config.kernel - 1) * config.conv)
+    return MambaStep(config, weights, pages=max(4, settings.cache_mib * 2**20 // per_state))
 
 
 class _Worker:
@@ -166,15 +173,23 @@ class NativeModel:
         folder = folder.expanduser()
         if not folder.is_dir():
             raise CheckpointError(f"{folder}: no such model directory")
-        config, weights = load_weights(folder, settings)
-        tokenizer = TextTokenizer(folder, config.vocab, config.end_tokens)
-        step = open_step(config, weights, settings)
+        step: Step
+        if is_mamba(folder):
+            recurrent, states = load_mamba(folder, settings.format, settings.threads)
+            tokenizer = TextTokenizer(folder, recurrent.vocab, recurrent.end_tokens)
+            step = open_mamba(recurrent, states, settings)
+        else:
+            config, weights = load_weights(folder, settings)
+            tokenizer = TextTokenizer(folder, config.vocab, config.end_tokens)
+            step = open_step(config, weights, settings)
         drafter = PromptLookup() if settings.lookup else None
         engine = Engine(step, limits=settings.limits, drafter=drafter, seeds=lambda: secrets.randbits(63))
         return cls(folder.name, engine, tokenizer, settings)
 
     def add_adapter(self, name: str, folder: Path) -> None:
         """Load a LoRA adapter (PEFT folder) under a name that `Sampling.adapter` may give."""
+        if not isinstance(self._config, ModelConfig):
+            raise CheckpointError(f"{folder}: adapters are for transformers, and {self.name} is a state-space model")
         self.adapters[name] = load_adapter(folder, self._config)
 
     def add_direction(self, direction: Direction) -> None:

@@ -95,6 +95,8 @@ def _as_cached(x: Floats, cache: CacheFormat) -> Floats:
 class ReferenceStep:
     """The same `forward` as the kernels' step, with its own pages (pages x layers x 2 x kv heads x PAGE x head_dim)."""
 
+    recurrent = False
+
     def __init__(
         self, config: ModelConfig, weights: Weights, *, pages: int, positions: int, cache: CacheFormat
     ) -> None:

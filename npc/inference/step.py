@@ -61,12 +61,27 @@ class Result:
     last: Floats | None = None
 
 
-class Step(Protocol):
-    """A model that can run a batch."""
+class Sizes(Protocol):
+    """What everybody needs to know of a model's config."""
 
-    config: ModelConfig
+    @property
+    def hidden(self) -> int: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def vocab(self) -> int: ...
+
+
+class Step(Protocol):
+    """A model that can run a batch. `recurrent`: a page is the whole state of a sequence after the rows it has read
+    (see states.py), not the keys and values of 32 tokens."""
+
+    @property
+    def config(self) -> Sizes: ...
+
     pages: int
     positions: int
+    recurrent: bool
 
     @property
     def page_bytes(self) -> int:
@@ -84,6 +99,8 @@ class Step(Protocol):
 
 class KernelStep:
     """The step on the CPU kernels. Not for two threads at a time."""
+
+    recurrent = False
 
     def __init__(
         self,

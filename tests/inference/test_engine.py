@@ -266,6 +266,7 @@ class Faulty:
         self.config, self.pages, self.positions = inner.config, inner.pages, inner.positions
         self.copy_page, self.close = inner.copy_page, inner.close
         self.page_bytes = inner.page_bytes
+        self.recurrent = inner.recurrent
 
     def forward(self, batch: Batch) -> Result:
         if (batch.tokens == 66).any():
