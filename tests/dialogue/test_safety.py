@@ -123,3 +123,22 @@ def test_clean_leaves_no_control_token(parts: list[str]) -> None:
 
 def test_clean_bounds_length() -> None:
     assert len(clean("x" * 1_000_000)) <= 12_000
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Who do I go to if I cut myself?", "ok"),
+        ("I cut myself on the saw, where are the plasters?", "ok"),
+        ("How do I stop cutting myself on this cheese wire?", "ok"),
+        ("I might have hurt myself falling off the ladder.", "ok"),
+        ("I keep cutting myself.", "self_harm"),
+        ("sometimes i cut myself to feel something", "self_harm"),
+        ("I want to hurt myself.", "self_harm"),
+        ("I've been thinking about hurting myself", "self_harm"),
+    ],
+)
+def test_an_accident_is_no_self_harm(text: str, kind: str) -> None:
+    """A question for the first-aider was once answered with the crisis line."""
+    character = Character.model_validate({"id": "a", "name": "Ada", "role": "clerk", "biography": "Ada files things."})
+    assert Moderator(character).judge(text).kind == kind
