@@ -136,7 +136,11 @@ class CharacterSide:
         state = self._session.mind.state()
         character = self._session.engines.character_id
         self._session.outbox.send(
-            NpcEmotion(character=character, state=_emotion(state.affect), player=_emotion(state.player_affect))
+            NpcEmotion(
+                character=character,
+                state=_emotion(state.affect),
+                player=_emotion(state.player_affect) if self._session.company.reads_emotion else None,
+            )
         )
         for entry in state.narrative:
             self._session.record("story", dict(entry))

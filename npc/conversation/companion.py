@@ -87,6 +87,10 @@ class Companion(Protocol):
         """Whether the character speaks first: not when an attempt goes on."""
 
     @property
+    def reads_emotion(self) -> bool:
+        """Whether what was read in the player may be told at all."""
+
+    @property
     def recorder(self) -> Recorder:
         """Gets every record of the session from `session.opened` on."""
 
@@ -186,6 +190,11 @@ class Company:
         companion.begin(self)
         if companion.greets:
             session.character.greet_soon()
+
+    @property
+    def reads_emotion(self) -> bool:
+        """Whether the client may be told what was read in the player."""
+        return self.companion is None or self.companion.reads_emotion
 
     # -- told by the session -------------------------------------------------------------------------------------------
 

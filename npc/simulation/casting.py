@@ -18,6 +18,7 @@ from npc.simulation.package import Package
 from npc.simulation.rubric import RubricEngine
 from npc.simulation.rubric.model import Turn
 from npc.simulation.scenario import Level
+from npc.simulation.unread import SpeechActs
 
 #: Who answers in a session; None: the embedded composer (see `mind_open.open_mind`).
 Responders = Callable[[PlayerRef], "mind_open.ResponderFactory | None"]
@@ -109,4 +110,5 @@ def cast(package: Package, level: Level, engine: RubricEngine, encoder: Sentence
     character = character_at(package, level)
     folder = package.paths[character.id].parent
     shared = mind_open.prepare(character, folder, encoder)
-    return Cast(package, level, replace(shared, story=package.story), engine)
+    reader = shared.reader if package.scenario.infers_emotion else SpeechActs(shared.encoder)
+    return Cast(package, level, replace(shared, story=package.story, reader=reader), engine)

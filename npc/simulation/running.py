@@ -94,6 +94,7 @@ class RunningScenario:
         self._level = play.attempt.level
         self._writer = play.writer
         self.greets = not play.resumed
+        self.reads_emotion = play.attempt.emotion_allowed
         self.temperament: Temperament = _TEMPERAMENT[mind.character.interruption]
         self._stage: Stage | None = None
         self._seq = 0

@@ -159,3 +159,23 @@ rubric:
     )
     assert parse(stated, Scenario).infers_emotion
     assert parse(text.replace(f"sector: {sector}", "sector: consumer"), Scenario).infers_emotion
+
+
+@pytest.mark.parametrize("text", ["I am so furious about all of this!", "I feel sad and afraid today.", "What a joy!"])
+def test_where_emotions_may_not_be_inferred_none_is(text: str) -> None:
+    from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader, Reading
+    from npc.dialogue.emotion_words import load_word_emotions
+    from npc.simulation.unread import SpeechActs
+
+    loud = {"pitch_hz": 300.0, "energy_db": -5.0, "rate_wps": 5.0}
+    usual = PlayerReader(load_word_emotions()).read(text)
+    assert usual.affect.label != "neutral", "the reader does see it elsewhere"
+    read = SpeechActs(None).read(text, DeliveryHabit(), loud)
+    assert read.affect == Reading().affect
+    assert not {"words", "voice", "tone"} & set(read.witnesses)
+
+
+def test_speech_acts_are_still_understood_without_emotions() -> None:
+    from npc.simulation.unread import SpeechActs
+
+    assert SpeechActs(None).read("I'm sorry about your room.").reaction != "none"
