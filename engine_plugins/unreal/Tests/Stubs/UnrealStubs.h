@@ -56,6 +56,7 @@ class FName {
 public:
     FName() = default;
     explicit FName(const TCHAR*) {}
+    bool IsNone() const { return true; }
 };
 
 template <class T>
@@ -88,6 +89,7 @@ template <class T>
 class TSharedPtr : public std::shared_ptr<T> {
 public:
     using std::shared_ptr<T>::shared_ptr;
+    TSharedPtr(std::shared_ptr<T> other) : std::shared_ptr<T>(std::move(other)) {}
     void Reset() { this->reset(); }
 };
 template <class T>
@@ -100,6 +102,12 @@ public:
 
 private:
     T* p_ = nullptr;
+};
+
+template <class K, class V>
+class TMap {
+public:
+    const V* Find(const K&) const { return nullptr; }
 };
 
 struct FCriticalSection {};
@@ -134,8 +142,14 @@ public:
     void RegisterComponent() {}
     FActorComponentTickFunction PrimaryComponentTick;
 };
+class UMorphTarget;
+class USkeletalMesh : public UObject {
+public:
+    UMorphTarget* FindMorphTarget(FName) const { return nullptr; }
+};
 class USkeletalMeshComponent : public UActorComponent {
 public:
+    USkeletalMesh* GetSkeletalMeshAsset() const { return nullptr; }
     void SetMorphTarget(FName, float, bool = true) {}
 };
 class USoundWaveProcedural;

@@ -2,10 +2,12 @@
 
 #include "Components/AudioComponent.h"
 #include "Components/SkeletalMeshComponent.h"
+#include "Engine/SkeletalMesh.h"
 #include "GameFramework/Actor.h"
 #include "IWebSocket.h"
 #include "NpcConversation.h"
 #include "NpcCurveNames.h"
+#include "NpcLiveLinkSource.h"
 #include "Sound/SoundWaveProcedural.h"
 #include "WebSocketsModule.h"
 
@@ -65,6 +67,8 @@ void UNpcCharacterComponent::Disconnect() {
     if (Conversation) Conversation->Capture.AbortStream();
     DropSocket();
     Conversation.Reset();
+    if (LiveLink) LiveLink->Close();
+    LiveLink.Reset();
     State = TEXT("off");
     RetryAt = -1.0;
 }
@@ -149,12 +153,41 @@ void UNpcCharacterComponent::Flush() {
 
 void UNpcCharacterComponent::ShowFace() {
     const npc::CharacterClient& Client = Conversation->Client;
-    if (!Face || Client.channels.empty()) return;
-    if (Curves.Num() != static_cast<int32>(Client.channels.size())) {
-        Curves.Reset();
-        for (const std::string& Channel : Client.channels) Curves.Add(NpcCurves::NameFor(Wide(Channel), CurveNames));
+    if (Client.channels.empty()) return;
+    if (!LiveLinkSubject.IsNone()) {
+        if (!LiveLink) LiveLink = FNpcLiveLinkSource::Open(LiveLinkSubject);
+        if (LiveLink) LiveLink->Push(Client.channels, Client.pose);
+        return;
     }
-    for (int32 C = 0; C < Curves.Num(); ++C) Face->SetMorphTarget(Curves[C], Client.pose[static_cast<std::size_t>(C)]);
+    if (!Face) return;
+    if (Curves.Num() != static_cast<int32>(Client.channels.size())) BindFace();
+    for (int32 C = 0; C < Curves.Num(); ++C) {
+        const float Weight = Client.pose[static_cast<std::size_t>(C)] * Scales[C];
+        if (!Curves[C].IsNone()) Face->SetMorphTarget(Curves[C], FMath::Clamp(Weight, 0.0f, 1.0f));
+    }
+}
+
+// Which morph target each channel drives; what the rig does not have is said once.
+void UNpcCharacterComponent::BindFace() {
+    const npc::CharacterClient& Client = Conversation->Client;
+    const USkeletalMesh* Mesh = Face->GetSkeletalMeshAsset();
+    FString Missing;
+    Curves.Reset();
+    Scales.Reset();
+    for (const std::string& Channel : Client.channels) {
+        FName Curve = NpcCurves::NameFor(Wide(Channel), CurveNames);
+        if (Mesh == nullptr || Mesh->FindMorphTarget(Curve) == nullptr) {
+            const bool bJaw = Channel == "jawOpen" && Mesh != nullptr && Mesh->FindMorphTarget(JawFallback) != nullptr;
+            Curve = bJaw ? JawFallback : FName();
+            if (!bJaw) Missing = Missing + TEXT(" ") + Wide(Channel);
+        }
+        Curves.Add(Curve);
+        const float* Scale = Calibration.Find(Wide(Channel));
+        Scales.Add(Scale != nullptr ? *Scale : 1.0f);
+    }
+    if (Missing.IsEmpty()) return;
+    UE_LOG(LogTemp, Warning, TEXT("NPC %s: the face has no morph target for%s"), *Character, *Missing);
+    OnProblem.Broadcast(FString(TEXT("the face has no morph target for")) + Missing);
 }
 
 void UNpcCharacterComponent::StartVoice() {

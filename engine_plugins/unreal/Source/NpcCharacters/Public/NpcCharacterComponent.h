@@ -6,6 +6,7 @@
 
 #include "NpcCharacterComponent.generated.h"
 
+class FNpcLiveLinkSource;
 class IWebSocket;
 class UAudioComponent;
 class USkeletalMeshComponent;
@@ -37,6 +38,12 @@ public:
     UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "NPC") FString PlayerId = TEXT("player");
     /** Which names the face's morph targets or curves have. */
     UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "NPC") ENpcCurveNames CurveNames = ENpcCurveNames::ARKit;
+    /** Per ARKit channel: what its weight is multiplied by on this rig. Channels left out keep theirs. */
+    UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "NPC") TMap<FString, float> Calibration;
+    /** Where a rig lacks the morph targets: this one follows the jaw. */
+    UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "NPC") FName JawFallback = FName(TEXT("mouthOpen"));
+    /** Not None: the face is pushed as this Live Link subject (PascalCase ARKit names) instead of to morph targets. */
+    UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "NPC") FName LiveLinkSubject;
     UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "NPC") bool bConnectOnBeginPlay = true;
     /** Stream the microphone while this is set: hands-free when always on, push to talk when a key sets it. */
     UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "NPC") bool bListening = true;
@@ -70,6 +77,7 @@ private:
     void Lost(int32 Code);
     void Flush();
     void ShowFace();
+    void BindFace();
     void StartVoice();
     void StartMicrophone();
 
@@ -78,7 +86,9 @@ private:
     UPROPERTY(Transient) TObjectPtr<UAudioComponent> Voice;
     UPROPERTY(Transient) TObjectPtr<USoundWaveProcedural> Wave;
     UPROPERTY(Transient) TObjectPtr<USkeletalMeshComponent> Face;
+    TSharedPtr<FNpcLiveLinkSource> LiveLink;
     TArray<FName> Curves;
+    TArray<float> Scales;
     TArray<uint8> Incoming;
     FString Caption;
     FString State = TEXT("off");

@@ -1,0 +1,1 @@
+#include "LiveLinkStubs.h"
