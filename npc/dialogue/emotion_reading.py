@@ -1,16 +1,18 @@
 """Reading the player: how the words strike the character, what the player seems to feel, what the voice adds.
 
-Three witnesses, each inspectable in `Reading`: fixed forms of English ("I'm sorry about your …"), nearness to written
-examples by the sentence encoder (left out where there is none), and the trained word classifier. The voice adds
+Three witnesses, each inspectable in `Reading`: fixed forms of English ("I'm sorry about your …"), a classifier of
+sentence vectors (`npc.training.reactions`; left out where there is no encoder), and the word classifier. The voice adds
 arousal, measured against this player's own habit, since pitch and loudness mean nothing on an absolute scale.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib.resources import files
 from typing import Protocol
 
@@ -19,7 +21,6 @@ from numpy.typing import NDArray
 
 from npc.animation.interface import Affect
 from npc.dialogue.emotion import VAD
-from npc.dialogue.emotion_exemplars import EXEMPLARS
 from npc.dialogue.emotion_words import WordEmotions
 
 
@@ -56,11 +57,16 @@ _FORMS = _load_forms()
 _GREETING = re.compile(r"^(?:hello|hi|hey|good (?:morning|evening|afternoon|day)|morning|evening|greetings)\b", re.I)
 _QUESTION = re.compile(r"\?\s*$")
 
-#: Nearness below this is no evidence: unrelated sentences lie near 0.1-0.25 under MiniLM. Leave-one-out on the examples
-#: this rule is right for half and calls most of the rest "none": it rather overlooks than imagines.
-NEAR = 0.38
-#: Lead that a kind needs over the counterweight "none".
-LEAD = 0.03
+#: Weights of `npc.training.reactions`: for a sentence vector of MiniLM, the odds of each reaction.
+WEIGHTS = "reactions.npz"
+#: Probability that a sentence strikes at all from which it is believed; a question strikes rarely, so more is asked.
+BELIEVED, BELIEVED_OF_A_QUESTION = 0.5, 0.7
+
+
+@lru_cache(maxsize=1)
+def _reactions() -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    with (files("npc.dialogue") / "data" / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as data:
+        return tuple(json.loads(str(data["names"]))), data["weights"].astype(np.float32)
 
 
 class PlayerReader:
@@ -69,9 +75,6 @@ class PlayerReader:
     def __init__(self, words: WordEmotions, encoder: Encoder | None = None) -> None:
         self._words = words
         self._encoder = encoder
-        kinds = [(kind, text) for kind, texts in EXEMPLARS.items() for text in texts]
-        self._kinds = np.array([kind for kind, _ in kinds])
-        self._vectors = encoder.encode([text for _, text in kinds]) if encoder is not None else None
 
     def read(
         self, text: str, delivery: DeliveryHabit | None = None, measured: Mapping[str, float] | None = None
@@ -84,8 +87,8 @@ class PlayerReader:
         reaction, strength = self._by_form(text)
         if reaction is not None:
             witnesses["form"] = f"{reaction} {strength:.2f}"
-        near, near_strength = self._by_nearness(text)
-        witnesses["examples"] = f"{near} {near_strength:.2f}"
+        near, near_strength = self._by_meaning(text)
+        witnesses["meaning"] = f"{near} {near_strength:.2f}"
         emotions = self._words.emotions(text)
         best = max(emotions, key=lambda name: emotions[name] if name != "neutral" else emotions[name] * 0.8)
         witnesses["words"] = f"{best} {emotions[best]:.2f}"
@@ -109,22 +112,22 @@ class PlayerReader:
                 return reaction, strength
         return None, 0.0
 
-    def _by_nearness(self, text: str) -> tuple[str, float]:
-        if self._encoder is None or self._vectors is None:
+    def _by_meaning(self, text: str) -> tuple[str, float]:
+        """The reaction of the sentence that strikes hardest, and how hard."""
+        if self._encoder is None:
             return "none", 0.0
-        closest: dict[str, float] = {}
-        # A long turn holds several sentences; the one that strikes hardest counts.
-        for sentence in self._encoder.encode(_sentences(text)):
-            likeness = self._vectors @ sentence
-            for kind in EXEMPLARS:
-                best_two = np.sort(likeness[self._kinds == kind])[-2:]
-                closest[kind] = max(closest.get(kind, 0.0), float(0.7 * best_two[-1] + 0.3 * best_two[0]))
-        kind = max((k for k in closest if k != "none"), key=lambda k: closest[k])
-        if closest[kind] < NEAR or closest[kind] < closest["none"] + LEAD:
-            return "none", 0.0
-        if _QUESTION.search(text) and closest[kind] < NEAR + 0.12:
-            return "none", 0.0
-        return kind, min(1.0, 0.4 + (closest[kind] - NEAR) * 1.5)
+        names, weights = _reactions()
+        best, strength = "none", 0.0
+        for sentence, vector in zip(pieces := struck_by(text), self._encoder.encode(pieces), strict=True):
+            logits = weights[:, :-1] @ vector + weights[:, -1]
+            odds = np.exp(logits - logits.max())
+            odds /= odds.sum()
+            moved = 1.0 - float(odds[names.index("none")])
+            bar = BELIEVED_OF_A_QUESTION if _QUESTION.search(sentence) else BELIEVED
+            if moved >= max(bar, strength):
+                odds[names.index("none")] = 0.0
+                best, strength = names[int(odds.argmax())], moved
+        return best, 0.35 + 0.5 * strength if best != "none" else 0.0
 
 
 def _by_tone(text: str, emotions: Mapping[str, float]) -> tuple[str, float]:
@@ -143,9 +146,11 @@ def _by_tone(text: str, emotions: Mapping[str, float]) -> tuple[str, float]:
     return "none", 0.0
 
 
-def _sentences(text: str) -> list[str]:
+def struck_by(text: str) -> list[str]:
+    """The sentences of a turn that are read one by one, and the whole turn where it is short."""
     parts = [part.strip() for part in re.split(r"(?<=[.!?;])\s+", text) if part.strip()]
-    return parts[:5] or [text]
+    whole = [text] if 1 < len(parts) <= 3 else []
+    return [*parts[:5], *whole] or [text]
 
 
 def _player_affect(emotions: Mapping[str, float], best: str, arousal: float) -> Affect:

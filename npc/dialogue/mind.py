@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from npc.animation.interface import Affect
 from npc.dialogue import mind_snapshot
 from npc.dialogue.actions import CallLedger, Decision, compensation
@@ -70,6 +72,10 @@ class Held:
     turns: int = 0
     player_affect: Affect = Affect()
     story: StoryState | None = None
+
+
+#: Writes a mind's state into a save slot and reads it back.
+_HELD: TypeAdapter[Held] = TypeAdapter(Held)
 
 
 class CharacterMind:
@@ -223,15 +229,20 @@ class CharacterMind:
                 slot = str(data["slot"])
                 self._slots[slot] = self._held
                 if self._memory is not None:
-                    await asyncio.to_thread(self._memory.save, slot, now=self._clock())
+                    kept = _HELD.dump_python(self._held, mode="json")
+                    await asyncio.to_thread(self._memory.save, slot, now=self._clock(), mind=kept)
                 return False
             case "load":
                 slot = str(data["slot"])
+                stored: Mapping[str, Any] = {}
+                if self._memory is not None:
+                    stored = await asyncio.to_thread(self._memory.load, slot)
                 if slot in self._slots:
                     self._held = self._slots[slot]
+                elif stored:
+                    # Saved by an earlier process: feelings go on from the moment of saving, as they do within one.
+                    self._held = _HELD.validate_python(stored)
                 self._drafts.clear()
-                if self._memory is not None:
-                    await asyncio.to_thread(self._memory.load, slot)
                 return False
             case "silence":
                 return False

@@ -262,7 +262,8 @@ class MiniLM:
             x = _normalise(x + mixed @ layer.out_w + layer.out_b, *layer.norm1, self._eps)
             hidden = _gelu(x @ layer.up_w + layer.up_b)
             x = _normalise(x + hidden @ layer.down_w + layer.down_b, *layer.norm2, self._eps)
-        return x.reshape(batch, length, width)
+        states: Vectors = x.reshape(batch, length, width)
+        return states
 
 
 def _norm_of(weights: dict[str, Vectors], name: str) -> tuple[Vectors, Vectors]:

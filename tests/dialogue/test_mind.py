@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,6 +194,30 @@ def test_save_load_and_stored_relationship() -> None:
         assert parrot.contexts[-1].standing["paid"] == "true"
         with pytest.raises(KeyError):
             await mind.observe(WorldEvent("load", {"slot": "nothing"}))
+
+    run(go())
+
+
+def test_a_save_slot_outlives_the_process(tmp_path: Path) -> None:
+    """Slots once lived in the mind alone: loading after a restart gave back the memory but not the talk."""
+
+    async def go() -> None:
+        store = MemoryStore(tmp_path / "m.sqlite")
+        mind = make_mind(SMITH, Parrot(), store=store)
+        await say(mind, "You useless fool!", "t1")
+        await mind.observe(WorldEvent("scene", {"player": {"relationship": "friend"}}))
+        felt = mind.state().affect.label
+        await mind.observe(WorldEvent("save", {"slot": "a"}))
+        await mind.close()
+        store.close()
+        parrot = Parrot()
+        again = make_mind(SMITH, parrot, store=MemoryStore(tmp_path / "m.sqlite"))
+        await say(again, "Something else.", "t2")
+        await again.observe(WorldEvent("load", {"slot": "a"}))
+        assert again.state().affect.label == felt != "neutral"
+        await say(again, "Third.", "t3")
+        assert [e.player for e in parrot.contexts[-1].history] == ["You useless fool!"]
+        assert parrot.contexts[-1].standing["relationship"] == "friend"
 
     run(go())
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from npc.dialogue.composed.likeness import Likeness
 from npc.dialogue.composed.question import Question, leans, located, without_guess
 from npc.dialogue.composed.wanted import edge, fits, scope
 from npc.dialogue.knowledge.grammar import PREPOSITIONS, verb_at
@@ -15,7 +16,7 @@ from npc.dialogue.knowledge.meaning import WordMeaning, opposed
 from npc.dialogue.knowledge.words import STOPWORDS, alike, names_in, numbers_in, repair, stem, tokens
 from npc.inference.encoder import SentenceEncoder, Vectors
 
-Origin = Literal["fact", "self", "scene"]
+Origin = Literal["fact", "self", "scene", "said", "deed"]
 
 #: Words that decide an elliptical question though they are function words elsewhere.
 _PIVOTS = frozenset({"night", "nights", "day", "days", "time", "up", "down", "out", "first", "last"})
@@ -28,6 +29,14 @@ _POINTED = re.compile(
     re.I,
 )
 
+
+#: Asks about the player themselves, and in so many words for what they said before.
+OWN_LIFE = re.compile(r"\b(i|i'm|i've|i'd|me|my|mine|we|our|us)\b", re.I)
+RECALLS = re.compile(
+    r"\b(i|we) (say|said|tell|told|mention|mentioned|call|called|ask|asked|promise|promised)\b|\bremember|\brecall|"
+    r"\bforg[eo]t|\bremind me|\b(did|do) you (catch|note)\b|\bagain\b",
+    re.I,
+)
 
 _PERMISSION = re.compile(
     r"\b(mind if|may (i|we|my)|can (i|we|my)|could (i|we)|is it (ok|okay|all right|allowed|fine)|am i allowed|are we allowed|"  # noqa: E501
@@ -69,6 +78,14 @@ class Leaning:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """The player's turn as it came, and the exchange before it (player, reply)."""
+
+    text: str
+    before: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """A candidate with its score and the features behind it (for traces and training)."""
 
@@ -81,10 +98,17 @@ class Index:
     """Candidates with their vectors and word statistics. Built once per set of statements; asking does not change it."""  # noqa: E501
 
     def __init__(
-        self, candidates: Sequence[Candidate], encoder: SentenceEncoder | None, meaning: WordMeaning | None = None
+        self,
+        candidates: Sequence[Candidate],
+        encoder: SentenceEncoder | None,
+        meaning: WordMeaning | None = None,
+        likeness: Likeness | None = None,
     ) -> None:
         self.candidates = tuple(candidates)
         self.encoder = encoder
+        self.likeness = likeness
+        if likeness is not None:
+            likeness.learn([c.text for c in self.candidates])
         self.vectors: Vectors | None = encoder.encode([c.text for c in self.candidates]) if encoder else None
         wholes = [f"{c.text} {c.context} {c.source}" for c in self.candidates]
         self.stems = [[stem(word) for word in tokens(c.text)] for c in self.candidates]
@@ -197,13 +221,19 @@ def measure(
     asking: str,
     leaning: Leaning | None = None,
     now: str = "",
-    allowed: frozenset[str] | None = None,
+    skip: frozenset[str] = frozenset(),
+    heard: Heard | None = None,
 ) -> tuple[list[tuple[Candidate, dict[str, float]]], dict[str, float]]:
     """Features of every allowed candidate, and those of "nothing known answers this".
 
-    `asking` comes from `asking_text`; `now` describes the scene's time; `allowed` are the fact ids the gate let pass
-    (None: all).
+    `asking` comes from `asking_text`; `now` describes the scene's time; `skip` are fact ids or keys of candidates to
+    leave out; `heard` is the turn as it came with the exchange before it (None: the question's text alone).
     """
+    taught = None
+    if index.likeness is not None:
+        heard = heard or Heard(question.text)
+        asked = index.likeness.read(heard.text, heard.before)
+        taught = index.likeness.compare(asked, [c.text for c in index.candidates])
     told = index.mend(question.told) if question.told and question.told not in asking else ""
     pointing = leans(question) and (not question.told or len(_topical(asking)) <= 1)
     follow = 0.0 if leaning is None else 1.0 if question.elliptical or question.corrected else 0.5 if pointing else 0.0
@@ -226,12 +256,17 @@ def measure(
         if leaning is not None and follow:
             texts += [f"{leaning.asking} {asking}", leaning.answer]
         vectors = index.vectors @ index.encoder.encode(texts).T
+    own_life = bool(OWN_LIFE.search(asking))
+    recalls = bool(RECALLS.search(question.text))
     asked_scope, now_scope = scope(f"{asking} {told}"), scope(now)
     rows = []
     for row, candidate in enumerate(index.candidates):
-        if allowed is not None and candidate.fact_id is not None and candidate.fact_id not in allowed:
+        if (candidate.fact_id or candidate.key) in skip:
             continue
         f: dict[str, float] = {candidate.origin: 1.0}
+        if taught is not None:
+            f["taught_mean"], f["taught_best"] = float(taught[row, 0]), float(taught[row, 1])
+            f["taught"] = max(-3.0, min(3.0, float(taught[row, 2]) / 5.0))
         if vectors is not None:
             f["cosine"], f["cosine_full"] = float(vectors[row, 0]), float(vectors[row, 1])
             if follow:
@@ -277,8 +312,13 @@ def measure(
         if candidate.origin == "scene":
             f["deictic"] = float(deictic)
             f["pointed"] = float(pointed) * max(f["soft"], f["subject"])
+        if candidate.origin == "said":
+            f["said_own"], f["said_cue"] = float(own_life), float(own_life and recalls)
         rows.append((candidate, f))
     _relate(rows)
+    leads = sorted((f["taught"] for _, f in rows if "taught" in f), reverse=True)
+    for _, f in rows if leads else ():
+        f["taught_lead"] = f["taught"] - (leads[0] if f["taught"] < leads[0] else leads[min(1, len(leads) - 1)])
     alien = [w for w in words if not index.knows(w) and w.isalpha()]
     nothing = {
         "null": 1.0,
@@ -288,6 +328,8 @@ def measure(
         "null_statement": float(question.wanted == "none"),
         f"null_{question.wanted}": 1.0,
     }
+    if leads:
+        nothing["null_taught"] = -leads[0]
     return rows, nothing
 
 
@@ -304,7 +346,7 @@ def _heads(asking: str) -> set[str]:
 
 def _relate(rows: Sequence[tuple[Candidate, dict[str, float]]]) -> None:
     """Add how each candidate stands among the others: a clear winner answers even where all likenesses are low."""
-    for name in ("cosine", "cosine_full", "soft", "sibling"):
+    for name in ("cosine", "cosine_full", "soft", "sibling", "taught_mean", "taught_best"):
         values = [f[name] for _, f in rows if name in f]
         if len(values) < 3:
             continue

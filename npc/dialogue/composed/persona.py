@@ -11,9 +11,8 @@ import re
 
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
-from npc.dialogue.composed.speech import Speaker, in_first_person, shortened
+from npc.dialogue.composed.speech import Speaker, in_first_person, shortened, with_article
 from npc.dialogue.context import Context
-from npc.dialogue.knowledge.words import tokens
 
 _END = r"(?: (?:then|exactly|please|again|anyway|here|sir|madam|friend|today|now|in this place|around here))*\W*$"
 _OPEN = r"^(?:\W*(?:and|so|but|well|now|ok|okay|hello|hi|hey|good \w+|excuse me|tell me|say|sorry|please|may i ask)[, .!]+)*"  # noqa: E501
@@ -79,17 +78,6 @@ def introduce(kind: str, character: Character, speaker: Speaker, context: Contex
     if kind == "wares" and prices:
         return shortened(" ".join(prices[:3]), 28)
     return ""
-
-
-def with_article(role: str) -> str:
-    """ "travelling merchant" -> "a travelling merchant"; roles with "of the" are the only one: "the toll-keeper of …"."""  # noqa: E501
-    if re.match(r"(the|a|an|one of|my|our)\b", role, re.I):
-        return role
-    if re.search(r"\bof (the|this|our)\b", role):
-        return f"the {role}"
-    first = (tokens(role) or ["x"])[0]
-    silent = first in ("heir", "honest", "hour", "honorary") or re.match(r"(?!uni|eu|one|use)[aeiou]", first)
-    return f"{'an' if silent else 'a'} {role}"
 
 
 def _lower_article(text: str) -> str:

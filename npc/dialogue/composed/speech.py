@@ -254,3 +254,14 @@ def shortened(text: str, words: int) -> str:
     if end < len(cut) // 3:
         return cut.rstrip(",;:") + "."
     return cut[:end].rstrip(" ,;:") + "."
+
+
+def with_article(role: str) -> str:
+    """ "travelling merchant" -> "a travelling merchant"; roles with "of the" are the only one: "the toll-keeper of …"."""  # noqa: E501
+    if re.match(r"(the|a|an|one of|my|our)\b", role, re.I):
+        return role
+    if re.search(r"\bof (the|this|our)\b", role):
+        return f"the {role}"
+    first = (tokens(role) or ["x"])[0]
+    silent = first in ("heir", "honest", "hour", "honorary") or re.match(r"(?!uni|eu|one|use)[aeiou]", first)
+    return f"{'an' if silent else 'a'} {role}"

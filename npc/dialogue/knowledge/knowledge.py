@@ -9,7 +9,8 @@ from typing import Protocol
 from npc.config.paths import cache_dir
 from npc.dialogue.character import Character
 from npc.dialogue.composed.features import Candidate, Index
-from npc.dialogue.composed.speech import Speaker, mentions, names_others
+from npc.dialogue.composed.likeness import Asked, load_likeness
+from npc.dialogue.composed.speech import Speaker, mentions, names_others, with_article
 from npc.dialogue.context import SceneView
 from npc.dialogue.knowledge.facts import Fact, facts_of, statements
 from npc.dialogue.knowledge.gate import Ground, Standing, open_facts
@@ -44,13 +45,14 @@ class Knowledge:
         self.facts = tuple(facts if facts is not None else facts_of(character))
         self.by_id = {fact.id: fact for fact in self.facts}
         self.speaker = Speaker(character.name, _pronoun(character))
-        self._own = tuple(_card_candidates(self.facts, self.speaker) + _biography(character.biography))
+        self._own = tuple(_card_candidates(self.facts, self.speaker) + _about(character))
         self._indexes: dict[str, Index] = {}
         if encoder is not None and hasattr(encoder, "warm"):
             authored = [*self._own, *_scene_candidates(character.scene)]
             wholes = [f"{c.text} {c.context} {c.source}" for c in authored]
             words = [word for whole in wholes for word in tokens(whole) if word not in STOPWORDS]
             encoder.warm([*(c.text for c in authored), *words], cache_dir() / "sentence-vectors.sqlite")
+        self.likeness = load_likeness(encoder)
         self.index(character.scene)
 
     def index(self, scene: SceneView | None) -> Index:
@@ -60,7 +62,7 @@ class Knowledge:
         if key not in self._indexes:
             while len(self._indexes) >= 8:
                 self._indexes.pop(next(iter(self._indexes)))
-            self._indexes[key] = Index([*self._own, *seen], self.encoder)
+            self._indexes[key] = Index([*self._own, *seen], self.encoder, likeness=self.likeness)
         return self._indexes[key]
 
     def open(self, said: Sequence[str], standing: Mapping[str, str], scene: SceneView | None = None) -> frozenset[str]:
@@ -70,14 +72,25 @@ class Knowledge:
         guarded = [*self.facts, *(self.library.guarded() if self.library else ())]
         return open_facts(guarded, ground, self.encoder)
 
-    def index_for(self, query: str, scene: SceneView | None, allowed: frozenset[str]) -> Index:
-        """The candidates of `index` and, where there are documents, the statements nearest to the query; the gate
-        stands inside the document search."""
+    def index_for(
+        self, query: str, scene: SceneView | None, allowed: frozenset[str], told: Sequence[str] = ()
+    ) -> Index:
+        """The candidates of `index`, what the player told of themselves, and, where there are documents, the statements
+        nearest to the query; the gate stands inside the document search."""
         base = self.index(scene)
-        if self.library is None:
+        found = [Candidate(f"said/{i}", text, "said") for i, text in enumerate(told)]
+        if self.library is not None:
+            found += _card_candidates(self.library.search(query, allowed=allowed, limit=12), self.speaker)
+        if not found:
             return base
-        found = _card_candidates(self.library.search(query, allowed=allowed, limit=12), self.speaker)
-        return Index([*base.candidates, *found], self.encoder, base.meaning) if found else base
+        return Index([*base.candidates, *found], self.encoder, base.meaning, self.likeness)
+
+    def best_statement(self, asked: Asked) -> float:
+        """The trained score of what answers a turn best, whoever may hear it: does it ask rather than request?"""
+        if self.likeness is None:
+            return 0.0
+        scores = self.likeness.compare(asked, [c.text for c in self.index(self.character.scene).candidates])
+        return float(scores[:, 2].max(initial=0.0))
 
     def fact(self, fact_id: str) -> Fact | None:
         """A fact by its id, from the card or the documents."""
@@ -102,8 +115,26 @@ def _card_candidates(facts: Sequence[Fact], speaker: Speaker) -> list[Candidate]
     ]  # fmt: skip
 
 
+def authored_candidates(character: Character) -> tuple[Candidate, ...]:
+    """Everything a card by itself gives to choose from: facts, guarded ones too, the speaker's life, things in view."""
+    speaker = Speaker(character.name, _pronoun(character))
+    own = _card_candidates(facts_of(character), speaker) + _about(character)
+    return (*own, *_scene_candidates(character.scene))
+
+
 #: Sentences of a biography that are searched; a 200 kB one is cut, its first pages say who somebody is.
 _BIOGRAPHY_SENTENCES = 200
+
+
+def _about(character: Character) -> list[Candidate]:
+    """Name, role, age and biography."""
+    found = [
+        Candidate("card/name", f"My name is {character.name}.", "self"),
+        Candidate("card/role", f"I am {with_article(character.role)}.", "self"),
+    ]
+    if character.age is not None:
+        found.append(Candidate("card/age", f"I am {character.age} years old.", "self"))
+    return found + _biography(character.biography)
 
 
 def _biography(text: str) -> list[Candidate]:
@@ -119,6 +150,10 @@ def _scene_candidates(scene: SceneView | None) -> list[Candidate]:
     if scene is None:
         return []
     found = []
+    if scene.location:
+        found.append(Candidate("scene/place", f"We are here: {scene.location}.", "scene"))
+    if scene.time:
+        found.append(Candidate("scene/time", f"It is now {scene.time}.", "scene"))
     for entity in list(scene.entities)[:_SCENE_THINGS]:
         name = entity.name if entity.name[:1].isupper() else f"the {entity.name}"
         described = f"{name[:1].upper()}{name[1:]}: {entity.description}." if entity.description else f"{name}."

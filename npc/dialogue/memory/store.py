@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
@@ -279,23 +279,26 @@ class PlayerMemory:
         """Drop what the player did not agree to have remembered."""
         self._store.write([("DELETE FROM memories WHERE character=? AND player=? AND consent='session'", self._who)])
 
-    def save(self, slot: str, *, now: float) -> None:
-        """Keep the present state under a slot name, replacing what was there."""
-        content = json.dumps(self.export())
+    def save(self, slot: str, *, now: float, mind: Mapping[str, Any] | None = None) -> None:
+        """Keep the present state under a slot name, replacing what was there; `mind` is kept with it (JSON data)."""
+        content = json.dumps({**self.export(), "mind": mind or {}})
         sql = (
             "INSERT INTO slots VALUES (?,?,?,?,?) ON CONFLICT (character, player, slot) DO UPDATE "
             "SET created = excluded.created, content = excluded.content"
         )
         self._store.write([(sql, (*self._who, slot, now, content))])
 
-    def load(self, slot: str) -> None:
-        """Go back to a saved state; what came after is gone unless it was saved too. Raises KeyError."""
+    def load(self, slot: str) -> Mapping[str, Any]:
+        """Go back to a saved state; what came after is gone unless it was saved too. Returns the `mind` that was kept
+        with it. Raises KeyError."""
         rows = self._rows("SELECT content FROM slots WHERE character=? AND player=? AND slot=?", slot)
         if not rows:
             raise KeyError(
                 f"no save slot {slot!r} for player {self.player!r}; there are: {', '.join(self.slots()) or 'none'}"
             )
-        self._replace(json.loads(rows[0][0]))
+        content = json.loads(rows[0][0])
+        self._replace(content)
+        return cast(Mapping[str, Any], content.get("mind", {}))
 
     def slots(self) -> tuple[str, ...]:
         rows = self._rows("SELECT slot FROM slots WHERE character=? AND player=? ORDER BY created")

@@ -1,0 +1,112 @@
+"""How well a statement answers a turn, by a MiniLM that was taught it (`npc.training.likeness`).
+
+    exchange before │ turn      ──> token states of the turn ──┐
+                                                               ├─> cosine of means, weighted best matches of tokens
+    statement (once, kept)      ──> token states ──────────────┘
+
+Two numbers a statement, [-1, 1] each; which to choose from them and from the words is decided in `select`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc.inference.encoder import MiniLM, Vectors
+
+WEIGHTS = "likeness.safetensors"
+#: Rank of the taught changes: 295 k numbers, 0.6 MB.
+RANK = 8
+#: Tokens of the exchange before a turn that are read with it: a question and a short answer.
+_BEFORE = 48
+#: Statements kept with their token states (about 30 kB each).
+_KEPT = 2048
+
+
+def context_of(encoder: MiniLM, player: str, reply: str) -> list[int]:
+    """Ids of the exchange before, opened by the first mark and closed by a separator; only the mark when there is
+    none. Long exchanges lose their beginning."""
+    first = encoder.ids("")[:1]
+    if not player:
+        return first
+    ids = [*encoder.ids(player)[1:-1][-_BEFORE // 2 :], *encoder.ids(reply)[1:-1][-_BEFORE // 2 :]]
+    return [*first, *ids, encoder.ids("")[1]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A turn, read: unit token states [tokens, width], their weights, the unit mean, and the score of "nothing"."""
+
+    tokens: Vectors
+    weights: Vectors
+    mean: Vectors
+    nothing: float
+
+
+class Likeness:
+    """The taught encoder. Thread-safe for reading; statements are kept as they are met."""
+
+    def __init__(self, base: MiniLM, path: Path) -> None:
+        from safetensors.numpy import load_file
+
+        arrays = {name: array.astype(np.float32) for name, array in load_file(path).items()}
+
+        def change(number: int, name: str) -> Vectors:
+            low: Vectors = 0.5 * arrays[f"{number}_{name}_a"] @ arrays[f"{number}_{name}_b"]
+            return low.astype(np.float32)
+
+        self.encoder = base.changed(change)
+        self._attend, self._nothing, self._mix = arrays["attend"], arrays["nothing"], arrays["mix"]
+        self._kept: OrderedDict[str, tuple[Vectors, Vectors]] = OrderedDict()
+
+    def read(self, text: str, before: tuple[str, str] = ("", "")) -> Asked:
+        """A turn with the exchange before it (player, reply)."""
+        context = context_of(self.encoder, *before)
+        states = self.encoder.states([[*context, *self.encoder.ids(text)[1:]]])[0][len(context) :]
+        raised = states @ self._attend
+        weights = np.exp(raised - raised.max())
+        mean = _unit(states.mean(axis=0))
+        nothing = float(mean @ self._nothing[:-1] + self._nothing[-1] + self._mix.sum() * 0.45)
+        return Asked(_unit(states), weights / weights.sum(), mean, nothing)
+
+    def learn(self, texts: Sequence[str]) -> None:
+        """Read statements not met before."""
+        fresh = [text for text in dict.fromkeys(texts) if text not in self._kept]
+        for text, states in zip(fresh, self.encoder.states([self.encoder.ids(text) for text in fresh]), strict=True):
+            self._kept[text] = (_unit(states), _unit(states.mean(axis=0)))
+        while len(self._kept) > _KEPT + len(texts):
+            self._kept.popitem(last=False)
+
+    def compare(self, asked: Asked, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[texts, 3]: cosine of the means, weighted best matches, and the trained score over that of "nothing"."""
+        self.learn(texts)
+        found = np.zeros((len(texts), 3), dtype=np.float32)
+        for row, text in enumerate(texts):
+            tokens, mean = self._kept[text]
+            found[row, 0] = mean @ asked.mean
+            found[row, 1] = asked.weights @ (asked.tokens @ tokens.T).max(axis=1)
+        found[:, 2] = found[:, :2] @ self._mix - asked.nothing
+        return found
+
+
+@lru_cache(maxsize=1)
+def _loaded(base: MiniLM, path: Path) -> Likeness:
+    return Likeness(base, path)
+
+
+def load_likeness(base: object) -> Likeness | None:
+    """The carried weights on top of `base`; None where the encoder is another one (they fit only theirs)."""
+    path = Path(str(files("npc.dialogue") / "data" / WEIGHTS))
+    return _loaded(base, path) if isinstance(base, MiniLM) and path.is_file() else None
+
+
+def _unit(states: Vectors) -> Vectors:
+    norm: Vectors = states / np.maximum(np.linalg.norm(states, axis=-1, keepdims=True), np.float32(1e-9))
+    return norm

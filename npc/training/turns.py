@@ -1,0 +1,187 @@
+"""Written talks as questions of choice: what was said, what was said before, what could answer, and what does.
+
+Every candidate is made as a mind makes it: parts of the facts, sentences of the biography, the card's name and role,
+things in view, and what the player said earlier in the talk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from npc.bench.mind_scoring import contains
+from npc.dialogue.character import Character
+from npc.dialogue.composed.deeds import deed_candidates
+from npc.dialogue.composed.features import Candidate
+from npc.dialogue.composed.sayings import sayings
+from npc.dialogue.knowledge.facts import Fact
+from npc.dialogue.knowledge.knowledge import authored_candidates
+from npc.training.minds import Said, Written, load, record
+
+#: Kinds of turns in which something is asked that a candidate, or nothing, answers.
+ASKED = ("fact", "followup", "correction", "unknown", "memory", "self", "scene", "unlock", "secret")
+
+#: Kinds in which nothing is asked: a deed is wanted, or the words only strike the character.
+DONE = ("action", "action_refused", "emotion", "smalltalk", "injection")
+
+#: First questions anybody asks, by the card candidate that answers; `{}` varies the words around them.
+_FIRST = {
+    "card/name": (
+        "What's your name?", "Who are you?", "And you are?", "what do they call you", "who am i talking to",
+        "Sorry, I didn't catch your name.", "I don't think we've met. You're...?", "What should I call you?",
+    ),
+    "card/role": (
+        "What do you do here?", "what's your job", "What is it you do exactly?", "And what are you, then?",
+        "What line of work are you in?", "Do you work here?", "What's your trade?", "what are you meant to be",
+    ),
+    "card/age": (
+        "How old are you?", "what age are you", "How old might you be, if you don't mind me asking?",
+        "When were you born?", "You don't look a day over thirty. How old are you really?",
+    ),
+    "scene/place": (
+        "Where are we?", "What is this place?", "where am i", "I'm lost. Where is this?", "What's this place called?",
+        "Where exactly have I ended up?",
+    ),
+    "scene/time": (
+        "What time is it?", "have you got the time", "What's the hour?", "Is it late?", "what time do you make it",
+        "What day is it today?",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One turn: the exchange before it, the words, indices of right candidates ((): nothing answers), and its kind.
+
+    `candidates` are the world's own, then what the player said before; `said` are the earlier player turns.
+    """
+
+    world: str
+    kind: str
+    before: tuple[str, str]
+    text: str
+    candidates: tuple[Candidate, ...]
+    right: tuple[int, ...]
+    leaning: str = ""
+    earlier: tuple[str, ...] = ()
+
+
+def written_minds() -> dict[str, list[Written]]:
+    """All characters by split; those of `answers.txt` are training characters too."""
+    older = old_worlds((files("npc.training") / "data" / "answers.txt").read_text("utf-8"))
+    return {"train": [*load("train"), *older], "dev": load("dev"), "held": load("held")}
+
+
+def old_worlds(text: str) -> list[Written]:
+    """Characters of `data/answers.txt`: C, F, B, S and P lines; answers are a fact number, bN, sN or ?."""
+    worlds: list[Written] = []
+    fresh = True
+    for number, line in enumerate(text.splitlines(), 1):
+        mark, _, rest = line.partition(" ")
+        rest = rest.strip()
+        if mark == "C":
+            name, role, place, time = (part.strip() for part in rest.split("|"))
+            worlds.append(Written(re.sub(r"\W+", "-", name.lower()), name, "they", 40, role, place, time))
+        elif mark == "F":
+            worlds[-1].facts.append((rest, None))
+        elif mark == "B":
+            worlds[-1].biography.append(rest if rest.endswith((".", "!", "?")) else rest + ".")
+        elif mark == "S":
+            thing, _, description = rest.partition(":")
+            slug = f"s{len(worlds[-1].scene) + 1}"
+            worlds[-1].scene.append(
+                {"id": slug, "kind": "thing", "name": thing.strip(), "description": description.strip()}
+            )
+        elif mark == "P":
+            if fresh:
+                worlds[-1].talks.append([])
+            said, arrow, answer = rest.rpartition(" => ")
+            if not arrow:
+                raise ValueError(f"line {number}: a P line needs ' => answer'")
+            worlds[-1].talks[-1].append(_old_said(said.strip(), answer.strip(), worlds[-1]))
+        fresh = mark != "P"
+    return worlds
+
+
+def _old_said(text: str, answer: str, world: Written) -> Said:
+    if answer == "?":
+        return Said(text, "unknown")
+    if answer.startswith("b"):
+        return Said(text, "self", words=((world.biography[int(answer[1:]) - 1],),))
+    if answer.startswith("s"):
+        return Said(text, "scene", words=((world.scene[int(answer[1:]) - 1]["name"],),))
+    return Said(text, "fact", int(answer))
+
+
+def character_of(mind: Written) -> Character:
+    """The character file this writing would be."""
+    line = record(mind)
+    card = line["card"]
+    return Character.model_validate(
+        {
+            "id": line["id"], "name": card["name"], "role": card["role"], "biography": card["backstory"],
+            "age": card["age"], "pronouns": mind.pronoun, "facts": line["facts"], "actions": line["actions"],
+            "scene": line["scene"], "speaking_style": card["speaking_style"],
+        }
+    )  # fmt: skip
+
+
+def choices_of(mind: Written) -> Iterator[Choice]:
+    """Every turn that asks, in order, with what stands to choose."""
+    character = character_of(mind)
+    own = (*authored_candidates(character), *deed_candidates(character.actions))
+    for talk in mind.talks:
+        earlier: list[str] = []
+        before, leaning = ("", ""), ""
+        for said in talk:
+            told = [Candidate(f"said/{i}", text, "said") for i, text in enumerate(sayings(earlier))]
+            pool = (*own, *told)
+            if said.kind in ASKED:
+                right = _right(said, pool)
+                if right is not None:
+                    yield Choice(mind.id, said.kind, before, said.text, pool, right, leaning, tuple(earlier))
+                reply = pool[right[0]].text if right else ""
+                before, leaning = (said.text, reply), pool[right[0]].key if right else leaning
+            else:
+                if said.kind in DONE:
+                    done = _done(said, pool)
+                    yield Choice(mind.id, said.kind, before, said.text, pool, done, leaning, tuple(earlier))
+                before = (said.text, "")
+            earlier.append(said.text)
+    for key, phrasings in _FIRST.items():
+        at = next((i for i, candidate in enumerate(own) if candidate.key == key), None)
+        for phrasing in phrasings if at is not None else ():
+            yield Choice(mind.id, "first", ("", ""), phrasing, own, (at,) if at is not None else ())
+
+
+def _right(said: Said, pool: Sequence[Candidate]) -> tuple[int, ...] | None:
+    """Indices of the candidates that answer; () when nothing does; None when the label fits no candidate."""
+    if said.kind == "unknown":
+        return ()
+    if said.fact is not None:
+        whole = [i for i, c in enumerate(pool) if c.fact_id == f"f{said.fact}"]
+        telling = [i for i in whole if said.words and _holds(pool[i].text, said.words)]
+        return tuple(telling or whole)
+    origin = {"memory": "said", "self": "self", "scene": "scene"}.get(said.kind)
+    found = tuple(i for i, c in enumerate(pool) if c.origin == origin and _holds(c.text, said.words))
+    if said.kind == "self" and not found:
+        found = tuple(i for i, c in enumerate(pool) if c.about_self and _holds(c.text, said.words))
+    return found or None
+
+
+def _done(said: Said, pool: Sequence[Candidate]) -> tuple[int, ...]:
+    """The deed asked for, the rule against it, or nothing."""
+    if said.action is not None:
+        return tuple(i for i, c in enumerate(pool) if c.key == f"deed/{said.action[0]}")
+    return tuple(i for i, c in enumerate(pool) if said.fact is not None and c.fact_id == f"f{said.fact}")
+
+
+def _holds(text: str, groups: Sequence[Sequence[str]]) -> bool:
+    return bool(groups) and all(any(contains(text, word.rstrip(".")) for word in group) for group in groups)
+
+
+def guarded_facts(mind: Written) -> tuple[Fact, ...]:
+    """The facts of a writing with a condition on them."""
+    return tuple(Fact(f"f{i}", text, "card", secret=True) for i, (text, c) in enumerate(mind.facts, 1) if c is not None)
