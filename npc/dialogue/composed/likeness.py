@@ -59,8 +59,8 @@ class Likeness:
         arrays = {name: array.astype(np.float32) for name, array in load_file(path).items()}
 
         def change(number: int, name: str) -> Vectors:
-            low: Vectors = 0.5 * arrays[f"{number}_{name}_a"] @ arrays[f"{number}_{name}_b"]
-            return low.astype(np.float32)
+            low: Vectors = (0.5 * arrays[f"{number}_{name}_a"] @ arrays[f"{number}_{name}_b"]).astype(np.float32)
+            return low
 
         self.encoder = base.changed(change)
         self._attend, self._nothing, self._mix = arrays["attend"], arrays["nothing"], arrays["mix"]

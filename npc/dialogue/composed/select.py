@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.dialogue.composed.features import Index, Leaning, Scored, asking_text, measure
+from npc.dialogue.composed.features import Heard, Index, Leaning, Scored, asking_text, measure
 from npc.dialogue.composed.question import Question
 from npc.dialogue.knowledge.words import numbers_in, tokens
 
@@ -77,12 +77,12 @@ def choose(
     place: str = "",
     now: str = "",
     leaning: Leaning | None = None,
-    allowed: frozenset[str] | None = None,
+    heard: Heard | None = None,
 ) -> Choice:
-    """Rank everything the gate let pass against the question."""
+    """Rank all candidates against the question."""
     asking = asking_text(index, question, place, leaning)
     used = weights("encoder" if index.encoder is not None else "lexical")
-    rows, nothing = measure(index, question, asking, leaning, now, allowed)
+    rows, nothing = measure(index, question, asking, leaning, now, heard=heard)
     scores = used.score([nothing, *(features for _, features in rows)])
     scored = [Scored(c, float(score), f) for (c, f), score in zip(rows, scores[1:], strict=True)]
     scored.sort(key=lambda item: -item.score)
