@@ -82,6 +82,7 @@ def _offer_voice(settings: Settings) -> None:
 def _run(settings: Settings, began: float) -> int:
     from npc.server import ServerSettings, serve
     from npc.server.assembly import build
+    from npc.server.training import Training
 
     def announce(url: str) -> None:
         ready = f"ready in {time.monotonic() - began:.1f} s, profile {settings.profile}; Ctrl-C stops"
@@ -97,7 +98,7 @@ def _run(settings: Settings, began: float) -> int:
             hosts=where.hosts,
             ticket_secret=where.ticket_secret.encode(),
         )
-        serve(build(settings), listen, started=announce)
+        serve(build(settings), listen, started=announce, training=Training(settings.folder))
     except (RuntimeError, ValueError) as error:
         print(f"npc serve: {error}", file=sys.stderr)
         return 1

@@ -16,19 +16,22 @@ from starlette.middleware.cors import CORSMiddleware
 
 from npc.config.paths import data_dir
 from npc.conversation.port import Service, UnknownCharacter
-from npc.server import http
+from npc.server import http, launches
+from npc.server import training as training_routes
 from npc.server.auth import Gate, Refused
 from npc.server.endpoint import RealtimeEndpoint, Receive, Scope, Send, header_map, refuse
 from npc.server.hub import Hub
 from npc.server.metrics import Metrics
 from npc.server.page import Page
 from npc.server.settings import ServerSettings
+from npc.server.training import Training
 
 #: Period of the loop-lag probe: ten samples a second cost nothing and catch a 100 ms stall.
 _LAG_PERIOD_S = 0.1
 #: The largest request body there is (a ticket request) has a few hundred bytes.
 _MAX_BODY = 64 * 1024
 _PATH = "/v1/realtime"
+_LAUNCH = "/v1/launch/"
 
 
 class Application(FastAPI):
@@ -39,6 +42,8 @@ class Application(FastAPI):
     hub: Hub
     gate: Gate
     realtime: RealtimeEndpoint
+    launchers: frozenset[str] = frozenset()
+    """Origins of learning systems: they may post a launch, and nothing else."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -46,7 +51,8 @@ class Application(FastAPI):
             return
         scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
         try:
-            self.gate.check_place(header_map(scope), scheme)
+            also = self.launchers if scope["path"].startswith(_LAUNCH) else frozenset()
+            self.gate.check_place(header_map(scope), scheme, also)
         except Refused as refused:
             self.hub.metrics.refused_auth += 1
             await self._turn_away(refused, scope, receive, send)
@@ -70,8 +76,11 @@ class Application(FastAPI):
             await response(scope, receive, send)
 
 
-def create_app(service: Service, settings: ServerSettings) -> Application:
-    """The application over `service`. Its lifespan starts the service, and drains and closes it."""
+def create_app(service: Service, settings: ServerSettings, training: Training | None = None) -> Application:
+    """The application over `service`. Its lifespan starts the service, and drains and closes it.
+
+    `training` adds attempts, their reports, and launches from learning systems.
+    """
     metrics = Metrics()
     hub = Hub(service, settings.bounds, metrics)
     metrics.live = lambda: len(hub)
@@ -88,12 +97,16 @@ def create_app(service: Service, settings: ServerSettings) -> Application:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await begin()
-        probe = asyncio.get_running_loop().create_task(_probe_lag(metrics))
+        loop = asyncio.get_running_loop()
+        probe = loop.create_task(_probe_lag(metrics))
+        tidying = loop.create_task(training.run()) if training is not None else None
         try:
             yield
         finally:
             probe.cancel()
             await hub.drain()
+            if training is not None and tidying is not None:
+                await training_routes.stop(tidying, training)
             await service.close()
 
     app = Application(title="npc", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
@@ -107,6 +120,10 @@ def create_app(service: Service, settings: ServerSettings) -> Application:
             allow_headers=["authorization", "content-type"],
         )
     app.include_router(http.routes(service, hub, gate, settings.bounds))
+    if training is not None:
+        app.launchers = frozenset(training.settings.lms_origins)
+        app.include_router(training_routes.routes(training, hub, gate))
+        app.include_router(launches.routes(training, service, gate, settings.bounds))
     app.add_exception_handler(Refused, http.refused)
     app.add_exception_handler(UnknownCharacter, http.unknown_character)
     app.add_exception_handler(RequestValidationError, _invalid)

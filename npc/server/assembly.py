@@ -319,6 +319,15 @@ class TalkService:
         logs = 0 if self._logs is None else await asyncio.to_thread(self._logs.erase, player_id, character_id)
         return len(erased) + logs
 
+    async def erase_player(self, player_id: str) -> Mapping[str, int]:
+        """Everything of a player, with every character; raises RuntimeError when something of it can still be found."""
+        assert self._memory is not None, "start() opens the memory"
+        left = await asyncio.to_thread(self._memory.erase, None, player_id)
+        if left:
+            raise RuntimeError(f"{len(left)} memories of the player can still be found in the files")
+        logs = 0 if self._logs is None else await asyncio.to_thread(self._logs.erase, player_id)
+        return {"session logs": logs}
+
     def _installed(self, character_id: str) -> Installed:
         # Ids only: a path here would let a client name files of this machine.
         if "/" in character_id or "\\" in character_id or character_id.endswith((".yaml", ".yml", ".json")):

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,14 +79,19 @@ class Gate:
         """No keys: whoever passes the Host and Origin rules is let in."""
         return not self._key_digests
 
-    def check_place(self, headers: Mapping[str, str], scheme: str) -> None:
-        """Host and Origin rules, before anything else. `headers` have lower-case names, `scheme` is http or https."""
+    def check_place(self, headers: Mapping[str, str], scheme: str, also: Container[str] = ()) -> None:
+        """Host and Origin rules, before anything else. `headers` have lower-case names, `scheme` is http or https.
+
+        `also` holds further origins that may make this one request.
+        """
         host = headers.get("host", "").lower()
         name = _host_name(host)
         if not (self._any_host or is_loopback(name) or host in self._hosts or name in self._hosts):
             raise Refused(403, "host_not_allowed", f"this server does not answer to the name {name[:100]!r}")
         origin = headers.get("origin")
-        if origin is not None and origin.lower() != f"{scheme}://{host}" and origin not in self._origins:
+        own = origin is None or origin.lower() == f"{scheme}://{host}"
+        if not own and origin not in self._origins and origin not in also:
+            assert origin is not None, "no origin is an own one"
             raise Refused(403, "origin_not_allowed", f"origin {origin[:100]!r} may not use this server")
 
     def identify(self, credential: str | None, origin: str | None, now: float) -> Identity:

@@ -17,6 +17,7 @@ import uvicorn
 from npc.conversation.port import Service
 from npc.server.app import Application, create_app
 from npc.server.settings import ServerSettings
+from npc.server.training import Training
 from npc.server.websocket import RealtimeWebSocketProtocol
 
 #: Connections that may wait to be accepted: every client of a restarted server comes back at once.
@@ -69,14 +70,20 @@ def configure(app: Application, settings: ServerSettings, **overrides: Any) -> u
     return uvicorn.Config(app, **{**options, **overrides})
 
 
-def serve(service: Service, settings: ServerSettings, *, started: Callable[[str], None] | None = None) -> None:
+def serve(
+    service: Service,
+    settings: ServerSettings,
+    *,
+    started: Callable[[str], None] | None = None,
+    training: Training | None = None,
+) -> None:
     """Run until stopped. `started` is told the address once connections are accepted. Blocks.
 
     Raises OSError when the address cannot be had, and what `service.start` raises.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
-    app = create_app(service, settings)
+    app = create_app(service, settings, training)
     # uvicorn raises the signal again after it has stopped; for Ctrl-C the stop is the answer.
     with listening, contextlib.suppress(KeyboardInterrupt):
         _Server(configure(app, settings), app, started).run(sockets=[listening])

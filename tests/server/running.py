@@ -13,6 +13,7 @@ import uvicorn
 from npc.server.app import Application, create_app
 from npc.server.run import configure
 from npc.server.settings import ServerSettings
+from npc.server.training import Training
 
 
 @dataclass
@@ -32,10 +33,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(service: Any, settings: ServerSettings | None = None) -> AsyncIterator[Running]:
+async def running(
+    service: Any, settings: ServerSettings | None = None, training: Training | None = None
+) -> AsyncIterator[Running]:
     """Serve `service` until the block ends; every session must be gone afterwards."""
     settings = settings or ServerSettings(port=0)
-    app = create_app(service, settings)
+    app = create_app(service, settings, training)
     server = uvicorn.Server(configure(app, settings, port=0, loop="none"))
     task = asyncio.ensure_future(server._serve())
     while not server.started:

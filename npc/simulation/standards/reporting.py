@@ -242,7 +242,7 @@ class Reporting:
 
         for one in self.settings.lti:
             if (one.issuer, one.client_id) == (issuer, client_id):
-                return Platform(**one.model_dump())
+                return Platform(**one.model_dump(exclude={"instructors"}))
         raise LookupError(f"no platform {issuer!r} with client {client_id!r} in training.yaml")
 
     def tool_key(self) -> Any:

@@ -67,6 +67,8 @@ class LtiPart(_Part):
     token_url: _Url
     keys_url: _Url
     deployments: Annotated[tuple[str, ...], Field(min_length=1)]
+    instructors: bool = False
+    """Whether whom the platform calls an instructor may sit in on any session of this server."""
 
 
 class TrainingSettings(_Part):
