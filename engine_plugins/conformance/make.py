@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from npc.animation.idle import IdleMotion
+from npc.animation.channels import ARKIT52
+from npc.animation.idle import IdleFace, IdleMotion
 from npc.animation.prng import Xorshift32
 from npc.protocol.frames import Kind, encode_audio, encode_blendshapes
 
@@ -356,6 +357,25 @@ def idle() -> list[Step]:
     return steps
 
 
+EYES = [name for name in ARKIT52 if name.startswith(("eyeBlink", "eyeLook"))]
+
+
+def life() -> list[Step]:
+    """Twelve seconds between items, an item of two, and life again."""
+    steps: list[Step] = []
+    for seed in (7, 2026):
+        face, frames = IdleFace(seed), []
+        for ms in range(0, 16_000, 40):
+            sounding = 12_000 <= ms < 14_000
+            pose = face.step(ms, sounding, dict.fromkeys(EYES, 0.0))
+            frames.append({"ms": ms, "sounding": sounding, "weights": [round(pose[name], 5) for name in EYES]})
+        steps.append({"do": "life", "seed": seed, "channels": EYES, "frames": frames})
+    return steps
+
+
+#: Beside the vectors that every core passes: what the engine layers share and the page does with its own gaze.
+LIFE = {"idle_face": ("blinks and saccades on the face while no item sounds, within 0.0001", life)}
+
 VECTORS = {
     "frames": ("binary messages that are cut, odd or unknown are refused, each with one message", frames),
     "playout": ("60 ms before an item sounds; starvation primes again; a whole short item sounds at once", playout),
@@ -377,14 +397,16 @@ VECTORS = {
 
 
 def render() -> dict[str, str]:
-    """File name -> content."""
+    """File, relative to this folder -> content."""
     files = {}
-    for name, (about, make) in VECTORS.items():
-        vector = {"name": name, "about": about, "rate": RATE, "steps": make()}
-        files[f"{name}.json"] = json.dumps(vector, indent=1) + "\n"
+    for folder, vectors, indent in (("vectors", VECTORS, 1), ("life", LIFE, None)):
+        for name, (about, make) in vectors.items():
+            vector = {"name": name, "about": about, "rate": RATE, "steps": make()}
+            files[f"{folder}/{name}.json"] = json.dumps(vector, indent=indent) + "\n"
     return files
 
 
 if __name__ == "__main__":
     for file, content in render().items():
-        (HERE / "vectors" / file).write_text(content)
+        (HERE / file).parent.mkdir(exist_ok=True)
+        (HERE / file).write_text(content)

@@ -23,12 +23,15 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Final
 
+from npc.animation.eyes import EYE_RANGE_DEG
 from npc.animation.prng import Xorshift32, mix
 
 CLOSE_MS: Final = 65
 HOLD_MS: Final = 35
 OPEN_MS: Final = 140
 SACCADE_MS: Final = 50
+#: Idle life comes and goes within this time when an item ends or begins.
+OWN_FADE_MS: Final = 250.0
 
 
 def _table(median_ms: float, sigma: float, low: int, high: int) -> tuple[int, ...]:
@@ -130,6 +133,36 @@ class IdleMotion:
             for sines in self._sway
         ]
         return IdlePose(blink, yaw / 1000.0, pitch / 1000.0, 0.5 - 0.5 * math.cos(phase), head[0], head[1], head[2])
+
+
+class IdleFace:
+    """Blinks and saccades on the face while no item sounds; an item's own track brings them while it does.
+
+    `own` goes to 1 between items and to 0 in them, linearly within `OWN_FADE_MS`.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._motion = IdleMotion(seed)
+        self._own, self._last_ms = 1.0, 0.0
+
+    def step(self, now_ms: float, sounding: bool, pose: dict[str, float]) -> dict[str, float]:
+        """`pose` (weights by channel, in [0, 1]) with the idle life of session time `now_ms` on it."""
+        way = max(0.0, now_ms - self._last_ms) / OWN_FADE_MS
+        self._own = min(1.0, max(0.0, self._own + (-way if sounding else way)))
+        self._last_ms = now_ms
+        idle = self._motion.at(int(now_ms))
+        yaw, pitch = (self._own * angle / EYE_RANGE_DEG for angle in (idle.eye_yaw, idle.eye_pitch))
+        added = {"OutLeft": yaw, "InRight": yaw, "InLeft": -yaw, "OutRight": -yaw}
+        added |= {"UpLeft": pitch, "UpRight": pitch, "DownLeft": -pitch, "DownRight": -pitch}
+        result = dict(pose)
+        for name, amount in added.items():
+            channel = f"eyeLook{name}"
+            if channel in result:
+                result[channel] = min(1.0, result[channel] + max(0.0, amount))
+        for channel in ("eyeBlinkLeft", "eyeBlinkRight"):
+            if channel in result:
+                result[channel] = max(result[channel], self._own * idle.blink)
+        return result
 
 
 def vectors() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The Unreal plugin: its description names what exists, and its layer compiles against declarations of the Unreal API."""
+"""The Unreal plugin: its description names what exists, and its layer compiles against declarations of Unreal's API."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ var _begun_ms = -1
 var _shot = false
 var _stage = "greeting"
 var _completed = 0
+var _asked_after = 0
 var _spoke_ms = 0
 var _cut_ms = 0
 var _sounded_ms = 0
@@ -83,7 +84,7 @@ func _process(_delta):
 
 
 # A conversation by itself, one stage after the other: the character greets; the recording is spoken in real time, and silence
-# after it; a typed line asks for an action; the next reply is cut short half a second in, and then the mouth must be at rest.
+# after it; a typed line asks for an action; the next reply is cut short 0.2 s in, and then the mouth must be at rest.
 func _talk(now):
 	var client = $Character.client
 	if client.audio.state != "idle":
@@ -103,21 +104,28 @@ func _talk(now):
 				$Character.say(_options.get("say", "Goodbye."))
 		"acting":
 			if _completed >= 3 and idle and not _report.actions.empty():
-				_stage = "asking"
-				$Character.say("Tell me everything you know about this place.")
+				_ask()
 		"asking":
-			if client.audio.state == "playing" and client.audio.played > 12000:
+			if client.audio.state == "playing" and client.audio.played > 4800:
 				_stage = "cut"
 				client.send({"type": "response.cancel"})
 		"cut":
 			if "cancelled" in _report.statuses:
 				_stage = "resting"
 				_cut_ms = now
+			elif _completed > _asked_after and idle:
+				_ask()  # a short reply had been sent to its end before the cut came
 		"resting":
 			if now - _cut_ms > 160:
 				_report["after_cut"] = client.audio.state
 				_report["mouth_after_cut"] = _widest(client.pose)
 				_finish()
+
+
+func _ask():
+	_stage = "asking"
+	_asked_after = _completed
+	$Character.say("Tell me everything you know about this place.")
 
 
 func _hear_until(ms):

@@ -4,6 +4,7 @@ extends SceneTree
 
 const Client = preload("res://addons/npc/core/character_client.gd")
 const IdleMotion = preload("res://addons/npc/core/idle_motion.gd")
+const IdleFace = preload("res://addons/npc/core/idle_face.gd")
 const SeededRandom = preload("res://addons/npc/core/seeded_random.gd")
 
 var client
@@ -146,6 +147,18 @@ func _do_idle(step):
 	for name in step.pose:
 		if abs(pose[name] - step.pose[name]) > 0.0001:
 			_fail("%s is %f, expected %f" % [name, pose[name], step.pose[name]])
+
+
+func _do_life(step):
+	var face = IdleFace.new(int(step.seed))
+	for frame in step.frames:
+		var pose = PoolRealArray()
+		for _channel in step.channels:
+			pose.append(0.0)
+		pose = face.step(frame.ms, frame.sounding, step.channels, pose)
+		for c in range(step.channels.size()):
+			if abs(pose[c] - frame.weights[c]) > 0.0001:
+				_fail("%s is %f, expected %f at %d ms" % [step.channels[c], pose[c], frame.weights[c], frame.ms])
 
 
 func _do_random(step):

@@ -57,6 +57,7 @@ private:
         else if (what == "hear") Hear(step["samples"]);
         else if (what == "say") client_->Say(step["text"]);
         else if (what == "idle") Idle(step);
+        else if (what == "life") Life(step);
         else if (what == "random") Random(step);
         else Fail("unknown step");
     }
@@ -113,6 +114,19 @@ private:
         const auto delay = client_->Closed(step["code"].get<int>(), 0.0);
         if (step.contains("final")) Same("final", true, !delay.has_value());
         else Same("retry_ms", step["retry_ms"].get<double>(), delay.value_or(-1.0));
+    }
+
+    void Life(const Json& step) {
+        npc::IdleFace face(step["seed"].get<std::uint32_t>());
+        const auto channels = step["channels"].get<std::vector<std::string>>();
+        for (const Json& frame : step["frames"]) {
+            std::vector<float> pose(channels.size(), 0.0f);
+            face.Step(frame["ms"].get<double>(), frame["sounding"].get<bool>(), channels, pose);
+            for (std::size_t c = 0; c < channels.size(); ++c) {
+                const double wanted = frame["weights"][c].get<double>();
+                if (std::abs(wanted - pose[c]) > 1e-4) Fail(channels[c] + " is " + std::to_string(pose[c]) + ", expected " + std::to_string(wanted));
+            }
+        }
     }
 
     void Idle(const Json& step) {

@@ -16,6 +16,7 @@ signal problem(text)
 signal event(type, message)
 
 const CharacterClient = preload("core/character_client.gd")
+const IdleFace = preload("core/idle_face.gd")
 const RATE = 24000
 const BLOCK = 480
 
@@ -32,6 +33,8 @@ export(NodePath) var face
 
 var client
 var state = "off"
+var _idle
+var _idle_seed = 0
 var _socket
 var _retry_at_ms = -1.0
 var _generator
@@ -118,8 +121,18 @@ func _process(_delta):
 			emit_signal("emotion", cue.name)
 	var shown = get_node_or_null(face)
 	if shown != null:
-		shown.show(client.channels, client.pose)
+		shown.show(client.channels, _living(now))
 	_flush()
+
+
+# The client's pose with blinks and saccades on it while nothing sounds.
+func _living(now):
+	if client.channels.empty():
+		return client.pose
+	if _idle == null or _idle_seed != client.idle_seed:
+		_idle_seed = client.idle_seed
+		_idle = IdleFace.new(_idle_seed)
+	return _idle.step(now, client.audio.state != "idle", client.channels, client.pose)
 
 
 func _open_socket():

@@ -84,7 +84,7 @@ namespace Npc.Unity
             double nowMs = Time.realtimeSinceStartupAsDouble * 1000.0;
             link.Update(nowMs);
             Client.Step(nowMs, voice.OutputLatencySeconds);
-            if (face != null) face.Show(Client);
+            if (face != null) face.Show(Client, nowMs);
             foreach (Cue cue in Client.Due)
             {
                 if (cue.Kind == "word") { caption = caption.Length == 0 ? cue.Name : caption + " " + cue.Name; onCaption.Invoke(caption); }

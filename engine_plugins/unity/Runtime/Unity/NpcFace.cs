@@ -19,21 +19,36 @@ namespace Npc.Unity
         [Tooltip("Per channel: weight × multiplier + offset")] public Calibration[] calibration = new Calibration[0];
         [Tooltip("Where a rig lacks ARKit shapes: this one follows the jaw")] public string jawFallback = "mouthOpen";
 
+        [Tooltip("Sways a little while the character lives; empty: only the eyes do")] public Transform head;
+
         struct Target { public SkinnedMeshRenderer Mesh; public int Index; }
         List<Target>[] targets;
+        float[] pose;
+        IdleFace idle;
+        uint idleSeed;
+        Quaternion headRest = Quaternion.identity;
         float[] multiplier;
         float[] offset;
 
         /// <summary>Channels that found no blend shape; filled when the session begins.</summary>
         public List<string> Missing { get; private set; }
 
-        public void Show(CharacterClient client)
+        public void Show(CharacterClient client, double nowMs)
         {
             if (client.Channels.Length == 0) return;
             if (targets == null || targets.Length != client.Channels.Length) Bind(client.Channels);
+            if (idle == null || idleSeed != client.IdleSeed)
+            {
+                idleSeed = client.IdleSeed;
+                idle = new IdleFace(idleSeed);
+            }
+            client.Pose.CopyTo(pose, 0);
+            idle.Step(nowMs, client.Audio.State != PlayState.Idle, client.Channels, pose);
+            IdlePose life = idle.Now;
+            if (head != null) head.localRotation = headRest * Quaternion.Euler(-(float)life.HeadPitch, (float)life.HeadYaw, (float)life.HeadRoll);
             for (int c = 0; c < targets.Length; c++)
             {
-                float weight = Mathf.Clamp01(client.Pose[c] * multiplier[c] + offset[c]) * 100f; // Unity's weights are 0..100
+                float weight = Mathf.Clamp01(pose[c] * multiplier[c] + offset[c]) * 100f; // Unity's weights are 0..100
                 foreach (Target target in targets[c]) target.Mesh.SetBlendShapeWeight(target.Index, weight);
             }
         }
@@ -43,6 +58,8 @@ namespace Npc.Unity
             if (meshes.Length == 0) meshes = GetComponentsInChildren<SkinnedMeshRenderer>();
             Dictionary<string, List<Target>> found = Shapes();
             targets = new List<Target>[channels.Length];
+            pose = new float[channels.Length];
+            if (head != null) headRest = head.localRotation;
             multiplier = new float[channels.Length];
             offset = new float[channels.Length];
             Missing = new List<string>();

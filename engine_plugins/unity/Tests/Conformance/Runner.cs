@@ -64,6 +64,7 @@ public sealed class Runner : ICharacterEvents
             case "say": client.Say((string)step["text"]); break;
             case "idle": Idle(step); break;
             case "random": Random(step); break;
+            case "life": Life(step); break;
             default: failures.Add(where + ": unknown step"); break;
         }
     }
@@ -120,6 +121,19 @@ public sealed class Runner : ICharacterEvents
         Near("head_yaw", (double)wanted["head_yaw"], pose.HeadYaw);
         Near("head_pitch", (double)wanted["head_pitch"], pose.HeadPitch);
         Near("head_roll", (double)wanted["head_roll"], pose.HeadRoll);
+    }
+
+    void Life(JObject step)
+    {
+        IdleFace face = new IdleFace((uint)step["seed"]);
+        string[] channels = step["channels"].ToObject<string[]>();
+        foreach (JToken frame in (JArray)step["frames"])
+        {
+            float[] pose = new float[channels.Length];
+            face.Step((double)frame["ms"], (bool)frame["sounding"], channels, pose);
+            float[] wanted = frame["weights"].ToObject<float[]>();
+            for (int c = 0; c < channels.Length; c++) Near(channels[c], wanted[c], pose[c]);
+        }
     }
 
     void Near(string what, double wanted, double got)

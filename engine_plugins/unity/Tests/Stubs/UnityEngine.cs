@@ -6,6 +6,13 @@ namespace UnityEngine
     public class Object { public static implicit operator bool(Object one) { return one != null; } }
     public class Component : Object { public T GetComponent<T>() { throw new NotSupportedException(); } public T[] GetComponentsInChildren<T>() { throw new NotSupportedException(); } }
     public class Behaviour : Component { }
+    public sealed class Transform : Component { public Quaternion localRotation { get; set; } }
+    public struct Quaternion
+    {
+        public static Quaternion identity { get { return new Quaternion(); } }
+        public static Quaternion Euler(float x, float y, float z) { return new Quaternion(); }
+        public static Quaternion operator *(Quaternion a, Quaternion b) { return a; }
+    }
     public class MonoBehaviour : Behaviour { }
     public sealed class AudioSource : Behaviour { public AudioClip clip; public bool loop; public void Play() { } }
     public sealed class AudioClip : Object

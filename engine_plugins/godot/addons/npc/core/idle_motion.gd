@@ -32,8 +32,13 @@ func _init(from_seed):
 
 
 # {blink, eye_yaw, eye_pitch, chest, head_yaw, head_pitch, head_roll}: lids and chest in [0, 1], angles in degrees.
+# `ms` may go back by a second at most: what is older is forgotten, so that a long session costs no more than a short one.
 func at(ms):
 	_extend(ms)
+	while _blinks.size() > 2 and _blinks[1] + 1000 < ms:
+		_blinks.pop_front()
+	while _saccades.size() > 3 and _saccades[2][0] + 1000 < ms:
+		_saccades.pop_front()
 	var blink = 0.0
 	for start in _blinks:
 		if start <= ms:

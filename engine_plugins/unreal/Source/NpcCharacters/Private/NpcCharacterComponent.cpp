@@ -59,6 +59,7 @@ void UNpcCharacterComponent::Connect() {
     const std::string Url = Utf8(Server) + "/v1/realtime?model=" + Utf8(Character);
     Conversation = MakeUnique<FNpcConversation>(Url, Session, Events, Utf8(Key));
     Curves.Reset();
+    Began = FPlatformTime::Seconds();
     StartMicrophone();
     OpenSocket();
 }
@@ -154,15 +155,16 @@ void UNpcCharacterComponent::Flush() {
 void UNpcCharacterComponent::ShowFace() {
     const npc::CharacterClient& Client = Conversation->Client;
     if (Client.channels.empty()) return;
+    Conversation->Show((FPlatformTime::Seconds() - Began) * 1000.0);
     if (!LiveLinkSubject.IsNone()) {
         if (!LiveLink) LiveLink = FNpcLiveLinkSource::Open(LiveLinkSubject);
-        if (LiveLink) LiveLink->Push(Client.channels, Client.pose);
+        if (LiveLink) LiveLink->Push(Client.channels, Conversation->Shown);
         return;
     }
     if (!Face) return;
     if (Curves.Num() != static_cast<int32>(Client.channels.size())) BindFace();
     for (int32 C = 0; C < Curves.Num(); ++C) {
-        const float Weight = Client.pose[static_cast<std::size_t>(C)] * Scales[C];
+        const float Weight = Conversation->Shown[static_cast<std::size_t>(C)] * Scales[C];
         if (!Curves[C].IsNone()) Face->SetMorphTarget(Curves[C], FMath::Clamp(Weight, 0.0f, 1.0f));
     }
 }

@@ -3,6 +3,7 @@
 
 #include "AudioCaptureCore.h"
 #include "Core/CharacterClient.h"
+#include "Core/IdleMotion.h"
 #include "CoreMinimal.h"
 
 struct FNpcConversation {
@@ -13,12 +14,21 @@ struct FNpcConversation {
         : Client(Url, std::move(Session), std::move(Events), Key, Rate) {}
 
     npc::CharacterClient Client;
+    std::optional<npc::IdleFace> Idle;  // once the session has told its seed
+    std::vector<float> Shown;           // the client's pose with the idle life on it
     Audio::FAudioCapture Capture;
     FCriticalSection MicrophoneGate;
     std::vector<std::int16_t> Microphone;  // captured and not yet sent, at Rate; guarded by MicrophoneGate
     double Phase = 0.0;
     float Last = 0.0f;
     int64 Pushed = 0;  // samples given to the wave, so that the queue ahead of the ear is known
+
+    /// What the face shows at session time `NowMs`.
+    void Show(double NowMs) {
+        if (!Idle) Idle.emplace(Client.idleSeed);
+        Shown = Client.pose;
+        Idle->Step(NowMs, Client.audio.Now().state != npc::PlayState::Idle, Client.channels, Shown);
+    }
 
     /// From the capture thread: mix to mono, resample, keep at most a second.
     void Captured(const float* Samples, int32 Frames, int32 Channels, int32 DeviceRate) {

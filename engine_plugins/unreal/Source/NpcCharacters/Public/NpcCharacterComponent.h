@@ -93,4 +93,5 @@ private:
     FString Caption;
     FString State = TEXT("off");
     double RetryAt = -1.0;
+    double Began = 0.0;
 };

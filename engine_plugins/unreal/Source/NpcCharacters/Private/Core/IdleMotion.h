@@ -95,4 +95,42 @@ private:
     int breathPeriod_ = 1, breathOffset_ = 0;
 };
 
+/// Blinks and saccades on the face while no item sounds; an item's own track brings them while it does.
+class IdleFace {
+public:
+    /// Idle life comes and goes within this time when an item ends or begins.
+    static constexpr double kOwnFadeMs = 250.0;
+    /// Weight 1 of an eyeLook channel is this rotation of the eye, degrees.
+    static constexpr double kEyeRange = 28.0;
+
+    explicit IdleFace(std::uint32_t seed) : motion_(seed) {}
+
+    /// Add the idle life of session time `nowMs` to `pose`.
+    void Step(double nowMs, bool sounding, const std::vector<std::string>& channels, std::vector<float>& pose) {
+        const double way = std::max(0.0, nowMs - lastMs_) / kOwnFadeMs;
+        own_ = std::clamp(own_ + (sounding ? -way : way), 0.0, 1.0);
+        lastMs_ = nowMs;
+        const IdlePose now = motion_.At(static_cast<int>(nowMs));
+        const double yaw = own_ * now.eyeYaw / kEyeRange;
+        const double pitch = own_ * now.eyePitch / kEyeRange;
+        for (std::size_t c = 0; c < channels.size() && c < pose.size(); ++c) {
+            const std::string& name = channels[c];
+            if (name == "eyeBlinkLeft" || name == "eyeBlinkRight") pose[c] = std::max(pose[c], static_cast<float>(own_ * now.blink));
+            else if (name == "eyeLookOutLeft" || name == "eyeLookInRight") Add(pose[c], yaw);
+            else if (name == "eyeLookInLeft" || name == "eyeLookOutRight") Add(pose[c], -yaw);
+            else if (name == "eyeLookUpLeft" || name == "eyeLookUpRight") Add(pose[c], pitch);
+            else if (name == "eyeLookDownLeft" || name == "eyeLookDownRight") Add(pose[c], -pitch);
+        }
+    }
+
+private:
+    static void Add(float& weight, double amount) {
+        if (amount > 0.0) weight = std::min(1.0f, weight + static_cast<float>(amount));
+    }
+
+    IdleMotion motion_;
+    double own_ = 1.0;
+    double lastMs_ = 0.0;
+};
+
 }  // namespace npc
