@@ -87,10 +87,12 @@ class Trigger(_Conditional, Effect):
 
 
 class Timed(_Conditional, Effect):
-    """Happens once, as soon as `after` seconds of its section have passed (times the level's pace) and `when` holds."""
+    """Happens once, as soon as `after` seconds (times the level's pace) have passed and `when` holds."""
 
     id: Name
     after: Annotated[float, Field(gt=0, le=3600)]
+    of: Literal["section", "silence"] = "section"
+    """Seconds since the section was entered, or since anybody last said something in it."""
     go: Name | None = None
 
 
@@ -161,6 +163,8 @@ class StoryState:
     turns: int = 0
     ended: bool = False
     pace: float = 1.0
+    spoke: float = 0.0
+    """When something was last said, or the section was entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,8 @@ def due(story: Narrative, state: StoryState, now: float) -> float | None:
     section = story.section(state.section)
     if section is None or state.ended:
         return None
-    moments = [state.entered + one.after * state.pace for one in section.timed if _key(section, one) not in state.fired]
+    waiting = [one for one in section.timed if _key(section, one) not in state.fired]
+    moments = [_begun(one, state) + one.after * state.pace for one in waiting]
     return min((moment for moment in moments if moment > now), default=None)
 
 
@@ -217,7 +222,9 @@ def step(
     if state.ended:
         return state, StoryEffects()
     if happening.kind == "turn":
-        state = replace(state, turns=state.turns + 1)
+        state = replace(state, turns=state.turns + 1, spoke=now)
+    elif happening.kind == "heard":
+        state = replace(state, spoke=now)
     return _settle(story, state, StoryEffects(), happening, now, situation)
 
 
@@ -257,7 +264,7 @@ def _enter(story: Narrative, state: StoryState, name: str, now: float) -> tuple[
     section = story.section(name)
     if section is None:
         return state, StoryEffects()
-    state = replace(state, section=name, entered=now, turns=0, ended=section.end)
+    state = replace(state, section=name, entered=now, spoke=now, turns=0, ended=section.end)
     state, effects = _apply(section.enter, state)
     entered = _payload("section_entered", name, title=section.title, end=section.end, outcome=section.outcome)
     return state, effects.joined(StoryEffects(events=(entered,)))
@@ -278,15 +285,11 @@ def _timed(
     story: Narrative, section: Section, state: StoryState, now: float, situation: Situation
 ) -> tuple[StoryState, StoryEffects, bool]:
     effects = StoryEffects()
-    # To the microsecond, as clocks are kept: a timer set for the moment must find it come.
-    passed = round(now - state.entered, 6)
     for one in sorted(section.timed, key=lambda timed: timed.after):
         key = _key(section, one)
-        if (
-            key in state.fired
-            or passed < round(one.after * state.pace, 6)
-            or not _true(one.when, state, now, situation)
-        ):
+        # To the microsecond, as clocks are kept: a timer set for the moment must find it come.
+        late = round(now - _begun(one, state), 6) >= round(one.after * state.pace, 6)
+        if key in state.fired or not late or not _true(one.when, state, now, situation):
             continue
         state, more = _apply(one, replace(state, fired=state.fired | {key}))
         effects = effects.joined(more).joined(StoryEffects(events=(_payload("timed", one.id, section=section.id),)))
@@ -294,6 +297,11 @@ def _timed(
             state, more = _enter(story, state, one.go, now)
             return state, effects.joined(more), True
     return state, effects, False
+
+
+def _begun(timed: Timed, state: StoryState) -> float:
+    """From when its seconds count."""
+    return state.entered if timed.of == "section" else max(state.entered, state.spoke)
 
 
 def _key(section: Section, timed: Timed) -> str:

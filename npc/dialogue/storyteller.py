@@ -17,8 +17,8 @@ from typing import Any
 from npc.dialogue.conditions import Situation
 from npc.dialogue.narrative import Happening, Narrative, StoryEffects, StoryState, begin, due, step, turn_dial
 
-#: What the player's turn means: (what was said before it, its words) -> flags that hold from now on.
-Meaning = Callable[[str, str], Mapping[str, bool]]
+#: What the player's turn means: (what was said before it, its words) -> flags of this turn, and flags that it leaves.
+Meaning = Callable[[str, str], tuple[Mapping[str, bool], Mapping[str, bool]]]
 #: Turns told ahead and not committed: as many as there are drafts.
 MAX_AHEAD = 8
 
@@ -50,15 +50,14 @@ class StoryTeller:
         """What the story makes of a turn with these words, before it is answered; None where there is no story."""
         if self._story is None or not text:
             return None
-        flags = dict(self._meaning(before, text)) if self._meaning is not None else {}
-        situation = replace(
-            situation, said=f"{situation.said}\n{text}".strip(), flags={**situation.flags, **_true(flags)}
-        )
+        now_true, lasting = self._meaning(before, text) if self._meaning is not None else ({}, {})
+        flags = {**situation.flags, **_true(lasting), **_true(now_true)}
+        situation = replace(situation, said=f"{situation.said}\n{text}".strip(), flags=flags)
         effects = StoryEffects()
         if state is None:
             state, effects = begin(self._story, now, situation, self._level)
         state, more = step(self._story, state, Happening("turn"), now, situation)
-        told = Told(state, effects.joined(more), _true(flags))
+        told = Told(state, effects.joined(more), _true(lasting))
         self._ahead.pop(turn_id, None)
         while len(self._ahead) >= MAX_AHEAD:
             self._ahead.pop(next(iter(self._ahead)))

@@ -52,7 +52,9 @@ def character_at(package: Package, level: Level) -> Character:
 
 
 class Meanings:
-    """What a turn of the trainee means to the story, as flags: `did_<item>` and `broke_<item>` of the rubric.
+    """What a turn of the trainee means to the story, as flags by rubric item.
+
+    `does_<item>` and `breaks_<item>` hold for the turn, `did_<item>` and `broke_<item>` from then on.
 
     So the story can turn on an apology however it is worded: it asks the same engine, on the same examples, that
     judges the attempt. Thread-safe; a few milliseconds, since the examples' vectors are kept.
@@ -64,16 +66,18 @@ class Meanings:
         self._items = [item for item in package.items() if item.kind in self._KINDS]
         self._engine = engine
 
-    def __call__(self, before: str, text: str) -> Mapping[str, bool]:
+    def __call__(self, before: str, text: str) -> tuple[Mapping[str, bool], Mapping[str, bool]]:
         if not self._items or not text.strip():
-            return {}
+            return {}, {}
         turns = [Turn(1, "character", before, 0.0, 1.0)] if before else []
         turns.append(Turn(len(turns) + 1, "trainee", text, 1.0, 2.0))
-        flags = {}
+        passing, lasting = {}, {}
         for item, verdict in zip(self._items, self._engine.judge(self._items, turns), strict=True):
             broken = item.kind == "must_not_say"
-            flags[f"{'broke' if broken else 'did'}_{item.id}"] = verdict.met is (not broken)
-        return flags
+            holds = verdict.met is (not broken)
+            passing[f"{'breaks' if broken else 'does'}_{item.id}"] = holds
+            lasting[f"{'broke' if broken else 'did'}_{item.id}"] = holds
+        return passing, lasting
 
 
 @dataclass(frozen=True, slots=True)

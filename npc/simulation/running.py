@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 #: A story that ended without another word being said is over after this time, seconds.
 LAST_WORDS = 4.0
+#: The trainee's own way out: `npc.event` with this trigger ends the attempt.
+LEAVE = "end_attempt"
 #: Judging may take this long before the attempt goes on without it, seconds.
 JUDGE_DEADLINE = 20.0
 
@@ -124,6 +126,8 @@ class RunningScenario:
         self._timeline.apply(Record(self._seq, at, kind, data))
         self._seq += 1
         self._writer.line(kind, data, at)
+        if kind == "observed" and data["kind"] == "event" and data["data"].get("trigger") == LEAVE:
+            self._loop.call_soon(self._finish, "abandoned")
         if kind == "story" and data["kind"] == "section_entered" and (data.get("detail") or {}).get("end"):
             failed = data["detail"].get("outcome") == "failed"
             self._end_soon("failed" if failed else "completed")
