@@ -43,7 +43,6 @@ PROFILES: dict[str, tuple[str, ...]] = {
     "local": ("python", "voice", "torch", "transformers", "faster-whisper"),
     "gpu": ("python", "voice", "torch", "transformers", "faster-whisper", "gpu"),
     "remote": ("python", "voice", "recogniser"),
-    "cluster": ("python", "ray", "postgres"),
 }
 
 
@@ -183,7 +182,6 @@ def _parts() -> Iterator[Part]:
     yield Part("faster-whisper", _module("faster-whisper", "faster_whisper", extra("local")))
     yield Part("espeak", _module("espeak", "espeakng_loader", extra("espeak") + " (GPL-3.0)"))
     yield Part("piper", _module("piper", "piper", extra("piper")))
-    yield Part("ray", _module("ray", "ray", extra("cluster")))
     yield Part("postgres", _module("postgres", "psycopg", extra("postgres")))
     yield Part("gpu", _gpu)
 

@@ -37,9 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="npc serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--profile", choices=("embedded", "local", "gpu", "remote", "cluster"), help="a coherent set of engines"
-    )
+    parser.add_argument("--profile", choices=("embedded", "local", "gpu", "remote"), help="a coherent set of engines")
     parser.add_argument("--host", help="address to listen on; beyond loopback it needs keys (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default 8765; 0 takes a free one)")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="YAML file of settings")

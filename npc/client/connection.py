@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import binascii
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -198,9 +199,10 @@ class RealtimeClient:
                 proxy=None,
             )
         except InvalidStatus as refused:
-            body = refused.response.body
-            said = body.decode(errors="replace")[:300] if body else ""
-            raise ConnectionLost(f"the server refused: {refused} {said}", refused.response.status_code) from refused
+            status = refused.response.status_code
+            raise ConnectionLost(
+                f"the server refused ({status}): {_reason(refused.response.body)}", status
+            ) from refused
         except (OSError, InvalidHandshake, TimeoutError) as error:
             raise ConnectionLost(f"cannot reach the server: {error}") from error
 
@@ -252,6 +254,15 @@ class RealtimeClient:
         if not isinstance(first, SessionCreated):
             raise ConnectionLost(f"expected session.created, got {first}")
         return first
+
+
+def _reason(body: bytes | bytearray | None) -> str:
+    """What a refusal says: the message of its JSON error, else its text, else that it gave no reason."""
+    text = (body or b"").decode(errors="replace").strip()
+    try:
+        return str(json.loads(text)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return text[:300] or "no reason given"
 
 
 def _base64(pcm: NDArray[np.int16]) -> str:

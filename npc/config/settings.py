@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from npc.config.paths import state_dir
 
-Profile = Literal["embedded", "local", "gpu", "remote", "cluster"]
+Profile = Literal["embedded", "local", "gpu", "remote"]
 
 #: Variables of that prefix which are no settings.
 _NOT_SETTINGS = frozenset(("NPC_SETTINGS", "NPC_CACHE", "NPC_STATE"))
@@ -127,7 +127,6 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
     "local": {"asr": {"engine": "faster_whisper", "model": "small"}, "llm": {"model": "native"}},
     "gpu": {"asr": {"engine": "faster_whisper", "model": "large-v3-turbo"}, "llm": {"model": "transformers"}},
     "remote": {"llm": {"model": "openai_compatible"}},
-    "cluster": {"llm": {"model": "openai_compatible"}, "store": {"retain": "days:30"}},
 }
 
 
