@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "quantize": ("npc.cli.quantize", "pack a model to INT4, INT8 or ternary, with a report of size, speed and loss"),
     "steer": ("npc.cli.steer", "learn and test steering directions of a model"),
     "rig": ("npc.cli.rig", "check a model file (GLB, VRM, glTF) against the rig profiles"),
+    "scenario": ("npc.cli.scenario", "training scenarios: new, check, simulate, run, report, export, sign"),
     "replay": ("npc.cli.replay", "replay a recorded session log"),
     "bench": ("npc.cli.bench", "measure: latency, turns, asr, cues, interrupt, server, ..."),
 }
