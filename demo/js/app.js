@@ -11,6 +11,7 @@ import { Talking } from './talking.js';
 import { Captions } from './ui/captions.js';
 import { MindView, emotionColour } from './ui/mind.js';
 import { Notices } from './ui/notices.js';
+import { Rehearsal } from './ui/rehearsal.js';
 import { ScoreView } from './ui/score.js';
 import { readSettings, Settings } from './ui/settings.js';
 import { makeTabs } from './ui/tabs.js';
@@ -49,7 +50,12 @@ class Page {
     this.talking = new Talking({
       microphone: this.microphone, session: () => this.session, ready: () => this.ensureSound(), said: (text) => this.typed(text), notice: (text) => this.notices.show(text),
     });
-    makeTabs(document.querySelector('[role=tablist]'), () => this.mind.draw());
+    const show = makeTabs(document.querySelector('[role=tablist]'), () => this.mind.draw());
+    this.rehearsal = new Rehearsal({
+      dialog: $('scenarios'), view: $('view-rehearsal'), tab: $('tab-rehearsal'), button: $('rehearse'), show: (name = 'rehearsal') => show(name),
+      open: (scenario) => this.open(scenario ? { ...scenario.character, description: scenario.character.role } : this.chosen, scenario?.scene),
+      send: (event) => this.session.send(event),
+    });
     $('panel-toggle').addEventListener('click', () => this.togglePanel());
     $('forget').addEventListener('click', () => this.forget());
     if (matchMedia('(max-width: 760px)').matches) this.togglePanel();
@@ -58,15 +64,18 @@ class Page {
   async start() {
     const { characters, chosen } = await openCharacters($('character'));
     await this.settings.offerVoices((await api('v1/voices'))?.data ?? [], () => this.open(this.character));
-    $('character').addEventListener('change', () => this.open(characters.get($('character').value)));
+    this.chosen = chosen;
+    $('character').addEventListener('change', () => this.open((this.chosen = characters.get($('character').value))));
     await this.open(chosen);
+    await this.rehearsal.offer();
   }
 
-  /** Open a conversation with a character; the one before ends. */
-  async open(character) {
+  /** Open a conversation with a character, on the stage of a scenario where one is given; the one before ends. */
+  async open(character, scene = null) {
+    const details = await api(`v1/characters/${encodeURIComponent(character.id)}`);
     this.session?.close();
     this.speaker.command('clear');
-    this.character = character;
+    this.character = { ...character, ...details };
     this.clock = new PlayedClock(RATE);
     this.performer?.forget();
     this.replies.clear();
@@ -77,7 +86,7 @@ class Page {
     this.captions.clear();
     this.captions.player('');
     this.transcript.clear();
-    this.settings.voiceOf(character);
+    this.settings.voiceOf(this.character);
     const url = new URL(`v1/realtime?model=${encodeURIComponent(character.id)}`, location.href.replace(/^http/, 'ws'));
     if (this.settings.voice) url.searchParams.set('voice', this.settings.voice);
     this.session = new RealtimeSession({
@@ -85,7 +94,7 @@ class Page {
     });
     this.listen(this.session);
     this.session.connect();
-    this.scene = (await api(`v1/characters/${character.id}`))?.scene ?? { entities: [] };
+    this.scene = scene ?? details?.scene ?? { entities: [] };
     this.enter();
     this.mind.known((await api(`v1/characters/${character.id}/knowledge`))?.data ?? []);
     await this.remembered();
@@ -99,6 +108,7 @@ class Page {
         output: { format: { type: 'audio/pcm', rate: RATE } },
       },
       npc: {
+        ...this.rehearsal.wish,
         player: { id: player(), locale: navigator.language },
         transport: { audio: 'binary', animation: 'binary', lead_ms: 200 },
         cues: { visemes: 'oculus15', blendshapes: 'arkit52', fps: 60, words: true, gestures: true, gaze: true, emotion: true },
@@ -126,6 +136,9 @@ class Page {
       .on('npc.turn', (event) => this.turned(event))
       .on('npc.emotion', (event) => this.felt(event))
       .on('npc.citations', (event) => this.replies.get(event.response_id)?.cite(event.citations))
+      .on('npc.assessment', (event) => this.rehearsal.assessed(event))
+      .on('npc.narrative', (event) => this.rehearsal.told(event))
+      .on('npc.rehearsal', (event) => this.attempted(event))
       .on('npc.action.cancelled', (event) => this.actor.cancel(event))
       .on('npc.metrics', (event) => this.measured(event))
       .on('npc.status', (event) => this.status(event))
@@ -303,6 +316,12 @@ class Page {
     this.performer?.flush(ordinal);
     this.face?.hands?.drop();
     this.captions.interrupted();
+  }
+
+  /** A server that lost the session begins anew: it then goes on with the same attempt. */
+  attempted(event) {
+    this.rehearsal.stands(event);
+    Object.assign(this.session.wanted.npc, this.rehearsal.wish);
   }
 
   turned({ state }) {

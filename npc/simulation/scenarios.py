@@ -235,6 +235,7 @@ def summary(package: Package) -> dict[str, Any]:
         "minutes": scenario.minutes,
         "character": {"id": package.main.id, "name": package.main.name, "role": package.main.role},
         "trainee": scenario.trainee.model_dump(mode="json"),
+        "scene": scenario.scene.model_dump(mode="json"),
         "objectives": list(scenario.objectives),
         "actions": [action.model_dump(mode="json", exclude={"notice"}) for action in scenario.actions],
         "levels": [{"name": level.name, "label": level.label} for level in scenario.levels],

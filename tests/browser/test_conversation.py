@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from npc.asr import load
 from npc.audio.resample import Resampler
@@ -14,9 +13,7 @@ from npc.audio.wav import write_wav
 from npc.phonetics.normalize import spoken_words
 from npc.tts.flite import FliteSettings, FliteVoice
 from npc.tts.interface import SpeechRequest
-from tests.browser.conftest import FLAGS
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
+from tests.browser.hands import DESKTOP, opened, until
 
 #: Anselm speaks with the voice that the embedded recogniser reads back best.
 CHARACTER = "anselm-roe"
@@ -80,32 +77,10 @@ def transcribe(items: list[np.ndarray[Any, np.dtype[np.int16]]], rate: int) -> s
     return " ".join(texts[1:])
 
 
-def until(page: Any, condition: str, milliseconds: float) -> None:
-    """Poll a JavaScript expression; the page's own policy forbids the evaluation that Playwright's waiting needs."""
-    for _ in range(round(milliseconds / 100)):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(100)
-    shown = page.evaluate("document.body.dataset.state + ' | ' + document.getElementById('transcript').innerText")
-    raise AssertionError(f"not within {milliseconds / 1000:.0f} s: {condition}; the page shows: {shown}")
-
-
-def test_three_spoken_turns(server: str, chromium: str, tmp_path: Path) -> None:
+def test_three_spoken_turns(server: str, chromium: str, shots: Path, tmp_path: Path) -> None:
     microphone = spoken_turns(tmp_path / "player.wav")
-    out = Path("out/browser")
-    out.mkdir(parents=True, exist_ok=True)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            headless=True,
-            args=[*FLAGS, f"--use-file-for-fake-audio-capture={microphone}%noloop"],
-        )
-        page = browser.new_context(permissions=["microphone"], viewport={"width": 1280, "height": 800}).new_page()
-        console: list[str] = []
-        page.on("console", lambda message: console.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: console.append(str(error)))
-        page.goto(f"{server}/?character={CHARACTER}&raw")
-        page.wait_for_selector("body[data-ready=true]", timeout=30_000)
+    url = f"{server}/?character={CHARACTER}&raw"
+    with opened(chromium, url, viewport=DESKTOP, microphone=microphone) as page:
         page.evaluate(RECORD)
         # The greeting shows that the mind is there: a fresh server indexes its characters first.
         until(page, f"{ROWS}('them') >= 1", 60_000)
@@ -113,7 +88,7 @@ def test_three_spoken_turns(server: str, chromium: str, tmp_path: Path) -> None:
         whole_ms = 1000 * (2.5 + len(TURNS) * (GAP_S + 2.5))
         until(page, f"{ROWS}('you') >= 1 && document.body.dataset.state === 'speaking'", whole_ms)
         page.wait_for_timeout(900)
-        page.screenshot(path=str(out / "conversation.png"))
+        page.screenshot(path=str(shots / "conversation.png"))
         # The greeting and three answers.
         until(page, f"{ROWS}('you') >= 3 && {ROWS}('them') >= 4", whole_ms)
         page.wait_for_timeout(2_000)
@@ -122,10 +97,7 @@ def test_three_spoken_turns(server: str, chromium: str, tmp_path: Path) -> None:
         received = page.evaluate(
             "() => [...globalThis.npcPage.received.values()].map((frames) => frames.flatMap((pcm) => [...pcm]))"
         )
-        errors = page.evaluate("() => globalThis.npcPage.errors")
-        browser.close()
-    assert not console
-    assert not errors
+        assert not page.evaluate("() => globalThis.npcPage.errors")
     assert len(said) >= 4
     heard = transcribe([np.array(pcm, np.int16) for pcm in received], 24_000)
     error = word_error(words_of(" ".join(spoken_words(" ".join(said)))), words_of(heard))

@@ -83,13 +83,22 @@ export class Settings {
   /** Put on the chosen head, or the one that belongs to the character. */
   async dress(character) {
     this.character = character;
-    const own = this.looks.find(({ characters = [] }) => characters.includes(character.id)) ?? this.looks[hash(character.id) % Math.max(1, this.looks.length)];
+    const own = this.looks.find(({ characters = [] }) => characters.includes(character.id)) ?? this.fitting(character);
     const chosen = this.looks.find(({ file }) => file === this.form.elements.look.value) ?? own;
     if (!chosen) return;
     const url = new URL(`assets/heads/${chosen.file}`, document.baseURI).href;
     if (url !== this.worn) await this.put(url);
   }
+
+  /** A character without a head of its own gets one that fits its voice, the same each time. */
+  fitting(character) {
+    const heard = this.voices.find(({ id }) => id === character.voice)?.hints?.gender;
+    const people = this.looks.filter(({ voice }) => voice !== 'other');
+    const suited = people.filter(({ voice }) => voice === heard);
+    const among = suited.length ? suited : people;
+    return among[hash(character.id) % Math.max(1, among.length)];
+  }
 }
 
-/** A character without a head of its own gets the same one each time. */
+/** A number in [0, 9973) of a text. */
 const hash = (text) => [...text].reduce((sum, character) => (sum * 31 + character.codePointAt(0)) % 9973, 7);
