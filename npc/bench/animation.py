@@ -308,6 +308,7 @@ def measure(run: Run) -> dict[str, Any]:
             "rounding": 0.97,
             "cpu_ms_per_audio_s": 1.0,
             "track_bytes_per_s": 4000,
+            "sound_over_loudness": 0.25,
             "blinks_per_min": [12, 28],
             "gaze_at_listener": [0.35, 0.5],
             "gaze_at_speaker": [0.65, 0.85],
@@ -326,7 +327,13 @@ def report(result: dict[str, Any]) -> str:
         f"  CPU per audio second: {result['cpu_ms_per_audio_s']} ms by clause, "
         f"{result['cpu_ms_per_audio_s_by_phone']} ms by phone; {result['track_bytes_per_s']} bytes/s at 60 fps"
     )
-    lines.append("  frames right: " + ", ".join(f"{k} {v:.1%}" for k, v in result["frame_accuracy"].items()))
+    right = result["frame_accuracy"]
+    lead = 100.0 * (right["sound_only"] - right["loudness_only"])
+    lines.append(
+        "  frames right: "
+        + ", ".join(f"{k} {v:.1%}" for k, v in right.items())
+        + f"; sound leads loudness by {lead:.1f} points (goal 25)"
+    )
     lines.append("  speaking: " + ", ".join(f"{k} {v}" for k, v in result["speaking"].items()))
     lines.append("  listening: " + ", ".join(f"{k} {v}" for k, v in result["listening"].items()))
     return "\n".join(lines)

@@ -8,7 +8,7 @@ import pytest
 
 from npc.bench import animation, cues
 from npc.bench.harness import Run
-from npc.bench.spoken import sentences
+from npc.bench.spoken import sentences, speak
 from npc.tts import fetch_flite
 
 pytestmark = pytest.mark.skipif(fetch_flite.locate() is None, reason="no Flite library: npc doctor --fix")
@@ -33,7 +33,22 @@ def test_animation_bench_meets_its_goals_on_a_few_sentences() -> None:
     assert result["bad_values"] == 0
     assert result["track_bytes_per_s"] <= 4000
     assert result["frame_accuracy"]["sound_only"] >= result["frame_accuracy"]["loudness_only"] + 0.25
-    assert "60 fps" in animation.report(result)
+    assert "sound leads loudness by" in animation.report(result)
+
+
+def test_eyes_and_nods_over_ten_minutes_fall_in_the_ranges_of_people() -> None:
+    spoken = list(speak(sentences(24, 5)))
+    speaking, listening = animation._speaking(spoken, 10.0, 5), animation._listening(10.0, 5)
+    assert 12 <= speaking["blinks_per_min"] <= 28
+    assert speaking["blinks_near_phrase_or_turn_ends"] >= 0.5
+    # Log-normal gaps: their logarithm spreads, and the middle lies where people's does.
+    assert 1.4 <= speaking["blink_gap_median_s"] <= 4.0
+    assert 0.3 <= speaking["blink_gap_log_sd"] <= 0.9
+    assert 0.35 <= speaking["gaze_at_listener"] <= 0.5
+    assert 0.65 <= listening["gaze_at_speaker"] <= 0.85
+    assert 8 <= speaking["nods_per_min"] <= 22
+    assert 5 <= listening["nods_per_min"] <= 16
+    assert 1 <= listening["backchannels_per_min"] <= 10
 
 
 def test_cues_bench_meets_its_goals_on_a_few_sentences() -> None:
