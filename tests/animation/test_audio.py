@@ -39,7 +39,7 @@ def test_streaming_equals_batch() -> None:
     assert hear(pcm, [1, 7, 160, 333, 5000, 0, 12_000]) == hear(pcm, [])
 
 
-@pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 44_100, 48_000])
+@pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 44_100, 48_000, 96_000])
 def test_phones_tile_the_sound_at_any_rate(rate: int) -> None:
     pcm = noise(2.0)[: 2 * rate]
     phones = hear(pcm, [rate // 50] * 20, rate)
