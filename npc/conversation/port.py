@@ -67,6 +67,8 @@ class Opening:
     opted_in: bool = False
     scopes: frozenset[str] = frozenset()
     limits: Limits | None = None
+    voice: str = ""
+    """Id of a voice card to speak with instead of the character's own; one that is not here is ignored."""
 
 
 class UnknownCharacter(LookupError):

@@ -80,7 +80,7 @@ class TalkService:
         self._logs: LogStore | None = None
         self._slots = SlotsInMemory()
         self._synthesizers: dict[str, Synthesizer] = {}
-        self._engines: dict[str, Engines] = {}
+        self._engines: dict[tuple[str, str], Engines] = {}
         self._minds: dict[str, Future[mind_open.Shared]] = {}
         self._scenarios = Scenarios(
             settings.scenarios, settings.folder / "attempts", responders=self._responder, seed=settings.seed
@@ -164,7 +164,7 @@ class TalkService:
     def open(self, opening: Opening, outbox: Outbox) -> Conversation:
         installed = self._installed(opening.character_id)
         self._prepare(installed)
-        engines = self._engines_of(installed)
+        engines = self._engines_of(installed, opening.voice)
         session = TalkSession(opening, engines, outbox, self._recorder(opening))
         self._sessions.add(session)
         return session
@@ -176,13 +176,16 @@ class TalkService:
             return None
         return self._logs.open(opening.session_id, opening.character_id, opening.player_id, days)
 
-    def _engines_of(self, installed: Installed) -> Engines:
+    def _engines_of(self, installed: Installed, voice: str = "") -> Engines:
         character = installed.character
-        if character.id not in self._engines:
+        cards, _ = list_cards(self.settings.voices) if voice else ((), ())
+        asked = voice if any(one.card.id == voice for one in cards) else ""
+        key = (character.id, asked)
+        if key not in self._engines:
             assert self._vad is not None, "start() loads the detectors"
             assert self._detector is not None, "start() loads the detectors"
-            speaker, voice_id = self._speaker(character)
-            self._engines[character.id] = Engines(
+            speaker, voice_id = self._speaker(character, asked)
+            self._engines[key] = Engines(
                 character_id=character.id,
                 open_mind=lambda player: self._open_mind(installed, player),
                 workers=self._workers,
@@ -204,7 +207,7 @@ class TalkService:
                 pronunciations=tuple(character.lexicon.items()),
                 companions=self._scenarios,
             )
-        return self._engines[character.id]
+        return self._engines[key]
 
     def _open_mind(self, installed: Installed, player: PlayerRef) -> Mind:
         made = self._minds[installed.character.id]
@@ -243,25 +246,27 @@ class TalkService:
             always=self.settings.profile == "gpu",
         )
 
-    def _speaker(self, character: Character) -> tuple[Speaker | None, str]:
-        """The character's voice, or the nearest to it; None (text only) when no voice can be loaded."""
+    def _speaker(self, character: Character, asked: str = "") -> tuple[Speaker | None, str]:
+        """The voice asked for, the character's own, or the nearest to it; None (text only) when none can be loaded."""
         if self.settings.tts.voice == "none":
             self._components["tts"] = {"state": "ok", "message": "off"}
             return None, ""
         try:
-            voice = self._voice_for(character)
+            voice = self._voice_for(character, asked)
             if voice.card.id not in self._synthesizers:
                 self._synthesizers[voice.card.id] = load_voice(voice, watermark=self.settings.tts.watermark)
         except Exception as error:
             log.warning("a voice is missing", extra={"character": character.id, "error": str(error)})
+            if asked:
+                return self._speaker(character)
             self._components["tts"] = {"state": "degraded", "message": f"{character.id}: {error}"}
             return None, ""
         self._components.setdefault("tts", {"state": "ok", "message": voice.card.engine})
         synthesizer = self._synthesizers[voice.card.id]
         return Speaker(synthesizer, tuple(character.lexicon.items()), character.languages[0]), voice.card.id
 
-    def _voice_for(self, character: Character) -> InstalledVoice:
-        wanted = self.settings.tts.voice or character.voice.card
+    def _voice_for(self, character: Character, asked: str = "") -> InstalledVoice:
+        wanted = self.settings.tts.voice or asked or character.voice.card
         cards, _ = list_cards(self.settings.voices)
         for installed in cards:
             if installed.card.id == wanted:

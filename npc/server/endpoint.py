@@ -297,7 +297,8 @@ class RealtimeEndpoint:
         if identity.character is not None and identity.character != character:
             raise Refused(403, "ticket_character", "this ticket belongs to another character")
         try:
-            return self._hub.open(character, identity, opted_in=query.get("npc", "0") != "0")
+            opted_in = query.get("npc", "0") != "0"
+            return self._hub.open(character, identity, opted_in=opted_in, voice=query.get("voice", ""))
         except UnknownCharacter as unknown:
             raise Refused(404, "unknown_character", str(unknown.args[0] if unknown.args else unknown)) from None
 

@@ -289,7 +289,7 @@ class Hub:
             if not isinstance(live.conversation, Watching)
         ]
 
-    def open(self, character: str, identity: Identity, *, opted_in: bool) -> Live:
+    def open(self, character: str, identity: Identity, *, opted_in: bool, voice: str = "") -> Live:
         """A new session, not yet running. Raises Refused (503) when full or stopping, and UnknownCharacter."""
         if self.draining:
             raise Refused(503, "stopping", "this server is stopping; try another one")
@@ -305,6 +305,7 @@ class Hub:
             opted_in=opted_in,
             scopes=identity.scopes,
             limits=self._limits(),
+            voice=voice,
         )
         live.conversation = self.service.open(opening, live)
         self._live[session_id] = live

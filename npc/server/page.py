@@ -26,7 +26,7 @@ def content_policy(folder: Path) -> str:
     scripts = " ".join(["'self'", "blob:", *dict.fromkeys(hashes)])
     return (
         f"default-src 'self'; script-src {scripts}; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' ws: wss: blob: data:; "
+        "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' https: ws: wss: blob: data:; "
         "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
 
