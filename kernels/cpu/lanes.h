@@ -17,8 +17,9 @@ typedef int8_t s8x16 __attribute__((vector_size(16)));
 INLINE f32x16 load(const float *p) { f32x16 v; memcpy(&v, p, 64); return v; }
 INLINE u8x64 load_bytes(const void *p) { u8x64 v; memcpy(&v, p, 64); return v; }
 INLINE void store(float *p, f32x16 v) { memcpy(p, &v, 64); }
-INLINE f32x16 splat(float x) { return f32x16{} + x; }
-INLINE i32x16 splat_int(int32_t x) { return i32x16{} + x; }
+// Written out, for a scalar added to a zero vector stays an addition (of -0 it would make +0) in every inner loop.
+INLINE f32x16 splat(float x) { return f32x16{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+INLINE i32x16 splat_int(int32_t x) { return i32x16{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
 INLINE f32x16 to_float(i32x16 v) { return __builtin_convertvector(v, f32x16); }
 INLINE f32x16 select(i32x16 mask, f32x16 a, f32x16 b) { return mask ? a : b; }
 INLINE f32x16 maximum(f32x16 a, f32x16 b) { return select(a > b, a, b); }
@@ -55,6 +56,16 @@ INLINE float max_lanes(f32x16 v) {
   return a[0];
 }
 #endif
+
+INLINE int32_t sum_ints(i32x16 v) { // exact in any order
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_epi32((__m512i)v);
+#else
+  int32_t sum = 0;
+  for (int i = 0; i < 16; i++) sum += v[i];
+  return sum;
+#endif
+}
 
 INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) {
 #if defined(__AVX512F__)
