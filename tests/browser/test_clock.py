@@ -59,3 +59,11 @@ def test_twenty_interruptions_in_a_row() -> None:
     assert 0 < figures["rest_ms"] <= 150.0
     assert figures["stale"] == 0
     assert figures["last_jaw"] > 0.5, "the lips no longer move"
+
+
+def test_a_hidden_page_is_right_again_at_once() -> None:
+    figures = play("hidden.mjs")
+    print(figures)
+    assert figures["first_ms"] <= 17.0
+    assert figures["moves"] <= 1, "nods of the hidden time were made up for"
+    assert min(figures["jaw_before"], figures["jaw_after"]) > 0.5

@@ -102,10 +102,11 @@ export class Machine {
     return null;
   }
 
-  /** One tick of the display: the page draws for the moment the frame is seen, which one frame in thirty misses. */
+  /** One tick of the display: the page draws for the moment the frame is seen, which one frame in thirty misses; none while `hidden`. */
   tick() {
     const tick = this.wall;
     this.at(tick + 1 / FPS, () => this.tick());
+    if (this.hidden) return;
     this.at(tick + this.random.unit() * 0.004, () => {
       const page = this.pace.presented((tick + (this.random.unit() - 0.5) * 0.001) * 1000);
       this.hearing.observe(this.reading());
