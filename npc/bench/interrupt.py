@@ -28,7 +28,7 @@ from npc.audio.vad import load_vad
 from npc.bench import players
 from npc.bench.cut_points import cut
 from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
-from npc.bench.players_room import impulse_response, room_noise, to_pcm
+from npc.training.rooms import impulse_response, room_noise, to_pcm
 from npc.bench.scripted import ScriptedMind
 from npc.bench.virtual_time import virtual_loop
 from npc.conversation.endpointing.embedded import EmbeddedDetector

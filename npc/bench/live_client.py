@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc.audio.clock import LISTEN_RATE
-from npc.bench.players_room import room_noise
+from npc.training.rooms import room_noise
 from npc.client import Playback, RealtimeClient
 from npc.protocol import SessionUpdate
 

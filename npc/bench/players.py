@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from npc.audio.clock import LISTEN_RATE, Span
+from npc.audio.pcm import Pcm16
 from npc.audio.resample import resample
 from npc.audio.wav import read_wav
 from npc.bench import players_room as room
-from npc.bench.players_room import Pcm16, Samples
 from npc.bench.players_text import BACKCHANNELS, INTERRUPTIONS, SPELT, WORLDS
+from npc.training.rooms import Samples, room_noise, to_pcm
 from npc.tts.flite import FliteSettings, FliteVoice
 from npc.tts.interface import SpeechRequest
 
@@ -65,7 +66,7 @@ class PlayerTurn:
     speaker: int
     level_db: float
     noise_rms: float
-    """RMS of the background, for going on with `players_room.room_noise` after the end of `pcm`."""
+    """RMS of the background, for going on with `players_room_noise` after the end of `pcm`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +161,12 @@ def _turn(
     clean *= 10.0 ** ((level - _active_db(clean)) / 20.0)
     lead, tail = round(lead_s * LISTEN_RATE), round(tail_s * LISTEN_RATE)
     padded = np.concatenate([np.zeros(lead), clean, np.zeros(tail)])
-    dry = room.to_pcm(padded)
+    dry = to_pcm(padded)
     start, end = voiced_bounds(dry)
     noise_rms = 32768.0 * 10.0 ** ((level - float(rng.uniform(*SNR_DB))) / 20.0)
-    noise = room.room_noise(int(rng.integers(2**31)), padded.size, noise_rms)
+    noise = room_noise(int(rng.integers(2**31)), padded.size, noise_rms)
     return PlayerTurn(
-        pcm=room.to_pcm(padded + noise),
+        pcm=to_pcm(padded + noise),
         text=text,
         words=tuple((word, span.shifted(lead)) for word, span in words),
         start=start,
@@ -205,7 +206,7 @@ def _short(kind: str, texts: Sequence[str], count: int, seed: int) -> list[Sound
         text, voice = next(order), voices[int(rng.integers(len(SPEAKERS)))]
         clean = np.concatenate([c.pcm for c in voice.synthesize(SpeechRequest(text, lexicon=SPELT))]).astype(np.float64)
         clean *= 10.0 ** ((float(rng.uniform(*LEVELS_DB)) - _active_db(clean)) / 20.0)
-        pcm = room.to_pcm(clean)
+        pcm = to_pcm(clean)
         start, end = voiced_bounds(pcm)
         made.append(Sound(kind, text, pcm, start, end))
     return made

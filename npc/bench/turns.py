@@ -1,8 +1,9 @@
 """`npc bench turns`: the operating curve of the end-of-turn detector, wrong cut-offs against the wait.
 
 Synthetic turns (several voices, levels and light noise; one in three with an inner pause of 0.3-1.2 s) go through the
-voice-activity detector and the recogniser as in a session; the detector is asked in every silent frame. The waits are
-then scaled from half to double, which gives the curve, and fixed silences give the baseline. Nothing is learned here.
+voice-activity detector and the recogniser as in a session, twelve turns to each (`npc.training.listening`); the
+detector is asked in every silent frame. The waits are then scaled from half to double, which gives the curve, and fixed
+silences give the baseline. Nothing is learned here.
 
     wait         decision minus last voiced sample of the turn (from the waveform)
     wrong cut    a decision while the turn goes on, as a share of all turns
@@ -23,21 +24,20 @@ import numpy as np
 
 from npc.asr.interface import StreamingRecognizer
 from npc.asr.pocketsphinx import PocketsphinxRecognizer
-from npc.audio import prosody
 from npc.audio.clock import LISTEN_RATE
 from npc.audio.pcm import Pcm16
-from npc.audio.prosody import PauseProsody
 from npc.audio.resample import resample
-from npc.audio.vad import FRAME, VoiceActivityDetector, VoiceGate, load_vad
+from npc.audio.vad import FRAME, VoiceActivityDetector, load_vad
 from npc.bench import players
 from npc.bench.asr import read_audio
 from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
 from npc.conversation.endpointing.embedded import EmbeddedDetector
 from npc.conversation.endpointing.interface import EndOfTurnDetector, Pause
+from npc.training.listening import listened
 
 _FACTORS = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
 _FIXED_MS = (200, 300, 400, 500, 700, 900, 1200)
-_CLOSING = 2
+TURNS_PER_SESSION = 12
 _MS = LISTEN_RATE / 1000
 
 
@@ -54,35 +54,24 @@ class Moment:
 Decider = Callable[[Moment], int]
 
 
-def moments(
-    pcm: Pcm16, detector: EndOfTurnDetector, vad: VoiceActivityDetector, recognizer: StreamingRecognizer
-) -> list[Moment]:
-    """Every silent frame after speech, as a session would judge it in its first turn."""
-    heard = recognizer.open()
-    ears, gate = vad.open(), VoiceGate()
-    first, last, quiet, changed = -1, 0, 0, 0
-    text, stable, confidence = "", 0, 1.0
-    melody: PauseProsody | None = None
-    found = []
-    for at in range(0, pcm.size - FRAME + 1, FRAME):
-        frame = pcm[at : at + FRAME]
-        now = at + FRAME
-        if (partial := heard.accept(frame)) is not None:
-            text, stable, confidence, changed = partial.text, partial.stable_words, partial.confidence, now
-        for seen in ears.push(frame):
-            if gate.step(seen.probability):
-                first = seen.start if first < 0 else first
-                last, quiet, melody = seen.end, 0, None
-                continue
-            quiet += 1
-            if first < 0 or quiet < _CLOSING:
-                continue
-            melody = melody or prosody.measure(pcm[:last])
-            pause = Pause(now - last, last - first, text, stable, now - changed, confidence, seen.probability, melody)
-            judged = detector.judge(pause)
-            found.append(Moment(now, pause, judged.until, judged.complete))
-    heard.close()
-    return found
+class Listener:
+    """One session after another: the recogniser gets to know a voice for `TURNS_PER_SESSION` turns."""
+
+    def __init__(
+        self, detector: EndOfTurnDetector, vad: VoiceActivityDetector, recognizer: StreamingRecognizer
+    ) -> None:
+        self._detector, self._vad, self._recognizer = detector, vad, recognizer
+        self._carry: object | None = None
+        self._count = 0
+
+    def moments(self, pcm: Pcm16) -> list[Moment]:
+        """Every silent frame after speech, as a session would judge it."""
+        if self._count % TURNS_PER_SESSION == 0:
+            self._carry = None
+        self._count += 1
+        known, self._carry = listened(pcm, self._vad, self._recognizer, self._carry)
+        judged = [(one, self._detector.judge(one.pause)) for one in known]
+        return [Moment(one.at, one.pause, verdict.until, verdict.complete) for one, verdict in judged]
 
 
 def decisions(trace: Sequence[Moment], decide: Decider) -> list[int]:
@@ -202,14 +191,15 @@ def meeting_score(traces: Sequence[tuple[Sequence[Moment], list[_Said]]], decide
 
 
 def measure(run: Run) -> dict[str, Any]:
-    detector, vad, recognizer = EmbeddedDetector(), load_vad(), PocketsphinxRecognizer(decoders=1)
+    detector, recognizer = EmbeddedDetector(), PocketsphinxRecognizer(decoders=1)
+    listener = Listener(detector, load_vad(), recognizer)
     count = int(run.options["turns"])
     synthetic: list[tuple[list[Moment], int]] = []
     inner: list[bool] = []
     texts: list[str] = []
     try:
         for number, turn in enumerate(players.turns(count, seed=run.seed)):
-            synthetic.append((moments(turn.pcm, detector, vad, recognizer), turn.end))
+            synthetic.append((listener.moments(turn.pcm), turn.end))
             inner.append(turn.inner_pause)
             texts.append(turn.text)
             if number % 20 == 19:
@@ -219,15 +209,13 @@ def measure(run: Run) -> dict[str, Any]:
             folder = Path(name)
             log.print(f"recordings in {folder}")
             if any(folder.glob("*.rttm")):
-                heard = [(moments(pcm, detector, vad, recognizer), said) for pcm, said in meetings(folder)]
+                heard = [(listener.moments(pcm), said) for pcm, said in meetings(folder)]
                 recorded[folder.name] = {
                     "detector": meeting_score(heard, scaled(1.0)),
                     "fixed_silence": {str(wait): meeting_score(heard, fixed(wait)) for wait in _FIXED_MS},
                 }
             else:
-                recorded[folder.name] = curves(
-                    [(moments(pcm, detector, vad, recognizer), end) for pcm, end in clips(folder)]
-                )
+                recorded[folder.name] = curves([(listener.moments(pcm), end) for pcm, end in clips(folder)])
     finally:
         recognizer.close()
     result = {
@@ -235,7 +223,8 @@ def measure(run: Run) -> dict[str, Any]:
         "turns": count,
         "inner_pauses": sum(inner),
         "synthetic": curves(synthetic),
-        "melody_and_pace_only": score(_blind(synthetic, detector), scaled(1.0)),
+        "voice_only": score(_without(synthetic, detector, text="", stable_words=0), scaled(1.0)),
+        "words_only": score(_without(synthetic, detector, ending=None), scaled(1.0)),
         "judgement_us": _cost(synthetic, detector),
         "recordings": recorded,
         "cut_turns": [
@@ -248,14 +237,14 @@ def measure(run: Run) -> dict[str, Any]:
     return result
 
 
-def _blind(
-    turns: Sequence[tuple[Sequence[Moment], int]], detector: EndOfTurnDetector
+def _without(
+    turns: Sequence[tuple[Sequence[Moment], int]], detector: EndOfTurnDetector, **unknown: Any
 ) -> Iterator[tuple[list[Moment], int]]:
-    """The same silences judged without any text: what the words are worth."""
+    """The same silences judged with something unknown: what it is worth."""
     for trace, end in turns:
         blind = []
         for moment in trace:
-            judged = detector.judge(replace(moment.pause, text="", stable_words=0))
+            judged = detector.judge(replace(moment.pause, **unknown))
             blind.append(replace(moment, until=judged.until, complete=judged.complete))
         yield blind, end
 
@@ -303,6 +292,9 @@ def report(result: dict[str, Any]) -> str:
     lines = [
         f"{result['turns']} turns, {result['inner_pauses']} with inner pauses; {result['judgement_us']} us a judgement"
     ]
+    for name in ("voice_only", "words_only"):
+        row = result[name]
+        lines.append(f"{name.replace('_', ' ')}: cut {row['wrong_cutoff_rate']:.1%}, wait {row['wait_ms']}")
     for source, table in (("synthetic", result["synthetic"]), *result["recordings"].items()):
         lines += ["", source]
         if "held_pauses" in table["detector"]:

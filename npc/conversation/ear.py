@@ -23,6 +23,7 @@ from npc.audio.clock import LISTEN_RATE
 from npc.audio.resample import Resampler
 from npc.audio.vad import FRAME, VadFrame, VadStream, VoiceGate
 from npc.conversation.endpointing.interface import EndOfTurnDetector, Pause
+from npc.conversation.endpointing.voice import shipped
 from npc.conversation.turn_events import Heard, Judged, VoiceStarted, VoiceStopped
 
 Pcm16 = NDArray[np.int16]
@@ -129,6 +130,7 @@ class Ear:
         self._own = 0.0
         self._learning = 0
         self.prosody: voices.PauseProsody | None = None
+        self._ending: float | None = None
         self._judged: tuple[int, float] | None = None
 
     def set_rate(self, rate: int) -> None:
@@ -199,14 +201,18 @@ class Ear:
             if self._unvoiced >= CLOSING:
                 self._voice = False
                 events.append(VoiceStopped(self._last_end, frame.end))
-                self.prosody = self._measure()
+                self._measure()
         if not self._voice and self._turn_start is not None:
             events += self._judge(frame)
         return events
 
-    def _measure(self) -> voices.PauseProsody | None:
+    def _measure(self) -> None:
+        """How the voice sounded just before it stopped."""
         end = self._recent.size - (self._at - self._last_end)
-        return voices.measure(self._recent, end) if end > LISTEN_RATE // 10 else None
+        if end > LISTEN_RATE // 10:
+            self.prosody, self._ending = voices.measure(self._recent, end), shipped().logit(self._recent, end)
+        else:
+            self.prosody = self._ending = None
 
     def _judge(self, frame: VadFrame) -> Sequence[EarEvent]:
         assert self._turn_start is not None
@@ -225,6 +231,7 @@ class Ear:
                 confidence=partial.confidence,
                 speech_probability=frame.probability,
                 prosody=self.prosody,
+                ending=self._ending,
                 language=partial.language,
                 audio=sound,
             )

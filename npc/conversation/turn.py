@@ -324,11 +324,11 @@ def _maybe_interrupted(turn: Turn, event: Event, now: float) -> tuple[Turn, tupl
 
 def _extend(turn: Turn, own: float, level: float) -> Turn:
     """One more frame of the overlap. What lies far below its loudest frame is the tail of the gate, not voice."""
-    seen = turn.overlap
-    assert seen is not None
-    peak = max(seen.peak, level)
+    assert turn.overlap is not None
+    peak = max(turn.overlap.peak, level)
+    seen = replace(turn.overlap, peak=peak, recent=level)
     if not turn.voice or level < max(peak - overlaps.TAIL_DB, overlaps.FLOOR_DB):
-        return replace(turn, overlap=replace(seen, heard=turn.heard, active=turn.voice, peak=peak))
+        return replace(turn, overlap=replace(seen, heard=turn.heard, active=turn.voice))
     total, frames = turn.own_sum + own, turn.own_frames + 1
     seen = replace(
         seen,
@@ -337,7 +337,6 @@ def _extend(turn: Turn, own: float, level: float) -> Turn:
         voice_end=turn.heard,
         active=True,
         own_voice=total / frames,
-        peak=peak,
     )
     return replace(turn, overlap=seen, own_sum=total, own_frames=frames)
 

@@ -42,6 +42,12 @@ def turns(corpus: Path) -> Iterator[str]:
                         yield turn[1]
 
 
+def speakable(text: str) -> bool:
+    """A turn a player could say: 3 to 16 plain words."""
+    words = words_of(text)
+    return 3 <= len(words) <= 16 and text.isascii() and not any(mark in text for mark in '()[]*_~/\\<>&%$#"')
+
+
 def samples(text: str, rng: np.random.Generator) -> Iterator[Sample]:
     """(words so far, 1 at the end of the turn else 0, weight) of one turn."""
     pieces = re.split(r"([.?!,;:]+(?:\s|$))", text)

@@ -7,7 +7,8 @@ import pytest
 
 from npc.audio.echo import FRAME, EchoFrame, EchoGuard
 from npc.audio.echo_filter import BLOCK, EchoFilter
-from npc.bench.players_room import echo, mix, room_noise
+from npc.bench.players_room import echo, mix
+from npc.training.rooms import room_noise
 from tests.asr.speech import say
 
 _LEAD = 8_000

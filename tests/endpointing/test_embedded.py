@@ -1,4 +1,4 @@
-"""The embedded end-of-turn detector: what it must get right by words alone, its bounds, its file."""
+"""The embedded end-of-turn detector: what it must get right by words and voice, its bounds, its file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npc.audio.prosody import PauseProsody
 from npc.conversation.endpointing.embedded import INPUTS, Curve, EmbeddedDetector, Weights, load, save
 from npc.conversation.endpointing.interface import LONGEST_MS, SHORTEST_MS, EndOfTurnDetector, Judgement, Pause
 from npc.conversation.endpointing.text import TextModel, features, words_of
@@ -22,8 +21,12 @@ def detector() -> EmbeddedDetector:
     return EmbeddedDetector()
 
 
-def wait(detector: EmbeddedDetector, text: str) -> float:
-    return detector.judge(Pause(200 * MS, 2_000 * MS, text)).until / MS
+#: Log-odds of a voice that sounds finished, and of one that hangs: common values of the voice model.
+FINISHED, HANGING = 2.5, -2.5
+
+
+def wait(detector: EmbeddedDetector, text: str, ending: float | None = None) -> float:
+    return detector.judge(Pause(200 * MS, 2_000 * MS, text, ending=ending)).until / MS
 
 
 def test_is_a_detector(detector: EmbeddedDetector) -> None:
@@ -36,7 +39,13 @@ def test_is_a_detector(detector: EmbeddedDetector) -> None:
     ["where is the harbour", "what is your name", "yes", "goodbye", "can you help me", "hello"],
 )
 def test_finished_turns_are_answered_soon(detector: EmbeddedDetector, text: str) -> None:
-    assert wait(detector, text) < 450
+    assert wait(detector, text, FINISHED) < 450
+    assert wait(detector, text) < 650
+
+
+def test_a_hanging_voice_is_waited_for_whatever_the_words(detector: EmbeddedDetector) -> None:
+    assert wait(detector, "it was dark", HANGING) > wait(detector, "it was dark", FINISHED)
+    assert wait(detector, "i can sell you the mule", HANGING) > 500
 
 
 @pytest.mark.parametrize(
@@ -54,12 +63,12 @@ def test_more_words_change_the_judgement(detector: EmbeddedDetector) -> None:
 
 @given(
     text=st.text(max_size=60),
-    numbers=st.tuples(*[st.floats(-1e4, 1e4) for _ in range(8)]),
+    ending=st.none() | st.floats(-1e4, 1e4),
     speech=st.integers(0, 10**7),
     language=st.sampled_from(["en", "en-GB", "de", "ja"]),
 )
-def test_every_judgement_is_within_bounds(text: str, numbers: tuple[float, ...], speech: int, language: str) -> None:
-    pause = Pause(100, speech, text, prosody=PauseProsody(*numbers), language=language)
+def test_every_judgement_is_within_bounds(text: str, ending: float | None, speech: int, language: str) -> None:
+    pause = Pause(100, speech, text, ending=ending, language=language)
     judged = EmbeddedDetector().judge(pause)
     assert 0.0 <= judged.complete <= 1.0
     assert SHORTEST_MS * MS <= judged.until <= LONGEST_MS * MS
@@ -76,9 +85,7 @@ def test_remaining_counts_from_the_last_voiced_sample() -> None:
 
 
 def test_a_judgement_is_cheap(detector: EmbeddedDetector) -> None:
-    pauses = [
-        Pause(3_200, 32_000, f"where is the number {n} boat to the island", prosody=PauseProsody()) for n in range(200)
-    ]
+    pauses = [Pause(3_200, 32_000, f"where is the number {n} boat to the island", ending=1.0) for n in range(200)]
     began = time.process_time()
     for pause in pauses:
         detector.judge(pause)

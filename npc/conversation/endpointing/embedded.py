@@ -1,7 +1,7 @@
-"""The embedded end-of-turn detector: words, melody and pace in one small logistic model. 20 µs a judgement.
+"""The embedded end-of-turn detector: what was said and how it sounded in one small logistic model. 20 µs a judgement.
 
     text ─▶ TextModel ─▶ log-odds ┐
-    prosody ─▶ seven measures ────┴─▶ logistic regression ─▶ P(complete) ─▶ curve ─▶ silence to wait
+    sound ─▶ VoiceModel ─▶ ending ┴─▶ logistic regression ─▶ P(complete) ─▶ curve ─▶ silence to wait
 
 Sure of an end it waits about 200 ms, unsure half a second, and 1.2 s when the clause is open. `model.json.gz` is made
 by `python -m npc.training.endpointing`; `DATA_LICENSES.md` beside it says from what.
@@ -19,40 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from npc.audio.clock import LISTEN_RATE
-from npc.audio.prosody import PauseProsody
 from npc.conversation.endpointing.interface import LONGEST_MS, SHORTEST_MS, Judgement, Pause
 from npc.conversation.endpointing.text import TextModel
 
 _MODEL = Path(__file__).with_name("model.json.gz")
-_NO_PROSODY = PauseProsody()
 #: Inputs of the logistic model, in order.
-INPUTS = (
-    "text", "no_text", "final_pitch", "pitch_slope", "final_level", "voiced", "final_voiced",
-    "rate", "no_pitch", "text_x_pitch", "text_x_level",
-)  # fmt: skip
+INPUTS = ("text", "voice", "text_x_voice", "text_alone", "no_text", "no_voice")
 
 
 def inputs(pause: Pause, text_logit: float) -> tuple[float, ...]:
-    """The numbers of `INPUTS`, each about in [-3, 3]; prosody that nobody measured counts as middling."""
-    heard = bool(pause.text)
-    voice = pause.prosody or _NO_PROSODY
-    no_pitch = voice.pitch_hz == 0.0
-    text = max(-4.0, min(4.0, text_logit)) / 2.0 if heard else 0.0
-    pitch = 0.0 if no_pitch else max(-3.0, min(3.0, voice.final_pitch / 3.0))
-    level = 0.0 if pause.prosody is None else max(-3.0, min(3.0, (voice.final_level + 4.0) / 5.0))
-    return (
-        text,
-        0.0 if heard else 1.0,
-        pitch,
-        0.0 if no_pitch else max(-3.0, min(3.0, voice.pitch_slope / 10.0)),
-        level,
-        (voice.voiced - 0.6) * 3.0 if pause.prosody is not None else 0.0,
-        0.0 if no_pitch else min(3.0, voice.final_voiced_ms / 200.0 - 1.0),
-        (voice.syllable_rate - 4.0) / 2.0 if pause.prosody is not None else 0.0,
-        1.0 if no_pitch else 0.0,
-        text * pitch,
-        text * level,
-    )
+    """The numbers of `INPUTS`, each in [-3, 3]; what nobody heard or measured counts as middling."""
+    text = max(-4.0, min(4.0, text_logit)) / 2.0 if pause.text else 0.0
+    voice = 0.0 if pause.ending is None else max(-6.0, min(6.0, pause.ending)) / 2.0
+    no_voice = float(pause.ending is None)
+    return (text, voice, text * voice, text * no_voice, float(not pause.text), no_voice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +98,7 @@ def _shipped() -> Weights:
 
 
 class EmbeddedDetector:
-    """Judges pauses in English by words and melody, in other languages by melody alone."""
+    """Judges pauses in English by words and voice, in other languages by the voice alone."""
 
     name = "embedded"
     audio_seconds = 0.0
@@ -130,7 +110,7 @@ class EmbeddedDetector:
 
     def judge(self, pause: Pause) -> Judgement:
         if pause.language.split("-")[0].lower() != "en":
-            return self._decide(Pause(pause.silence, pause.speech, prosody=pause.prosody), 0.0)
+            return self._decide(Pause(pause.silence, pause.speech, ending=pause.ending), 0.0)
         return self._decide(pause, self._logits(pause.text))
 
     def _decide(self, pause: Pause, text_logit: float) -> Judgement:

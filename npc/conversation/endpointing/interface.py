@@ -36,7 +36,8 @@ class Pause:
     `silence` is the samples since the last voiced sample, `speech` the samples between the first and the last voiced
     one. `text` is the newest partial ("" while nothing was recognised), of which `stable_words` leading words are not
     expected to change and whose last change is `text_age` samples ago. `speech_probability` is the voice-activity
-    detector's newest value. `prosody` is measured on the last second before the pause, None where nobody measured.
+    detector's newest value. `prosody` is measured on the last second before the pause, and `ending` is the log-odds by
+    the sound alone that the voice has finished (`endpointing.voice`); both None where nobody measured.
     `audio` is the turn's newest sound (up to `EndOfTurnDetector.audio_seconds`, float32 in [-1, 1], silence included)
     and is only given to detectors that ask for it.
     """
@@ -49,6 +50,7 @@ class Pause:
     confidence: float = 1.0
     speech_probability: float = 0.0
     prosody: PauseProsody | None = None
+    ending: float | None = None
     language: str = "en"
     audio: NDArray[np.float32] | None = None
 

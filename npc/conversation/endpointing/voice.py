@@ -1,0 +1,117 @@
+"""Does the voice sound finished? A small convolutional network over the last 1.6 s before a pause; 3 ms a pause.
+
+    sound ─▶ 160 frames of 10 ms ─▶ 3 convolutions, every 2nd step kept ─▶ last 6 of 20 steps, mean of all ─▶ log-odds
+             40 log-mel bands,                                             how it ended      how it was said
+             log pitch, voiced
+
+It hears what bare words do not show: the last syllable drawn out or not, the pitch falling or hanging, the words
+themselves where the recogniser mistakes them. `voice.npz` is made by `python -m npc.training.endpointing_voice`; what
+it learned from is in `DATA_LICENSES.md`, and what that means for living voices in `docs/hearing.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from npc.audio.clock import LISTEN_RATE
+from npc.audio.pcm import Pcm16
+from npc.audio.prosody import pitch_track
+
+_MODEL = Path(__file__).with_name("voice.npz")
+#: Frames looked at, and how far past the last voiced sample they reach: the two frames that close the gate.
+FRAMES: Final = 160
+AFTER: Final = 1024
+BANDS: Final = 40
+_HOP, _WINDOW, _FFT = 160, 400, 512
+_LOW_HZ, _HIGH_HZ = 60.0, 7_600.0
+#: Pitch is given relative to this, a middling voice.
+_PITCH_HZ = 150.0
+#: Steps at the end that are looked at one by one.
+LAST_STEPS: Final = 6
+
+
+@lru_cache(maxsize=1)
+def _filters() -> NDArray[np.float64]:
+    """[257, 40] triangular filters, evenly spaced on the mel scale 2595 log10(1 + f/700), of height 1."""
+    low, high = (2595.0 * np.log10(1.0 + hertz / 700.0) for hertz in (_LOW_HZ, _HIGH_HZ))
+    edges = 700.0 * (10.0 ** (np.linspace(low, high, BANDS + 2) / 2595.0) - 1.0)
+    bins = (np.arange(_FFT // 2 + 1) * LISTEN_RATE / _FFT)[:, None]
+    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    weights: NDArray[np.float64] = np.maximum(0.0, np.minimum(rise, fall))
+    return weights
+
+
+def features(pcm: Pcm16, last: int) -> NDArray[np.float32]:
+    """[160, 42] of 16 kHz sound around its last voiced sample `last`; what is missing in front counts as silence."""
+    end = min(pcm.size, last + AFTER)
+    length = FRAMES * _HOP + _WINDOW
+    heard = pcm[max(0, end - length + _HOP) : end].astype(np.float64) / 32768.0
+    sound = np.concatenate([np.zeros(length - heard.size), heard])
+    frames = sliding_window_view(sound, _WINDOW)[::_HOP][-FRAMES:] * np.hanning(_WINDOW)
+    power = np.abs(np.fft.rfft(frames, _FFT, axis=1)) ** 2
+    bands = np.log(power @ _filters() + 1e-7)
+    halved = 0.5 * (sound[0:-1:2] + sound[1::2])
+    pitch = pitch_track(np.pad(halved, (0, _WINDOW)))[-FRAMES:]
+    pitch = np.pad(pitch, (FRAMES - pitch.size, 0))
+    height = np.where(pitch > 0.0, np.log(np.maximum(pitch, 1.0) / _PITCH_HZ), 0.0)
+    return np.column_stack([bands, height, pitch > 0.0]).astype(np.float32)
+
+
+def normalised(found: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bands relative to the loud frames (their 95th percentile), so that level and distance do not matter."""
+    bands = found[:, :BANDS]
+    loud = np.quantile(bands.max(axis=1), 0.95)
+    scaled = np.clip((bands - loud) / 3.0 + 1.0, -3.0, 2.0)
+    return np.concatenate([scaled, found[:, BANDS:]], axis=1).astype(np.float32)
+
+
+class VoiceModel:
+    """The network by its weights: "c0".."c2" [out, in, 5] with biases "b0".."b2", "hidden", "out" and theirs."""
+
+    def __init__(self, weights: Mapping[str, NDArray[np.floating]]) -> None:
+        self._weights = {name: np.asarray(value, dtype=np.float32) for name, value in weights.items()}
+
+    def logit(self, pcm: Pcm16, last: int) -> float:
+        """Log-odds that the turn is over after sample `last`, the last voiced one."""
+        return self.forward(normalised(features(pcm, last)))
+
+    def forward(self, given: NDArray[np.float32]) -> float:
+        """Log-odds of normalised features [160, 42]."""
+        steps = given.T
+        for layer in range(3):
+            steps = _convolved(steps, self._weights[f"c{layer}"], self._weights[f"b{layer}"])
+        seen = np.concatenate([steps[:, -LAST_STEPS:].ravel(), steps.mean(axis=1)])
+        hidden = np.maximum(self._weights["hidden"] @ seen + self._weights["hidden_bias"], 0.0)
+        return float(self._weights["out"] @ hidden + self._weights["out_bias"][0])
+
+
+def _convolved(
+    steps: NDArray[np.float32], kernel: NDArray[np.float32], bias: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """[in, time] to [out, time / 2]: width 5, two zeros at both ends, every second step, rectified."""
+    width = kernel.shape[2]
+    windows = sliding_window_view(np.pad(steps, ((0, 0), (width // 2, width // 2))), width, axis=1)[:, ::2]
+    flat = windows.transpose(0, 2, 1).reshape(-1, windows.shape[1])
+    made: NDArray[np.float32] = np.maximum(kernel.reshape(kernel.shape[0], -1) @ flat + bias[:, None], 0.0)
+    return made
+
+
+def save(path: Path, weights: Mapping[str, NDArray[np.floating]]) -> None:
+    """Write a network at half precision."""
+    halves = {name: np.asarray(value, dtype=np.float16) for name, value in weights.items()}
+    np.savez_compressed(path, **halves)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=1)
+def shipped() -> VoiceModel:
+    """The network of this package."""
+    with np.load(_MODEL) as stored:
+        return VoiceModel({name: stored[name] for name in stored.files})

@@ -1,0 +1,249 @@
+"""Train the voice half of the end-of-turn detector: how a voice sounds before a pause and before the end of a turn.
+
+    python -m npc.training.endpointing_voice --corpus DIR [--cache FILE] [--sentences 16000] [--epochs 20]
+
+Sentences of the corpus and of our grammars are spoken by Flite in many voices, with a pause where people pause, in
+light noise and, a third of them, in a room; one window of `voice.features` is kept for every pause and every end that
+the voice-activity detector found. Where the pause is at a comma, the words before it are also spoken as a sentence of
+their own, so that the same words stand on both sides and only the voice tells them apart. A fifth of the sentences, by
+their first words, is held out. Needs torch; half an hour on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc.audio.clock import LISTEN_RATE
+from npc.audio.pcm import Pcm16
+from npc.audio.vad import SileroVad, VoiceActivityDetector, VoiceGate
+from npc.conversation.endpointing import voice
+from npc.conversation.endpointing.text import words_of
+from npc.training import endpointing_sentences
+from npc.training.endpointing_sound import Sounded, pause_place, say, sounded, speaker
+from npc.training.endpointing_text import speakable, turns
+
+#: The gate closes at most so long after the voice ended, and hardly before.
+_LATE, _EARLY = LISTEN_RATE * 3 // 10, LISTEN_RATE // 20
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`kind`: "end", "plain" (a pause), "comma" (a pause at one), "alone" (the words before a comma as a sentence)."""
+
+    kind: str
+    group: int
+    features: NDArray[np.float16]
+
+    @property
+    def label(self) -> int:
+        return int(self.kind in ("end", "alone"))
+
+
+def windows(corpus: Path, count: int, seed: int) -> Iterator[Window]:
+    """Windows of `count` sentences, six tenths of them of the corpus."""
+    rng = np.random.default_rng(seed)
+    typed = sorted({text.strip() for text in turns(corpus) if speakable(text)})
+    vad = SileroVad()
+    for number in range(count):
+        marked = typed[int(rng.integers(len(typed)))] if rng.random() < 0.6 else endpointing_sentences.draw(rng)
+        who = speaker(rng)
+        said = say(marked.replace("| ", ""), who)
+        if said is None:
+            continue
+        before = pause_place(marked, said, rng)
+        group = zlib.crc32(" ".join(words_of(said.text)[:3]).encode())
+        comma = before in said.commas
+        yield from _looked(sounded(said, before, rng), "comma" if comma else "plain", "end", group, vad)
+        if comma and rng.random() < 0.7:
+            alone = say(said.until(before) + str(rng.choice([".", ".", ".", "?"])), who)
+            if alone is not None:
+                yield from _looked(sounded(alone, 0, rng), "", "alone", group, vad)
+        if number % 500 == 499:
+            print(f"{number + 1} of {count} sentences spoken", file=sys.stderr, flush=True)
+
+
+def _looked(turn: Sounded, kind: str, end: str, group: int, vad: VoiceActivityDetector) -> Iterator[Window]:
+    """The windows of a turn: at its pause, which is of kind `kind`, and at its end."""
+    closed = _closings(turn.pcm, vad)
+    for mark, name in ((turn.pause, kind), (turn.end, end)):
+        near = [last for last in closed if mark is not None and -_EARLY <= last - mark <= _LATE]
+        if near:
+            yield Window(name, group, voice.features(turn.pcm, near[0]).astype(np.float16))
+
+
+def _closings(pcm: Pcm16, vad: VoiceActivityDetector) -> list[int]:
+    """The last voiced sample of every silence that closed the gate (two frames)."""
+    gate, found, last, quiet = VoiceGate(), [], -1, 0
+    for frame in vad.open().push(pcm):
+        if gate.step(frame.probability):
+            last, quiet = frame.end, 0
+        else:
+            quiet += 1
+            if quiet == 2 and last >= 0:
+                found.append(last)
+    return found
+
+
+def _network() -> Any:
+    from torch import nn
+
+    class Network(nn.Module):
+        """The shape of `voice.VoiceModel`, with batch normalisation that `exported` folds into the convolutions."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            sizes = (voice.BANDS + 2, 48, 64, 96)
+            pairs = list(itertools.pairwise(sizes))
+            self.convolutions = nn.ModuleList(nn.Conv1d(a, b, 5, 2, 2) for a, b in pairs)
+            self.norms = nn.ModuleList(nn.BatchNorm1d(b) for _, b in pairs)
+            self.drop = nn.Dropout(0.3)
+            self.hidden = nn.Linear(sizes[-1] * (voice.LAST_STEPS + 1), 64)
+            self.out = nn.Linear(64, 1)
+
+        def forward(self, given: Any) -> Any:
+            import torch
+
+            steps = given.transpose(1, 2)
+            for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+                steps = torch.relu(norm(convolution(steps)))
+            seen = torch.cat([steps[:, :, -voice.LAST_STEPS :].flatten(1), steps.mean(2)], 1)
+            return self.out(self.drop(torch.relu(self.hidden(self.drop(seen))))).squeeze(1)
+
+    return Network()
+
+
+def exported(network: Any) -> dict[str, NDArray[np.float32]]:
+    """Weights as `voice.VoiceModel` wants them."""
+    weights: dict[str, NDArray[np.float32]] = {}
+    for number, (convolution, norm) in enumerate(zip(network.convolutions, network.norms, strict=True)):
+        scale = (norm.weight / (norm.running_var + norm.eps).sqrt()).detach()
+        weights[f"c{number}"] = (convolution.weight.detach() * scale[:, None, None]).numpy()
+        weights[f"b{number}"] = ((convolution.bias.detach() - norm.running_mean) * scale + norm.bias.detach()).numpy()
+    weights["hidden"] = network.hidden.weight.detach().numpy()
+    weights["hidden_bias"] = network.hidden.bias.detach().numpy()
+    weights["out"] = network.out.weight.detach().numpy()[0]
+    weights["out_bias"] = network.out.bias.detach().numpy()
+    return weights
+
+
+def _varied(found: Any) -> Any:
+    """Other rooms and microphones: a raised noise floor, a coloured spectrum, a shift of up to 40 ms and one band."""
+    import torch
+
+    bands = found[:, :, : voice.BANDS]
+    top = bands.amax((1, 2), keepdim=True)
+    floor = top - torch.rand(len(found), 1, 1) * 5 - 6.5
+    bands = torch.logaddexp(bands, floor + torch.linspace(0.7, -0.7, voice.BANDS)[None, None])
+    bands = bands + torch.randn(len(found), 1, voice.BANDS).cumsum(2) * 0.08
+    shift, band = int(torch.randint(-4, 5, (1,))), int(torch.randint(-1, 2, (1,)))
+    bands = torch.roll(bands, band, 2)
+    return torch.roll(torch.cat([bands, found[:, :, voice.BANDS :]], 2), shift, 1)
+
+
+def _normalised(found: Any) -> Any:
+    """`voice.normalised` of a batch."""
+    import torch
+
+    bands = found[:, :, : voice.BANDS]
+    loud = torch.quantile(bands.amax(2), 0.95, dim=1)[:, None, None]
+    return torch.cat([torch.clamp((bands - loud) / 3.0 + 1.0, -3.0, 2.0), found[:, :, voice.BANDS :]], 2)
+
+
+def fit(data: list[Window], epochs: int, seed: int, batch: int = 128) -> dict[str, NDArray[np.float32]]:
+    """Train on four fifths, both classes weighing the same; prints areas under the curve on the rest."""
+    import torch
+
+    torch.manual_seed(seed)
+    found = torch.tensor(np.array([window.features for window in data], dtype=np.float32))
+    truth = torch.tensor([float(window.label) for window in data])
+    held = np.array([window.group % 5 == 0 for window in data])
+    kinds = np.array([window.kind for window in data])
+    weight = torch.where(truth == 1, 0.5 / truth.mean(), 0.5 / (1 - truth.mean()))
+    learned = np.flatnonzero(~held)
+    network = _network()
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
+    steps = epochs * (len(learned) // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps + 1)
+    rng = np.random.default_rng(seed)
+    for epoch in range(epochs):
+        network.train()
+        order = rng.permutation(learned)
+        for begin in range(0, len(order) - batch + 1, batch):
+            rows = order[begin : begin + batch]
+            logits = network(_normalised(_varied(found[rows])))
+            losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth[rows], reduction="none")
+            optimiser.zero_grad()
+            (losses * weight[rows]).mean().backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+        if epoch % 4 == 3 or epoch == epochs - 1:
+            network.eval()
+            rows = np.flatnonzero(held)
+            with torch.no_grad():
+                scores = torch.cat([network(_normalised(found[part])) for part in np.array_split(rows, 40)]).numpy()
+            print(f"epoch {epoch + 1}: {_areas(scores, truth.numpy()[rows], kinds[rows])}", file=sys.stderr, flush=True)
+    return exported(network)
+
+
+def area(scores: NDArray[np.floating], truth: NDArray[np.floating]) -> float:
+    """Area under the receiver operating characteristic."""
+    ranks = np.argsort(np.argsort(scores)) + 1.0
+    ones = float(truth.sum())
+    return float((ranks[truth == 1].sum() - ones * (ones + 1) / 2) / max(1.0, ones * (truth.size - ones)))
+
+
+def _areas(scores: NDArray[np.floating], truth: NDArray[np.floating], kinds: NDArray[np.str_]) -> str:
+    pairs = {
+        "all": kinds != "",
+        "plain pauses": kinds != "comma",
+        "pauses at commas": kinds != "plain",
+        "the same words at a comma and alone": (kinds == "comma") | (kinds == "alone"),
+    }
+    return ", ".join(f"{name} {area(scores[which], truth[which]):.3f}" for name, which in pairs.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, action="append", help="windows (.npz), made when missing; repeatable")
+    parser.add_argument("--sentences", type=int, default=16_000)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path(voice.__file__).with_name("voice.npz"))
+    options = parser.parse_args()
+    data: list[Window] = []
+    for path in options.cache or [None]:
+        data += _cached(path, options.corpus, options.sentences, options.seed)
+    print(f"{len(data)} windows", file=sys.stderr)
+    voice.save(options.out, fit(data, options.epochs, options.seed))
+    print(f"wrote {options.out} ({options.out.stat().st_size} bytes)")
+
+
+def _cached(path: Path | None, corpus: Path, count: int, seed: int) -> list[Window]:
+    if path is None or not path.exists():
+        made = list(windows(corpus, count, seed))
+        if path is not None:
+            np.savez_compressed(
+                path,
+                kinds=np.array([window.kind for window in made]),
+                groups=np.array([window.group for window in made]),
+                features=np.array([window.features for window in made]),
+            )
+        return made
+    with np.load(path) as stored:
+        rows = zip(stored["kinds"], stored["groups"], stored["features"], strict=True)
+        return [Window(str(kind), int(group), features) for kind, group, features in rows]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The voice half of the end-of-turn detector: its features, its arithmetic against torch, and what it hears."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from npc.audio.pcm import Pcm16
+from npc.conversation.endpointing import voice
+from npc.training.endpointing_sound import say, sounded
+from npc.training.endpointing_voice import _network as network
+from npc.training.endpointing_voice import area, exported
+from npc.tts.flite import FliteVoice
+
+
+def tone(seconds: float, hertz: float = 140.0) -> Pcm16:
+    at = np.arange(round(seconds * 16_000)) / 16_000
+    return (6_000 * np.sign(np.sin(2 * np.pi * hertz * at))).astype(np.int16)
+
+
+def test_features_are_of_the_frames_around_the_last_voiced_sample() -> None:
+    found = voice.features(tone(3.0), 40_000)
+    assert found.shape == (voice.FRAMES, voice.BANDS + 2)
+    # The last frames of a pitch track have too little sound behind them.
+    assert np.exp(found[:-4, voice.BANDS]) * 150.0 == pytest.approx(np.full(voice.FRAMES - 4, 140.0), rel=0.02)
+    assert found[:-4, -1].all()
+
+
+def test_what_is_missing_in_front_is_silence() -> None:
+    found = voice.features(tone(0.5), 7_000)
+    assert not found[: voice.FRAMES // 2, -1].any()
+    assert found[-5, -1] == 1.0
+
+
+def test_nothing_after_the_closing_of_the_gate_is_looked_at() -> None:
+    sound = tone(3.0)
+    np.testing.assert_array_equal(voice.features(sound, 30_000), voice.features(sound[: 30_000 + voice.AFTER], 30_000))
+
+
+def test_level_does_not_matter() -> None:
+    loud, soft = tone(2.0), (tone(2.0) // 4).astype(np.int16)
+    difference = voice.normalised(voice.features(loud, 30_000)) - voice.normalised(voice.features(soft, 30_000))
+    assert np.abs(difference).max() < 0.05
+
+
+def test_the_forward_pass_is_that_of_the_trained_network(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    trained = network()
+    trained(torch.randn(64, voice.FRAMES, voice.BANDS + 2))  # moves the running means of the normalisation
+    trained.eval()
+    given = np.random.default_rng(1).normal(size=(voice.FRAMES, voice.BANDS + 2)).astype(np.float32)
+    with torch.no_grad():
+        expected = float(trained(torch.tensor(given)[None]))
+    assert voice.VoiceModel(exported(trained)).forward(given) == pytest.approx(expected, abs=1e-5)
+    path = tmp_path / "voice.npz"
+    voice.save(path, exported(trained))
+    with np.load(path) as stored:
+        assert voice.VoiceModel(dict(stored)).forward(given) == pytest.approx(expected, abs=0.01)
+
+
+def test_area_under_the_curve() -> None:
+    truth = np.array([0.0, 0.0, 1.0, 1.0])
+    assert area(np.array([1.0, 2.0, 3.0, 4.0]), truth) == 1.0
+    assert area(np.array([1.0, 3.0, 2.0, 4.0]), truth) == 0.75
+
+
+@pytest.mark.parametrize("name", ["slt", "rms", "awb"])
+def test_a_voice_that_breaks_off_does_not_sound_finished(name: str) -> None:
+    from npc.tts.flite import FliteSettings
+
+    rng = np.random.default_rng(5)
+    said = say("I wanted to ask the gardener for a basket of pears.", FliteVoice(FliteSettings(name)))
+    assert said is not None
+    stopped = sounded(said, 5, rng, rooms=0.0)  # "I wanted to ask the | gardener"
+    assert stopped.pause is not None
+    model = voice.shipped()
+    assert model.logit(stopped.pcm, stopped.pause + 1_200) < model.logit(stopped.pcm, stopped.end + 1_200)
