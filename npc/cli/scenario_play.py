@@ -160,7 +160,7 @@ def _run(given: argparse.Namespace) -> int:
     server: Any = contextlib.nullcontext(given.url)
     if given.url is None:
         folder = package.folder.parent.resolve()
-        server = local_server("--set", f"scenarios={folder}", state=state_dir())
+        server = local_server("--set", f"scenarios={json.dumps([str(folder)])}", state=state_dir())
     with server as url:
         result = asyncio.run(_drive(given, url, package, steps, voice))
     _print_result(given, result)
