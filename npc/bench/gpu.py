@@ -68,7 +68,43 @@ def measure(run: Run) -> dict[str, Any]:
                     "roofline_pct": round(100 * rate / bandwidth, 1),
                 }
     device = torch.cuda.get_device_name()
-    return {"machine": {**machine(), "gpu": device}, "copy_gbs": round(bandwidth, 1), "kernels": found}
+    loops = {f"w{bits}a16": _decode_loop(torch, bits, bandwidth) for bits in (4, 8)}
+    return {
+        "machine": {**machine(), "gpu": device},
+        "copy_gbs": round(bandwidth, 1),
+        "kernels": found,
+        "decode_0.5b": loops,
+    }
+
+
+def _decode_loop(torch: Any, bits: int, bandwidth: float) -> dict[str, float]:
+    """Tokens a second of the captured decode loop at the 0.5 B shape, one sequence, against what reading allows."""
+    loop: Any = importlib.import_module("decode")
+    hidden, inter, kv, vocab = 896, 4864, 128, 151936
+    shape = loop.Shape(hidden, inter, 24, 14, 2, 64, vocab)
+    sizes = {"model.embed_tokens": (vocab, hidden), "model.norm": (hidden,)}
+    for i in range(shape.layers):
+        base = f"model.layers.{i}."
+        for part, rows in (("q", hidden), ("k", kv), ("v", kv), ("o", hidden)):
+            sizes[f"{base}self_attn.{part}_proj"] = (rows, hidden)
+        sizes[base + "mlp.gate_proj"] = sizes[base + "mlp.up_proj"] = (inter, hidden)
+        sizes[base + "mlp.down_proj"] = (hidden, inter)
+        sizes[base + "input_layernorm"] = sizes[base + "post_attention_layernorm"] = (hidden,)
+    weights = {f"{name}.weight": torch.randn(size) * 0.02 for name, size in sizes.items()}
+    made = loop.Decoder(shape, weights, bits=bits, width=32)
+    made.capture()
+    prompt = torch.zeros((1, 512), dtype=torch.long)
+    made.generate(prompt, 1)
+    torch.cuda.synchronize()
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    begin.record()
+    for _ in range(256):
+        made.replay()
+    end.record()
+    torch.cuda.synchronize()
+    seconds = begin.elapsed_time(end) / 1000 / 256
+    rate = made.weight_bytes / seconds / 1e9
+    return {"tok_s": round(1 / seconds, 1), "gbs": round(rate, 1), "roofline_pct": round(100 * rate / bandwidth, 1)}
 
 
 def report(result: dict[str, Any]) -> str:
@@ -77,6 +113,9 @@ def report(result: dict[str, Any]) -> str:
         return str(result["skipped"])
     lines = [f"copy {result['copy_gbs']} GB/s on {result['machine']['gpu']}"]
     lines += [f"{name:<28} {v['us']:>8} us  {v['roofline_pct']} %" for name, v in result["kernels"].items()]
+    lines += [
+        f"decode 0.5b {k:<16} {v['tok_s']:>8} tok/s {v['roofline_pct']} %" for k, v in result["decode_0.5b"].items()
+    ]
     return "\n".join(lines)
 
 
