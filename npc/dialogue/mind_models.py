@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from npc.dialogue.character import Character
-from npc.dialogue.composed.responder import ComposedResponder
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Responder
 from npc.dialogue.knowledge.knowledge import Knowledge
@@ -20,6 +19,7 @@ from npc.dialogue.knowledge.words import content
 from npc.dialogue.llm import LlmResponder
 from npc.dialogue.memory.store import PlayerMemory
 from npc.dialogue.prompt import EVERYTHING, Allowed
+from npc.dialogue.realiser.open import composed
 from npc.dialogue.router import Budget, RecordedModel, RemoteCall, RouterResponder
 from npc.inference.interface import LanguageModel
 
@@ -61,7 +61,7 @@ def with_model(
         if always and not remote:
             return large
         return RouterResponder(
-            ComposedResponder(character, knowledge, memory),
+            composed(character, knowledge, memory),
             large,
             confidence=lambda context: retrieval_confidence(knowledge, context),
             # Latency is measured, so a monotonic clock, whatever the mind's own one is.

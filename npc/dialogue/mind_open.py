@@ -13,7 +13,6 @@ from pathlib import Path
 from npc.config.paths import cache_dir
 from npc.dialogue.actions_select import ActionSelector
 from npc.dialogue.character import Character
-from npc.dialogue.composed.responder import ComposedResponder
 from npc.dialogue.emotion_reading import PlayerReader
 from npc.dialogue.emotion_words import load_word_emotions
 from npc.dialogue.interface import Responder
@@ -24,6 +23,7 @@ from npc.dialogue.mind import CharacterMind
 from npc.dialogue.mind_draft import Drafter
 from npc.dialogue.narrative import Narrative
 from npc.dialogue.narrative_check import load_narrative
+from npc.dialogue.realiser.open import composed
 from npc.dialogue.safety import Moderator
 from npc.dialogue.storyteller import Meaning
 from npc.inference.encoder import EncoderError, SentenceEncoder, load_encoder
@@ -105,7 +105,7 @@ def open_mind(
     character = shared.character
     store = memory if memory is not None else MemoryStore()
     remembered = store.player(character.id, player_id)
-    make = responder if responder is not None else ComposedResponder
+    make = responder if responder is not None else composed
     numbers = ids if ids is not None else (f"call_{seed}_{number}" for number in itertools.count(1))
     selector = ActionSelector(character, lambda: next(numbers), shared.encoder)
     drafter = Drafter(character, shared.reader, shared.moderator, selector)

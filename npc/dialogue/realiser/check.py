@@ -1,0 +1,71 @@
+"""Whether what the model wrote may be said. The grammar has seen to references and form; this looks at the sense.
+
+A refusal names its reason, so that the share of each can be counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from npc.dialogue.realiser.render import Rendered
+
+NOT_KNOWING = re.compile(
+    r"\b(?:don't know|do not know|not sure|no idea|couldn't say|could not say|can't say|can't tell|wouldn't know|"
+    r"never heard|haven't heard|never told|nobody told|beyond me|no notion|don't recall|can't recall|don't remember|"
+    r"don't have|not certain|who knows|no record|not able to say)\b", re.I)  # fmt: skip
+_YES = re.compile(
+    r"^(?:oh,? )?(?:yes|indeed|that's right|true|so it is|quite so|you have it right|it's true|aye)\b", re.I
+)
+_NO = re.compile(r"^(?:oh,? )?(?:no\b(?! (?:mystery|harm|trouble))|not (?:quite|so|at all)|on the contrary|"
+                 r"that's not it|you've heard wrong)", re.I)  # fmt: skip
+#: Claims about the speaker that need a fact behind them: who asks the price, whose the thing is.
+_CLAIMS = re.compile(r"\b(?:i ask|is yours|you'll pay)\b", re.I)
+#: Intents whose reply tells something that must not be taken back by its own frame.
+TELLING = frozenset(("fact", "self", "scene", "name", "told", "hand", "point", "refused_why"))
+MOST_WORDS = 25
+
+
+def objection(
+    written: Rendered,
+    intent: str,
+    polarity: str,
+    *,
+    words: Collection[str],
+    said: Sequence[str],
+    own_price: bool = True,
+) -> str:
+    """Why the reply may not be said, in a word or two; "" when it may.
+
+    `words`: every word the model was trained to say; `said`: the character's last replies.
+    """
+    text, own = written.text, written.own
+    if not text.strip(" .,!?"):
+        return "empty"
+    if len(text.split()) > MOST_WORDS and len(own.replace("…", "").split()) > 3:
+        return "too long"
+    if any(word not in words for word in re.findall(r"[a-z']+", own.lower()) if word.strip("'")):
+        return "not a word"
+    if intent in ("unknown", "forgotten"):
+        if not NOT_KNOWING.search(text):
+            return "does not admit not knowing"
+    elif intent in TELLING and NOT_KNOWING.search(own):
+        return "takes the answer back"
+    if polarity == "yes" and not _YES.search(own):
+        return "no yes"
+    if polarity == "no" and not _NO.search(own):
+        return "no no"
+    if intent in ("fact", "self") and polarity not in ("yes", "no") and (_YES.search(own) or _NO.search(own)):
+        return "yes or no unasked"
+    if not own_price and _CLAIMS.search(own):
+        return "claims the sale"
+    if _bare(text) in {_bare(earlier) for earlier in said}:
+        return "said before"
+    spoken = [_bare(part) for part in re.split(r"(?<=[.!?])\s+", own) if "…" not in part and len(part.split()) > 2]
+    if any(part in _bare(earlier) for part in spoken for earlier in said[-6:]):
+        return "said before"
+    return ""
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[^a-z' ]", "", text.lower()).strip()
