@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from npc.audio.clock import LISTEN_RATE
@@ -28,7 +28,7 @@ DECIDE_BY = LISTEN_RATE * 448 // 1000
 #: By levels alone this took the share of synthetic backchannels that count as taking the floor from 40 to 25 %, that of
 #: interruptions from 73 to 70 % (240 sounds each, docs/log.md); words decide the rest.
 SINKING_DB = 10.0
-DECIDE_LATE = LISTEN_RATE * 480 // 1000
+LATER = LISTEN_RATE * 32 // 1000
 #: Voice for so much of that time is somebody taking the floor: what is shorter had a chance to end before.
 TAKES_FLOOR = LISTEN_RATE * 336 // 1000
 #: Frames this far below the loudest one of the overlap are no voice: the gate stays open for up to 160 ms of nothing.
@@ -40,6 +40,12 @@ OVER = LISTEN_RATE * 96 // 1000
 #: ... but what was longer than a click is waited for until here: "No, the left one" has a pause after its first word.
 LET_GO = LISTEN_RATE * 416 // 1000
 CLICK = LISTEN_RATE * 128 // 1000
+#: A voice that comes back so soon after a false alarm of at least so much voice goes on with what it was saying. Coughs
+#: come in rows too, but seldom pass for so much voice.
+COMES_BACK = LISTEN_RATE * 320 // 1000
+HAD_BEGUN = LISTEN_RATE * 192 // 1000
+#: ... and is decided on so long after it came back.
+DECIDE_AGAIN = LISTEN_RATE * 128 // 1000
 #: A spoken command shorter than this is not trusted.
 SHORTEST_COMMAND = LISTEN_RATE * 160 // 1000
 #: A short utterance that ended must have been voiced this long, and recognised this surely, to count as words.
@@ -120,6 +126,18 @@ class Overlap:
     peak: float = -100.0
     recent: float = -100.0
     echoed: bool = False
+    decide_by: int = DECIDE_BY
+    """Samples after `onset`."""
+
+
+def continued(dismissed: Overlap, seen: Overlap) -> Overlap:
+    """A new overlap together with the one let go just before, where it is the same voice going on; else itself."""
+    gap = seen.onset - dismissed.voice_end
+    ours = dismissed.own_voice >= OWN_VOICE or dismissed.echoed
+    if ours or gap > COMES_BACK or dismissed.voiced < HAD_BEGUN:
+        return seen
+    onset, voiced = dismissed.onset, dismissed.voiced + seen.voiced
+    return replace(seen, onset=onset, voiced=voiced, decide_by=seen.onset - onset + DECIDE_AGAIN)
 
 
 def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
@@ -144,9 +162,9 @@ def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
     if words is Wording.BACKCHANNEL:
         if speaking and overlap.voiced >= LONGEST_BACKCHANNEL:
             return Verdict.INTERRUPT
-        return Verdict.FALSE_ALARM if elapsed >= DECIDE_BY else Verdict.WAIT
-    if elapsed < DECIDE_BY:
+        return Verdict.FALSE_ALARM if elapsed >= overlap.decide_by else Verdict.WAIT
+    if elapsed < overlap.decide_by:
         return Verdict.WAIT
     if speaking and overlap.voiced >= TAKES_FLOOR and overlap.recent >= overlap.peak - SINKING_DB:
         return Verdict.INTERRUPT
-    return Verdict.FALSE_ALARM if elapsed >= DECIDE_LATE or not speaking else Verdict.WAIT
+    return Verdict.FALSE_ALARM if elapsed >= overlap.decide_by + LATER or not speaking else Verdict.WAIT

@@ -92,6 +92,8 @@ class Turn:
     overlap: Overlap | None = None
     own_sum: float = 0.0
     own_frames: int = 0
+    dismissed: Overlap | None = None
+    """The last overlap that was taken for a false alarm, while the reply that it paused goes on."""
 
 
 def wake(turn: Turn) -> float | None:
@@ -287,9 +289,12 @@ def _notice(turn: Turn, at: int, heard: int, own: float, now: float) -> tuple[Tu
     if own >= OWN_VOICE or not turn.rules.interruptible:
         return turn, ()
     seen = Overlap(at, heard, max(0, heard - at), heard, True, own)
-    turn = replace(turn, utterance=at, overlap=seen, own_sum=own, own_frames=1)
+    if turn.dismissed is not None:
+        # "No, | that is wrong": what seemed to be over was the gap behind the first word.
+        seen = overlaps.continued(turn.dismissed, seen)
+    turn = replace(turn, utterance=seen.onset, overlap=seen, own_sum=own, own_frames=1, dismissed=None)
     turn, entered = _enter(turn, State.MAYBE_INTERRUPTED, now)
-    return turn, (PauseReply(at), OpenUtterance(at), entered)
+    return turn, (PauseReply(at), OpenUtterance(seen.onset), entered)
 
 
 def _maybe_interrupted(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect, ...]]:
@@ -374,7 +379,8 @@ def _false_alarm(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:
     turn, entered = _enter(turn, State.SPEAKING, now)
     if watching:
         return turn, (ResumeReply(), entered)
-    return replace(turn, overlap=None, utterance=None), (ResumeReply(), DropUtterance(backchannel), entered)
+    turn = replace(turn, overlap=None, utterance=None, dismissed=None if backchannel else seen)
+    return turn, (ResumeReply(), DropUtterance(backchannel), entered)
 
 
 def _after_reply(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:

@@ -192,6 +192,41 @@ def test_a_false_alarm_resumes_within_600_ms_and_cancels_nothing(length_ms: floa
     assert talk.turn.utterance is None
 
 
+def test_a_voice_that_comes_back_after_a_gap_is_judged_together_with_what_it_said_before() -> None:
+    talk = speaking()
+    talk.voice(2000)
+    talk.silence(2260)
+    talk.hear(2470)
+    assert talk.kinds()[-1] == "DropUtterance", "what was heard so far is no interruption"
+    talk.voice(2500)
+    talk.hear(2800)
+    heard, cancel = talk.first(CancelReply)
+    assert cancel == CancelReply("interrupted")
+    assert heard - at(2500) <= at(200), "nobody has to talk for half a second again"
+    assert talk.first(SpeechStarted)[1] == SpeechStarted(at(2000)), "with its first word"
+
+
+@pytest.mark.parametrize(("first_ms", "gap_ms"), [(100, 200), (260, 600)], ids=["a click before", "long before"])
+def test_a_voice_on_its_own_is_judged_on_its_own(first_ms: float, gap_ms: float) -> None:
+    talk = speaking()
+    talk.voice(2000)
+    talk.silence(2000 + first_ms)
+    again = 2000 + first_ms + gap_ms
+    talk.hear(again - 20)
+    talk.voice(again)
+    talk.hear(again + 300)
+    assert not any(isinstance(e, CancelReply) for _, e in talk.wanted)
+
+
+def test_a_voice_that_is_sinking_is_given_one_frame_more() -> None:
+    strong = Overlap(0, at(448), at(448), at(448), True, peak=-20.0, recent=-24.0)
+    assert judge(strong) is Verdict.INTERRUPT
+    sinking = replace(strong, recent=-32.0)
+    assert judge(sinking) is Verdict.WAIT
+    assert judge(replace(sinking, heard=at(480), voice_end=at(480))) is Verdict.FALSE_ALARM
+    assert judge(replace(sinking, heard=at(480), voice_end=at(480), recent=-24.0)) is Verdict.INTERRUPT
+
+
 def test_own_voice_never_pauses_and_a_player_over_it_does() -> None:
     talk = speaking()
     talk.voice(1000, own=0.9)
