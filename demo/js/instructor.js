@@ -112,6 +112,8 @@ class Chair {
     this.began = null;
     this.lines.clear();
     $('rubric').replaceChildren();
+    delete $('scenario').dataset.id;
+    for (const id of ['scenario', 'trainee', 'section', 'turn', 'feeling']) $(id).textContent = '–';
     const url = new URL('v1/realtime', document.baseURI);
     url.protocol = url.protocol.replace('http', 'ws');
     url.searchParams.set('watch', id);
@@ -165,6 +167,7 @@ class Chair {
     const { scenario, level, state, section, elapsed_s: elapsed, score, pass_mark: mark, outcome } = event;
     this.began = performance.now() - elapsed * 1000;
     this.rubric(scenario, this.scenarios.get(scenario)?.title ?? scenario);
+    if ($('trainee').textContent === '–') this.instruct('observe');
     if ($('level').value !== level) $('level').value = level;
     document.body.dataset.state = state;
     $('pause').textContent = state === 'paused' ? 'Go on' : 'Pause';
@@ -181,7 +184,10 @@ class Chair {
     if (!scenario) return;
     $('level').replaceChildren(...scenario.levels.map(({ name, label }) => new Option(label, name)));
     $('rubric').replaceChildren(...scenario.rubric.items.map((item) => {
-      const line = make('li', { className: 'not_observed' }, make('div', { textContent: item.description }));
+      // What must not be said is authored as what would break it.
+      const avoid = item.kind === 'must_not_say' ? 'Avoid: ' : '';
+      const line = make('li', { className: 'not_observed' }, make('div', { textContent: avoid + item.description }));
+      line.dataset.kind = item.kind;
       line.dataset.item = item.id;
       return line;
     }));
@@ -196,7 +202,9 @@ class Chair {
     if (!line) return;
     line.className = `${state}${fresh ? ' fresh' : ''}`;
     line.querySelector('q')?.remove();
-    if (evidence?.length && evidence.length <= 3) line.firstElementChild.append(make('q', { textContent: evidence[0].quote }));
+    // Otherwise the evidence is where it was looked for and not found.
+    const shown = (state === 'met') !== (line.dataset.kind === 'must_not_say') && state !== 'not_observed';
+    if (shown && evidence?.length && evidence.length <= 3) line.firstElementChild.append(make('q', { textContent: evidence[0].quote }));
   }
 
   name(speaker) {

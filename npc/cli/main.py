@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "steer": ("npc.cli.steer", "learn and test steering directions of a model"),
     "rig": ("npc.cli.rig", "check a model file (GLB, VRM, glTF) against the rig profiles"),
     "scenario": ("npc.cli.scenario", "training scenarios: new, check, simulate, run, report, export, sign"),
+    "trainees": ("npc.cli.trainees", "list, erase and report trainees of rehearsals"),
     "replay": ("npc.cli.replay", "replay a recorded session log"),
     "bench": ("npc.cli.bench", "measure: latency, turns, asr, cues, interrupt, server, ..."),
 }

@@ -202,3 +202,17 @@ def test_the_pdf_holds_the_same_words(folder: Path, tmp_path: Path) -> None:
     assert 2 <= len(read.pages) <= 6
     for wanted in ("The lost booking", "Shows understanding for the anger", "Stronger:", "To talk about"):
         assert wanted in text
+
+
+def test_what_must_not_be_said_is_worded_as_a_wish_and_absence_marks_no_words() -> None:
+    said = turns()
+    everywhere = tuple(quote(said[n], 0, len(said[n].words)) for n in (1, 3, 5))
+    avoided = judged("blame", "must_not_say", "met", "Blames the customer", everywhere)
+    never = judged("sum", "must_say", "not_met", "Sums up", everywhere, reason="nothing that was said does it")
+    already = judged("doubt", "must_not_say", "met", "Does not doubt the customer", everywhere)
+    found = find(make(verdicts=(avoided, never, already)))
+    page = render(found)
+    assert "Avoid: blames the customer" in page
+    assert "Avoid: does not" not in page
+    assert "Looked for in 3 turns" in page
+    assert not any(run.met or run.missed for turn in said for run in runs(found, turn))

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-from npc.simulation.attempt import Attempt, Judged
+from npc.simulation.attempt import Attempt
 from npc.simulation.review.findings import Findings, Measured, typical
-from npc.simulation.rubric.model import Evidence
+from npc.simulation.standards.outcome import telling, title
 
 _MARK = {"met": "met", "not_met": "missed", "not_observed": "unseen"}
 
@@ -75,7 +75,7 @@ def timeline(found: Findings, names: tuple[str, str]) -> str:
     parts.append(_text(0, lanes["character"] + 15, names[1], "lane"))
     for turn in attempt.turns:
         x, y = at(turn.start_s), lanes[turn.speaker]
-        width = max(2.0, at(turn.end_s) - x)
+        width = max(4.0, at(turn.end_s) - x)
         kind = f"bar {turn.speaker}" + (" cut" if turn.interrupted else "") + ("" if turn.spoken else " typed")
         parts.append(
             f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="22" rx="3" class="{kind}" data-at="{turn.start_s:g}"'
@@ -114,7 +114,7 @@ def _sections(attempt: Attempt, at: _Scale, length: float, base: float) -> list[
 def _marks(found: Findings, at: _Scale) -> tuple[list[str], int]:
     """A numbered mark for each piece of evidence, in rows so that none hides another; and how many rows."""
     cited = sorted(
-        ((one, piece) for one in found.items for piece in _telling(one)), key=lambda pair: pair[1].start_s
+        ((one, piece) for one in found.items for piece in telling(one)), key=lambda pair: pair[1].start_s
     )  # fmt: skip
     ends: list[float] = []
     parts = []
@@ -123,7 +123,7 @@ def _marks(found: Findings, at: _Scale) -> tuple[list[str], int]:
         row = next((n for n, end in enumerate(ends) if x - end >= 24), len(ends))
         ends[row : row + 1] = [x]
         y, number = 132.0 + row * 25, found.number(item.item)
-        label = f"{item.description}: {_STATE[item.state]}. {clock(piece.start_s)}, {piece.quote}"
+        label = f"{title(item)}: {_STATE[item.state]}. {clock(piece.start_s)}, {piece.quote}"
         parts.append(
             f'<a href="#item-{number}" class="mark {_MARK[item.state]}" data-at="{piece.start_s:g}" '
             f'data-until="{piece.end_s:g}"><title>{escape(label)}</title>{_sign(x, y, item.state)}'
@@ -133,11 +133,6 @@ def _marks(found: Findings, at: _Scale) -> tuple[list[str], int]:
 
 
 _STATE = {"met": "met", "not_met": "not met", "not_observed": "not observed"}
-
-
-def _telling(item: Judged) -> tuple[Evidence, ...]:
-    """Evidence that points somewhere: a measurement over all turns points nowhere in particular."""
-    return item.evidence if len(item.evidence) <= 3 else ()
 
 
 def _sign(x: float, y: float, state: str) -> str:
@@ -210,7 +205,8 @@ def delay_bars(found: Findings) -> str:
     up = _Scale(0, high, 130, 22)
     step = min(64.0, 440.0 / len(measured))
     parts = [_line(34, 130, 480, 130, "axis")]
-    for tick in (t for t in (0, 1, 2, 3, 5, 10, 20) if t <= high):
+    apart = next((step for step in (0.5, 1, 2, 5, 10, 30) if high / step <= 4), 60)
+    for tick in (apart * n for n in range(int(high / apart) + 1)):
         parts += [_line(34, up(tick), 480, up(tick), "rule"), _text(28, up(tick) + 4, f"{tick:g}", "tick", "end")]
     for n, one in enumerate(measured):
         x, y = 40 + n * step, up(one.value)

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from npc.simulation.attempt import Attempt, Turn
 from npc.simulation.review import draw
 from npc.simulation.review.findings import Findings, typical
+from npc.simulation.standards.outcome import telling, title
 
 #: Words per minute that are easy to listen to (National Center for Voice and Speech: about 150 in conversation).
 EASY_RATE = (120.0, 180.0)
@@ -57,6 +58,8 @@ def render(found: Findings, sound: str | None = None, *, names: tuple[str, str] 
         day=datetime.fromtimestamp(attempt.began, UTC).strftime("%-d %B %Y, %H:%M UTC"),
         length=draw.clock(attempt.duration_s),
         clock=draw.clock,
+        title=title,
+        telling=telling,
         runs={turn.n: runs(found, turn) for turn in attempt.turns},
         interventions=_between(attempt),
         drawings={name: Markup(svg) for name, svg in _drawings(found, names).items()},
@@ -95,9 +98,8 @@ def runs(found: Findings, turn: Turn) -> list[Run]:
     met: list[list[int]] = [[] for _ in words]
     missed: list[list[int]] = [[] for _ in words]
     for number, item in enumerate(found.items, 1):
-        whole_turns = len(item.evidence) > 3
-        for piece in item.evidence:
-            if piece.turn != turn.n or whole_turns:
+        for piece in telling(item):
+            if piece.turn != turn.n:
                 continue
             for at in range(piece.word_start, min(piece.word_end, len(words))):
                 (met if item.state == "met" else missed)[at].append(number)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from npc.simulation.attempt import Attempt, Judged
+from npc.simulation.rubric.model import Evidence
 from npc.simulation.standards.course import RESULT, RESULT_VERSION
 from npc.simulation.standards.lrs import stamp
+
+_NEGATIVE = re.compile(r"(?:does|do|did|is|must|should) ?n[o']t\b|never\b|no\b|avoid|without\b|refrain", re.I)
 
 Success = Literal["passed", "failed", "unknown"]
 
@@ -28,6 +32,21 @@ def reportable(attempt: Attempt) -> tuple[Judged, ...]:
     return tuple(one for one in attempt.verdicts if one.kind != "emotion" or attempt.emotion_allowed)
 
 
+def title(item: Judged) -> str:
+    """The item as a wish: what must not be said is authored as what would break it."""
+    if item.kind != "must_not_say" or _NEGATIVE.match(item.description):
+        return item.description
+    return f"Avoid: {item.description[0].lower()}{item.description[1:]}"
+
+
+def telling(item: Judged) -> tuple[Evidence, ...]:
+    """Evidence that shows the thing itself, as opposed to the turns in which it was looked for and not found."""
+    if item.kind in ("order", "timing", "delivery"):
+        return item.evidence if len(item.evidence) <= 3 else ()
+    present = (item.state == "met") != (item.kind == "must_not_say")
+    return item.evidence if present and item.state != "not_observed" else ()
+
+
 def result_message(attempt: Attempt) -> dict[str, Any]:
     """The message by which our page tells a launching page what came of the attempt (see `packages`)."""
     return {
@@ -43,14 +62,15 @@ def result_message(attempt: Attempt) -> dict[str, Any]:
         "items": [
             {
                 "id": one.item,
-                "description": one.description,
+                "description": title(one),
                 "met": {"met": True, "not_met": False, "not_observed": None}[one.state],
                 "weight": one.weight,
-                "quote": one.evidence[0].quote if one.evidence else "",
-                "at_s": one.evidence[0].start_s if one.evidence else None,
+                "quote": cited[0].quote if cited else "",
+                "at_s": cited[0].start_s if cited else None,
                 "reason": one.reason,
             }
             for one in reportable(attempt)
+            for cited in (telling(one),)
         ],
     }
 

@@ -20,7 +20,7 @@ from npc.simulation.attempt import Attempt, Intervention, Judged, Turn
 from npc.simulation.rubric.model import Evidence
 from npc.simulation.standards.course import VOCABULARY, identifier
 from npc.simulation.standards.lrs import VERSION, stamp
-from npc.simulation.standards.outcome import completed, reportable, score, success
+from npc.simulation.standards.outcome import completed, reportable, score, success, title
 
 #: Verbs of the ADL vocabulary (https://w3id.org/xapi/adl/verbs).
 _ADL = "http://adlnet.gov/expapi/verbs"
@@ -142,7 +142,7 @@ class _Writer:
                 "min": 0,
                 "max": verdict.weight,
             }
-        target = self._activity(f"items/{identifier(verdict.item)}", _ASSESSMENT, verdict.description)
+        target = self._activity(f"items/{identifier(verdict.item)}", _ASSESSMENT, title(verdict))
         return self._statement("scored", f"item/{verdict.item}", self._attempt.duration_s, target, result)
 
     def _evidence(self, one: Evidence) -> dict[str, Any]:
