@@ -50,6 +50,13 @@ class CharacterSide:
 
     async def _greet(self) -> None:
         await asyncio.sleep(GREETING_AFTER)
+        # Thinking has a watchdog; waiting for a character that is still being read must not end in silence.
+        ready = getattr(self._session.mind, "ready", None)
+        if ready is not None:
+            await ready()
+        if self._session.company.expected:
+            # A scenario that was asked for meanwhile brings its own greeting.
+            return
         if (
             self._session.turn.state is State.LISTENING
             and not len(self._session.items)

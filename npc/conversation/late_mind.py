@@ -20,6 +20,10 @@ class LateMind:
         done = self._made.done() and not self._made.cancelled() and self._made.exception() is None
         return self._made.result() if done else None
 
+    async def ready(self) -> None:
+        """Wait until the mind is there, or will never be."""
+        await asyncio.wait({self._made})
+
     def bias_words(self) -> tuple[str, ...]:
         mind = self._ready()
         return self._bias if mind is None else mind.bias_words()

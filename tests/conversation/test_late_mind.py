@@ -1,0 +1,45 @@
+"""A character that is still being read when the player comes in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from npc.bench.scripted import ScriptedMind
+from npc.bench.virtual_time import virtual_loop
+from npc.conversation.late_mind import LateMind
+from npc.dialogue.interface import Mind
+from tests.conversation.talk import Recording, clauses, engines, speak, talking
+
+
+def greeting_after(seconds: float, talk: Any = None) -> Recording:
+    """What a session sends whose mind is there after so long, with `talk(session)` before it."""
+
+    async def scenario() -> Recording:
+        made: asyncio.Future[Mind] = asyncio.get_running_loop().create_future()
+        mind = LateMind("scripted", made, ())
+        async with talking(engines(mind, greets=True)) as (session, outbox):  # type: ignore[arg-type]
+            if talk is not None:
+                await talk(session)
+            await asyncio.sleep(seconds)
+            made.set_result(ScriptedMind(lambda text: clauses("Welcome." if not text else "As you say.")))
+            await asyncio.sleep(8.0)
+        return outbox
+
+    with virtual_loop() as loop:
+        return loop.run_until_complete(scenario())
+
+
+def test_the_greeting_comes_late_rather_than_never() -> None:
+    outbox = greeting_after(60.0)
+    assert len(outbox.of("response.created")) == 1
+    assert outbox.of("response.done")[0].response.status == "completed"
+    assert min(at for at, _ in outbox.sent if at > 1.0) > 60.0, "and nobody pretends to think meanwhile"
+
+
+def test_a_player_who_spoke_first_is_answered_and_not_greeted() -> None:
+    async def talk(session: Any) -> None:
+        await speak(session, 0.6)
+        await speak(session, 2.0, loud=False)
+
+    assert len(greeting_after(5.0, talk).of("response.created")) == 1
