@@ -46,7 +46,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of `npc serve` on a free port, with a state folder of its own."""
     state = tmp_path_factory.mktemp("state")
     with local_server(state=state) as url:
-        # A fresh server indexes its characters behind the first seconds; a typed turn shows that it is through.
-        talk = ["-m", "npc.cli.main", "talk", "--url", url, "--text", "Hello.", "--out", str(state / "hello.wav")]
-        subprocess.run([sys.executable, *talk], check=True, capture_output=True, timeout=60)
+        warm_up(url, state / "hello.wav")
         yield url
+
+
+def warm_up(url: str, out: Path) -> None:
+    """A fresh server indexes its characters first, for seconds or minutes: ask until it answers."""
+    talk = ["-m", "npc.cli.main", "talk", "--url", url, "--text", "Hello.", "--out", str(out)]
+    said = ""
+    for _ in range(5):
+        done = subprocess.run([sys.executable, *talk], check=False, capture_output=True, text=True, timeout=90)
+        if done.returncode == 0:
+            return
+        said = done.stdout + done.stderr
+    raise RuntimeError(f"the server does not answer: {said[-2000:]}")
