@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from npc.simulation.attempt import Attempt
 from npc.simulation.review.findings import Findings, Measured, typical
-from npc.simulation.standards.outcome import telling, title
+from npc.simulation.standards.outcome import interventions, telling, title
 
 _MARK = {"met": "met", "not_met": "missed", "not_observed": "unseen"}
 
@@ -85,7 +85,7 @@ def timeline(found: Findings, names: tuple[str, str]) -> str:
         parts.append(_text(0, 136, "Decided by", "lane"))
     parts += marks
     parts += _interventions(attempt, at, base)
-    lowest = base + (30 if attempt.interventions else 6)
+    lowest = base + (30 if interventions(attempt) else 6)
     parts.append(_line(_LEFT, lowest, _RIGHT, lowest, "axis"))
     for tick in _ticks(length):
         parts.append(_line(at(tick), lowest, at(tick), lowest + 5, "axis"))
@@ -143,10 +143,11 @@ def _sign(x: float, y: float, state: str) -> str:
 
 
 def _interventions(attempt: Attempt, at: _Scale, base: float) -> list[str]:
-    if not attempt.interventions:
+    done = interventions(attempt)
+    if not done:
         return []
     parts = [_text(0, base + 17, "Instructor", "lane")]
-    for one in attempt.interventions:
+    for one in done:
         x, y = at(one.at_s), base + 12
         label = f"{clock(one.at_s)} {one.action.replace('_', ' ')}: {one.text}".rstrip(": ")
         shape = f'<path d="M{x:g} {y - 8:g}l8 8l-8 8l-8 -8z"/>'

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from npc.simulation.attempt import Attempt, Turn
 from npc.simulation.review import draw
 from npc.simulation.review.findings import Findings, typical
-from npc.simulation.standards.outcome import telling, title
+from npc.simulation.standards.outcome import interventions, telling, title
 
 #: Words per minute that are easy to listen to (National Center for Voice and Speech: about 150 in conversation).
 EASY_RATE = (120.0, 180.0)
@@ -116,7 +116,7 @@ def runs(found: Findings, turn: Turn) -> list[Run]:
 def _between(attempt: Attempt) -> dict[int, list[object]]:
     """What the instructor did, by the number of the turn that it came before; 0 for after the last."""
     placed: dict[int, list[object]] = {}
-    for one in attempt.interventions:
+    for one in interventions(attempt):
         after = next((turn.n for turn in attempt.turns if turn.start_s > one.at_s), 0)
         placed.setdefault(after, []).append(one)
     return placed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from npc.simulation.attempt import Attempt, Judged
+from npc.simulation.attempt import Attempt, Intervention, Judged
 from npc.simulation.rubric.model import Evidence
 from npc.simulation.standards.course import RESULT, RESULT_VERSION
 from npc.simulation.standards.lrs import stamp
@@ -30,6 +30,11 @@ def success(attempt: Attempt) -> Success:
 def reportable(attempt: Attempt) -> tuple[Judged, ...]:
     """Verdicts that may leave the attempt: none on the trainee's emotions where those may not be inferred."""
     return tuple(one for one in attempt.verdicts if one.kind != "emotion" or attempt.emotion_allowed)
+
+
+def interventions(attempt: Attempt) -> tuple[Intervention, ...]:
+    """What an instructor did, without the mere looking on."""
+    return tuple(one for one in attempt.interventions if one.action not in ("observe", "release"))
 
 
 def title(item: Judged) -> str:

@@ -20,7 +20,7 @@ from npc.simulation.attempt import Attempt, Intervention, Judged, Turn
 from npc.simulation.rubric.model import Evidence
 from npc.simulation.standards.course import VOCABULARY, identifier
 from npc.simulation.standards.lrs import VERSION, stamp
-from npc.simulation.standards.outcome import completed, reportable, score, success, title
+from npc.simulation.standards.outcome import completed, interventions, reportable, score, success, title
 
 #: Verbs of the ADL vocabulary (https://w3id.org/xapi/adl/verbs).
 _ADL = "http://adlnet.gov/expapi/verbs"
@@ -88,7 +88,7 @@ class _Writer:
         attempt = self._attempt
         yield self._statement("initialized", "initialized", 0.0, self._scenario_object())
         happened = [(turn.start_s, 0, self._turn(turn)) for turn in attempt.turns]
-        happened += [(one.at_s, 1, self._intervention(n, one)) for n, one in enumerate(attempt.interventions)]
+        happened += [(one.at_s, 1, self._intervention(n, one)) for n, one in enumerate(interventions(attempt))]
         yield from (made for _, _, made in sorted(happened, key=lambda entry: entry[:2]))
         if attempt.outcome == "running":
             return
