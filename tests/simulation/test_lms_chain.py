@@ -77,7 +77,7 @@ def test_a_learner_goes_from_the_lms_to_the_review_and_the_score_comes_back(tmp_
             assert (kept["player"], kept["report_to"]) == (learner, lms)
             assert kept["ticket"] not in stage.url
 
-            # The rehearsal itself is tested elsewhere: here its attempt appears on disk, as a running scenario writes it.
+            # The rehearsal itself is tested elsewhere; here its attempt appears on disk as a run would write it.
             folder = state / "attempts" / attempt.id
             folder.mkdir(parents=True)
             save(attempt, folder)
