@@ -22,7 +22,7 @@ from npc.config.paths import state_dir
 from npc.simulation import trainees
 from npc.simulation.attempt import load
 from npc.simulation.casting import Cast, cast
-from npc.simulation.driver import RATE, Rehearsed, TraineeClient
+from npc.simulation.driver import RATE, Client, Rehearsed, TraineeClient
 from npc.simulation.package import Package, find_scenario
 from npc.simulation.scenarios import attempts_dir, load_engine
 from npc.simulation.simulate import Run, report, simulate
@@ -56,6 +56,9 @@ def add(commands: Any) -> None:
     run.add_argument("--attempt", metavar="ID", help="go on with an attempt that was cut off")
     run.add_argument("--url", help="a server that runs already, e.g. http://127.0.0.1:8765")
     run.add_argument("--key", help="API key or ticket for that server")
+    run.add_argument(
+        "--studio", action="store_true", help="in virtual time in this process: the same on a busy machine, and twice"
+    )
     run.add_argument("--json", action="store_true", help="print one JSON object at the end")
     run.set_defaults(do=_run)
 
@@ -157,6 +160,14 @@ def _run(given: argparse.Namespace) -> int:
         steps, voice = tuple(Step(say=name) for name in recordings), recordings.__getitem__
     else:
         steps = who.steps if who is not None else _typed()
+    if given.studio:
+        from npc.cli.scenario_studio import in_studio
+
+        if who is None and not given.wav:
+            raise KeyError("--studio needs --trainee, --script or --wav: nobody types in virtual time")
+        result = in_studio(package, lambda client: _take(given, client, package, steps, voice))
+        _print_result(given, result)
+        return 0 if result.outcome not in ("running", "") else 1
     server: Any = contextlib.nullcontext(given.url)
     if given.url is None:
         folder = package.folder.parent.resolve()
@@ -170,13 +181,19 @@ def _run(given: argparse.Namespace) -> int:
 async def _drive(
     given: argparse.Namespace, url: str, package: Package, steps: Any, voice: Callable[[str], Pcm16] | None
 ) -> Rehearsed:
+    async with RealtimeClient.connect(url, character=package.main.id, api_key=given.key) as client:
+        return await _take(given, client, package, steps, voice)
+
+
+async def _take(
+    given: argparse.Namespace, client: Client, package: Package, steps: Any, voice: Callable[[str], Pcm16] | None
+) -> Rehearsed:
     def line(speaker: str, text: str) -> None:
         if not given.json:
             print(f"{speaker}: {text}", flush=True)
 
-    async with RealtimeClient.connect(url, character=package.main.id, api_key=given.key) as client:
-        trainee = TraineeClient(client, package, voice, line)
-        return await trainee.run(steps, given.level, given.keep_audio, given.player, given.attempt)
+    trainee = TraineeClient(client, package, voice, line)
+    return await trainee.run(steps, given.level, given.keep_audio, given.player, given.attempt)
 
 
 def _typed() -> Iterator[Step]:

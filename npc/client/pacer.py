@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
-from npc.client.connection import ConnectionLost, RealtimeClient
+from npc.client.connection import ConnectionLost
 from npc.client.cues import DueCue
 from npc.client.jitter import Pcm16
 from npc.client.playback import Playback
+from npc.protocol import ClientEvent
 
 _BLOCK_MS = 20
+
+
+class Player(Protocol):
+    """What pacing needs of a client."""
+
+    @property
+    def input_samples(self) -> int: ...
+    async def send(self, event: ClientEvent) -> None: ...
 
 
 class Pacer:
@@ -21,7 +31,7 @@ class Pacer:
 
     def __init__(
         self,
-        client: RealtimeClient,
+        client: Player,
         playback: Playback,
         *,
         sink: Callable[[Pcm16], None] | None = None,

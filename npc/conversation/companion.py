@@ -97,8 +97,8 @@ class Companion(Protocol):
     def begin(self, stage: Stage) -> None:
         """The session is the companion's from here on."""
 
-    def heard(self, pcm: NDArray[np.int16], rate: int, at: float) -> None:
-        """Sound of the trainee, whose last sample came at session time `at`."""
+    def heard(self, pcm: NDArray[np.int16], rate: int, at: float, before: int) -> None:
+        """Sound of the trainee, whose last sample came at session time `at`, behind `before` samples of the session."""
 
     def sounded(self, audio: AudioOut, rate: int, at: float) -> None:
         """Sound of the character that is sent now."""
@@ -183,6 +183,11 @@ class Company:
             session.outbox.send(refused)
             return
         self._joining = False
+        if len(session.items) or session.answering.active is not None:
+            await companion.close("the talk began without it")
+            refused = ErrorEvent.of("the talk began before the scenario was there", code="too_late")
+            session.outbox.send(refused)
+            return
         self.companion = companion
         session.give_recorder(lambda own: _Both(own, companion.recorder))
         companion.recorder.record("session.opened", session.opened(), session.clock())
@@ -204,7 +209,7 @@ class Company:
             return pcm
         if self.paused:
             pcm = np.zeros_like(pcm)
-        self.companion.heard(pcm, rate, self._session.clock())
+        self.companion.heard(pcm, rate, self._session.clock(), self._session.hearing.received)
         return pcm
 
     def sounded(self, item: object) -> None:

@@ -45,6 +45,11 @@ class _Ring:
         while self._parts and self._parts[0][0] + self._parts[0][1].size < self.end - _RING:
             self._parts.popleft()
 
+    @property
+    def start(self) -> int:
+        """The oldest sample kept."""
+        return self._parts[0][0] if self._parts else self.end
+
     def read(self, start: int) -> Pcm16:
         """From `start` (or the oldest kept) to the end."""
         pieces = [part[max(0, start - at) :] for at, part in self._parts if at + part.size > start]
@@ -184,6 +189,7 @@ class Hearing:
         )
         self.opened = at
         self._fed = max(0, at - LEAD_IN)
+        self._utterance.origin = max(self._fed, self._ring.start)
         self._feed()
 
     def resumed(self) -> None:

@@ -49,6 +49,8 @@ class Transcript:
     confidence: float
     refined: bool
     waited: float
+    words: tuple[tuple[str, int, int], ...] = ()
+    """Each word with its input samples at 16 kHz, where the engine has times."""
 
 
 class Pace:
@@ -89,6 +91,8 @@ class _Segment:
 
     def __init__(self) -> None:
         self.stream: RecognizerStream | None = None
+        self.start = 0
+        """Sample of the utterance at which its stream begins."""
         self.samples = 0
         self.latest = Hypothesis("")
         self.final: Hypothesis | None = None
@@ -126,6 +130,9 @@ class Utterance:
         self._tail: list[Pcm16] = []
         self._behind = 0
         self.skipped = 0
+        self.origin = 0
+        """Input sample at which the sound fed to it begins; set by its owner."""
+        self._fed = 0
         self.broken: Exception | None = None
         self._segments = [self._open()]
 
@@ -135,6 +142,7 @@ class Utterance:
         """More sound, in order."""
         if self.broken is not None or not sound.size:
             return
+        self._fed += int(sound.size)
         segment = self._segments[-1]
         if segment.concluding is not None:
             self._keep(sound)
@@ -171,6 +179,8 @@ class Utterance:
             return
         self._segments.append(self._open())
         tail, self._tail = self._tail, []
+        self._fed -= sum(int(part.size) for part in tail)
+        self._segments[-1].start = self._fed
         for sound in tail:
             self.feed(sound)
 
@@ -180,6 +190,15 @@ class Utterance:
     def text(self) -> str:
         """Best text known now."""
         return " ".join(segment.best.text for segment in self._segments if segment.best.text)
+
+    def words(self) -> tuple[tuple[str, int, int], ...]:
+        """Words of the best text with their input samples; empty where the engine has no times."""
+        return tuple(
+            (word.text, base + word.span.start, base + word.span.end)
+            for segment in self._segments
+            for base in (self.origin + segment.start,)
+            for word in segment.best.words
+        )
 
     @property
     def concluded(self) -> bool:
@@ -204,7 +223,7 @@ class Utterance:
                 self.broken = TimeoutError(f"the recogniser did not finish within {HUNG:.0f} s")
         confidence = [part.best.confidence for part in self._segments if part.best.text]
         refined = segment.refined is not None
-        return Transcript(self.text, min(confidence, default=0.0), refined, loop.time() - began)
+        return Transcript(self.text, min(confidence, default=0.0), refined, loop.time() - began, self.words())
 
     async def close(self) -> None:
         """Stop everything; engine objects are closed on their lane."""

@@ -35,7 +35,7 @@ from npc.conversation.port import Conversation, Opening, Outbox, UnknownCharacte
 from npc.conversation.reply import Speaker
 from npc.conversation.saving import SlotsInMemory
 from npc.conversation.session import TalkSession
-from npc.conversation.workers import ThreadWorkers
+from npc.conversation.workers import ThreadWorkers, Workers
 from npc.dialogue import mind_open
 from npc.dialogue.character import Character
 from npc.dialogue.character_library import CharacterNotFound, Installed, find_character, list_characters
@@ -58,17 +58,17 @@ _TEMPERAMENT: Mapping[str, Literal["yield", "finish", "protest"]] = {
 }
 
 
-def build(settings: Settings) -> TalkService:
-    """The service, not started yet."""
-    return TalkService(settings)
+def build(settings: Settings, workers: Workers | None = None) -> TalkService:
+    """The service, not started yet. `workers` run the engines; None: threads."""
+    return TalkService(settings, workers)
 
 
 class TalkService:
     """Implements `npc.conversation.port.Service`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, workers: Workers | None = None) -> None:
         self.settings = settings
-        self._workers = ThreadWorkers()
+        self._workers: Workers = workers if workers is not None else ThreadWorkers()
         self._components: dict[str, dict[str, str]] = {}
         self._started = False
         self._recognizer: StreamingRecognizer | None = None
@@ -135,6 +135,12 @@ class TalkService:
         character = installed.character
         if character.id not in self._minds:
             self._minds[character.id] = self._indexer.submit(mind_open.prepare, character, installed.path.parent)
+
+    def warm(self, character_id: str) -> None:
+        """Have a character's mind ready now; blocks until it is. Raises UnknownCharacter."""
+        installed = self._installed(character_id)
+        self._prepare(installed)
+        self._minds[installed.character.id].result()
 
     def _unload(self) -> None:
         self._indexer.shutdown(wait=True, cancel_futures=True)

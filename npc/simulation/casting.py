@@ -15,6 +15,7 @@ from npc.dialogue.character import Character
 from npc.dialogue.mind import CharacterMind
 from npc.inference.encoder import SentenceEncoder
 from npc.simulation.package import Package
+from npc.simulation.punctuation import punctuated
 from npc.simulation.rubric import RubricEngine
 from npc.simulation.rubric.model import Turn
 from npc.simulation.scenario import Level
@@ -70,7 +71,7 @@ class Meanings:
         if not self._items or not text.strip():
             return {}, {}
         turns = [Turn(1, "character", before, 0.0, 1.0)] if before else []
-        turns.append(Turn(len(turns) + 1, "trainee", text, 1.0, 2.0))
+        turns.append(Turn(len(turns) + 1, "trainee", punctuated(text), 1.0, 2.0))
         passing, lasting = {}, {}
         for item, verdict in zip(self._items, self._engine.judge(self._items, turns), strict=True):
             broken = item.kind == "must_not_say"

@@ -7,14 +7,17 @@ microphone: silence while there is nothing to say, on the client's own clock, as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.client import Pacer, Playback, RealtimeClient
+from npc.client import Pacer, Playback
+from npc.client.core import Incoming
 from npc.protocol import (
+    ClientEvent,
     ConversationItemCreate,
     ErrorEvent,
     NpcEvent,
@@ -45,6 +48,17 @@ BREATH = 0.6
 LAST_CHANCE = 40.0
 
 
+class Client(Protocol):
+    """What a run needs of its connection: `RealtimeClient`, or `studio.InProcessClient`."""
+
+    @property
+    def input_samples(self) -> int: ...
+    async def created(self) -> object: ...
+    async def send(self, event: ClientEvent) -> None: ...
+    async def send_audio(self, pcm: Pcm16) -> None: ...
+    def __aiter__(self) -> AsyncIterator[Incoming]: ...
+
+
 class Refused(RuntimeError):
     """The server did not let the scenario begin; the message is its own."""
 
@@ -66,7 +80,7 @@ class TraineeClient:
 
     def __init__(
         self,
-        client: RealtimeClient,
+        client: Client,
         package: Package,
         voice: Callable[[str], Pcm16] | None,
         on_line: Callable[[str, str], None] = lambda speaker, text: None,

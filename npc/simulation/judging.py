@@ -16,6 +16,7 @@ from itertools import pairwise
 
 from npc.simulation.attempt import Judged, State, StoryEvent, Turn
 from npc.simulation.package import Package
+from npc.simulation.punctuation import punctuated
 from npc.simulation.rubric import RubricEngine
 from npc.simulation.rubric.model import Evidence, Verdict, cite
 from npc.simulation.scenario import RubricItem
@@ -39,7 +40,8 @@ def judge(
     items = package.items()
     authored = package.scenario.rubric.items
     by_engine = [item for item, one in zip(items, authored, strict=True) if one.kind not in _OWN]
-    verdicts = {verdict.item: verdict for verdict in engine.judge(by_engine, [turn.judged() for turn in turns])}
+    read = [_readable(turn) for turn in turns]
+    verdicts = {verdict.item: verdict for verdict in engine.judge(by_engine, [turn.judged() for turn in read])}
     spoke = any(turn.speaker == "trainee" and turn.text for turn in turns)
     judged = []
     for one in authored:
@@ -99,6 +101,11 @@ def _nothing_heard(turns: Sequence[Turn]) -> tuple[Evidence, ...]:
     return tuple(cite(turn.judged()) for turn in turns if turn.speaker == "trainee")
 
 
+def _readable(turn: Turn) -> Turn:
+    """Recognised speech with sentence ends, for the engine, which judges sentence by sentence."""
+    return replace(turn, text=punctuated(turn.text)) if turn.speaker == "trainee" and turn.spoken else turn
+
+
 def timed(evidence: Evidence, turns: Sequence[Turn]) -> Evidence:
     """Evidence with the times of its own words, where they are known."""
     turn = next((one for one in turns if one.n == evidence.turn), None)
@@ -107,6 +114,8 @@ def timed(evidence: Evidence, turns: Sequence[Turn]) -> Evidence:
     words = turn.words[evidence.word_start : evidence.word_end]
     if not words:
         return evidence
+    # In the turn's own words, without the sentence ends that were put in for judging.
+    evidence = replace(evidence, quote=" ".join(turn.text.split()[evidence.word_start : evidence.word_end]))
     return replace(evidence, start_s=round(words[0].start_s, 3), end_s=round(words[-1].end_s, 3))
 
 

@@ -159,9 +159,9 @@ class RunningScenario:
         self._tell()
         self._arm()
 
-    def heard(self, pcm: NDArray[np.int16], rate: int, at: float) -> None:
+    def heard(self, pcm: NDArray[np.int16], rate: int, at: float, before: int) -> None:
         if self._state != "finished":
-            self._ears.heard(pcm, rate, at)
+            self._ears.heard(pcm, rate, at, before)
 
     def sounded(self, audio: AudioOut, rate: int, at: float) -> None:
         if self._state != "finished":

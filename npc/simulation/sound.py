@@ -31,22 +31,19 @@ class Ears:
         self._anchor, self._writer = anchor, writer
         self.offset = 0.0
         """Seconds of the attempt at second 0 of the session."""
-        self._received = 0.0
-        """Seconds of sound so far: the input clock."""
         self._ends: float | None = None
         """Session time at which the sound so far ends."""
 
-    def heard(self, pcm: Pcm16, rate: int, at: float) -> None:
-        """Sound whose last sample came at session time `at`."""
+    def heard(self, pcm: Pcm16, rate: int, at: float, before: int) -> None:
+        """Sound whose last sample came at session time `at`, behind `before` samples of the session's input."""
         seconds = pcm.size / rate
         follows = self._ends is not None and at - seconds - self._ends < GAP
         begins = self._ends if self._ends is not None and follows else max(0.0, at - seconds)
         if not follows:
-            sample = round(self._received * LISTEN_RATE)
+            sample = round(before * LISTEN_RATE / rate)
             self._anchor("input.clock", {"sample": sample, "second": round(begins, 6)}, round(begins, 6))
         if self._writer is not None:
             self._writer.sound("trainee", begins + self.offset, rate, pcm, follows)
-        self._received += seconds
         self._ends = begins + seconds
 
 
