@@ -65,6 +65,8 @@ class Chair {
     this.scenarios = new Map();
     this.partial = new Map();
     this.hands = 0;
+    /** Page time at which the attempt began, ms; null before one is watched. */
+    this.began = null;
     this.bind();
   }
 
@@ -77,7 +79,7 @@ class Chair {
     const answer = await this.api('v1/sessions').catch(() => null);
     if (answer?.status === 401 || answer?.status === 403) return this.ask();
     $('door').hidden = true;
-    $('room').hidden = false;
+    $('room').hidden = $('desk').hidden = false;
     const scenarios = await this.api('v1/scenarios').then((one) => (one.ok ? one.json() : { data: [] })).catch(() => ({ data: [] }));
     this.scenarios = new Map(scenarios.data.map((one) => [one.id, one]));
     await this.look();
@@ -86,7 +88,7 @@ class Chair {
 
   ask() {
     $('door').hidden = false;
-    $('room').hidden = true;
+    $('room').hidden = $('desk').hidden = true;
     $('key').focus();
   }
 

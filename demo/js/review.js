@@ -107,19 +107,26 @@ function row(one) {
     make('td', {}, open));
 }
 
-/** One trainee's scores, attempt after attempt, above the dotted pass mark. */
+/** One trainee's scores, attempt after attempt, about the dotted pass mark; 0 at the bottom, 100 at the top. */
 function line(name, attempts) {
-  const x = (n) => (attempts.length > 1 ? 10 + (280 * n) / (attempts.length - 1) : 290);
-  const y = (score) => 30 - (26 * score) / 100;
-  const points = attempts.map((one, n) => [x(n), y(one.score)]);
-  const goal = y(attempts.at(-1).pass_mark);
-  const drawing = `<svg viewBox="0 0 300 34" preserveAspectRatio="none" role="img" aria-label="Scores ${attempts.map((one) => Math.round(one.score)).join(', ')}"><line class="goal" x1="0" x2="300" y1="${goal}" y2="${goal}"/><polyline points="${points.map((p) => p.join(',')).join(' ')}"/></svg>`;
-  const graph = make('div');
-  graph.innerHTML = drawing;
-  const last = Math.round(attempts.at(-1).score);
-  const gained = last - Math.round(attempts[0].score);
-  return make('div', { className: 'row' }, make('span', { textContent: name }), graph,
-    make('output', { textContent: attempts.length > 1 ? `${last} (${gained >= 0 ? '+' : ''}${gained})` : `${last}` }));
+  const x = (n) => (attempts.length > 1 ? 3 + (94 * n) / (attempts.length - 1) : 97);
+  const y = (score) => 100 - score;
+  const points = attempts.map((one, n) => `${x(n)},${y(one.score)}`).join(' ');
+  const scores = attempts.map((one) => Math.round(one.score));
+  const graph = make('div', { className: 'graph', role: 'img' });
+  graph.setAttribute('aria-label', `Scores ${scores.join(', ')}`);
+  graph.innerHTML = `<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true"><polyline points="${points}"/></svg>`;
+  const goal = make('i', { className: 'goal' });
+  goal.style.top = `${y(attempts.at(-1).pass_mark)}%`;
+  graph.append(goal, ...attempts.map((one, n) => {
+    const dot = make('i', { className: `dot ${one.passed ? 'passed' : ''}`, title: `${Math.round(one.score)}, level ${one.level}` });
+    dot.style.left = `${x(n)}%`;
+    dot.style.top = `${y(one.score)}%`;
+    return dot;
+  }));
+  const gained = scores.at(-1) - scores[0];
+  const told = attempts.length > 1 ? `${scores.at(-1)} (${gained >= 0 ? '+' : ''}${gained})` : `${scores[0]}`;
+  return make('div', { className: 'row' }, make('span', { textContent: name }), graph, make('output', { textContent: told }));
 }
 
 /** Of everybody's latest attempt: how many met each item, the weakest first. */

@@ -21,6 +21,7 @@ from npc.server.training import Training
 from npc.simulation.attempt import load, log_files
 from npc.simulation.standards.reporting import REPORTED
 from tests.server.running import Running, running
+from tests.simulation.browsing import CHROMIUM, FLAGS
 
 pytestmark = pytest.mark.slow
 
@@ -170,3 +171,46 @@ def test_sound_is_kept_with_consent_and_only_then(tmp_path: Path, audio: bool) -
     assert attempt.consent.audio == audio
     assert [path.name for path in folder.glob("*.wav")] == (["trainee.wav"] if audio else [])
     assert (attempt.audio.trainee is not None) == audio
+
+
+def test_the_instructors_page_shows_the_talk_and_steers_it(tmp_path: Path) -> None:
+    playing = pytest.importorskip("playwright.async_api", reason="playwright is not installed (extra dev)")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+
+    async def main() -> Path:
+        service, training = services(tmp_path)
+        async with (
+            running(service, ServerSettings(port=0), training) as server,
+            playing.async_playwright() as playwright,
+        ):
+            trainee, chair, attempt = await rehearse(server, audio=False)
+            await chair.close()
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            page = await browser.new_page()
+            page.set_default_timeout(DEADLINE_S * 1000)
+            wrong: list[str] = []
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+            await page.goto(f"{server.http}/instructor.html")
+            await page.locator("#connection[data-state=open]").wait_for()
+            await say(trainee, "May I have your account number, please?")
+            await page.locator("#lines .trainee p", has_text="account number").wait_for()
+            await page.locator("#rubric .met").first.wait_for()
+            await page.get_by_label("Speak as the character").check(force=True)
+            await page.locator("#words").fill("Let me be plain with you.")
+            await page.get_by_role("button", name="Send").click()
+            await page.locator("#lines .character p", has_text="Let me be plain").wait_for()
+            await page.get_by_role("button", name="Pause").click()
+            await page.get_by_role("button", name="Go on").click()
+            await page.get_by_role("button", name="End attempt").click()
+            await trainee.wait("npc.rehearsal", state="finished")
+            await page.get_by_text("The attempt is over").wait_for()
+            assert await page.locator("#trainee").inner_text() == "t-anna"
+            await browser.close()
+            await trainee.close()
+            assert wrong == []
+        return tmp_path / "attempts" / attempt
+
+    done = [one.action for one in load(asyncio.run(main())).interventions if one.action != "observe"]
+    assert done == ["take_over", "pause", "resume", "end"]
