@@ -70,7 +70,7 @@ def heard(count: int, seed: int) -> Iterator[HeardTurn]:
             said = say(marked.replace("| ", ""), speaker(rng))
             if said is None:
                 continue
-            turn = sounded(said, pause_place(marked, said, rng) if number % 3 == 2 else 0, rng, rooms=0.0)
+            turn = sounded(said, pause_place(marked, said, rng) if number % 3 == 2 else 0, rng)
             known, carry = listened(turn.pcm, vad, recognizer, carry)
             yield HeardTurn(known, turn.end)
             if number % 20 == 19:

@@ -87,7 +87,7 @@ def pause_place(marked: str, said: Said, rng: np.random.Generator) -> int:
     return int(rng.choice(len(words), p=weights / weights.sum())) if len(words) > 1 else 0
 
 
-def sounded(said: Said, before: int, rng: np.random.Generator, rooms: float = 1 / 3) -> Sounded:
+def sounded(said: Said, before: int, rng: np.random.Generator, rooms: float = 0.0) -> Sounded:
     """The sentence with a pause before word `before` (0: none), at some level in some noise, the share `rooms` of them
     with what the walls of a room give back 6 to 18 dB below the direct sound."""
     clean, pause = said.sound, None

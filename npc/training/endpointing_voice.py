@@ -1,12 +1,12 @@
 """Train the voice half of the end-of-turn detector: how a voice sounds before a pause and before the end of a turn.
 
-    python -m npc.training.endpointing_voice --corpus DIR [--cache FILE] [--sentences 16000] [--epochs 20]
+    python -m npc.training.endpointing_voice --corpus DIR [--cache FILE] [--sentences 16000] [--epochs 18]
 
 Sentences of the corpus and of our grammars are spoken by Flite in many voices, with a pause where people pause, in
-light noise and, a third of them, in a room; one window of `voice.features` is kept for every pause and every end that
-the voice-activity detector found. Where the pause is at a comma, the words before it are also spoken as a sentence of
-their own, so that the same words stand on both sides and only the voice tells them apart. A fifth of the sentences, by
-their first words, is held out. Needs torch; half an hour on one core.
+light noise and, with `--rooms`, a share of them in a room; one window of `voice.features` is kept for every pause and
+every end that the voice-activity detector found. Where the pause is at a comma, the words before it are also spoken as
+a sentence of their own, so that the same words stand on both sides and only the voice tells them apart. A twentieth of
+the sentences, by their first words, is held out. Needs torch; half an hour on one core.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Window:
         return int(self.kind in ("end", "alone"))
 
 
-def windows(corpus: Path, count: int, seed: int) -> Iterator[Window]:
+def windows(corpus: Path, count: int, seed: int, rooms: float) -> Iterator[Window]:
     """Windows of `count` sentences, six tenths of them of the corpus."""
     rng = np.random.default_rng(seed)
     typed = sorted({text.strip() for text in turns(corpus) if speakable(text)})
@@ -63,11 +63,11 @@ def windows(corpus: Path, count: int, seed: int) -> Iterator[Window]:
         before = pause_place(marked, said, rng)
         group = zlib.crc32(" ".join(words_of(said.text)[:3]).encode())
         comma = before in said.commas
-        yield from _looked(sounded(said, before, rng), "comma" if comma else "plain", "end", group, vad)
+        yield from _looked(sounded(said, before, rng, rooms), "comma" if comma else "plain", "end", group, vad)
         if comma and rng.random() < 0.7:
             alone = say(said.until(before) + str(rng.choice([".", ".", ".", "?"])), who)
             if alone is not None:
-                yield from _looked(sounded(alone, 0, rng), "", "alone", group, vad)
+                yield from _looked(sounded(alone, 0, rng, rooms), "", "alone", group, vad)
         if number % 500 == 499:
             print(f"{number + 1} of {count} sentences spoken", file=sys.stderr, flush=True)
 
@@ -160,13 +160,13 @@ def _normalised(found: Any) -> Any:
 
 
 def fit(data: list[Window], epochs: int, seed: int, batch: int = 128) -> dict[str, NDArray[np.float32]]:
-    """Train on four fifths, both classes weighing the same; prints areas under the curve on the rest."""
+    """Train on nineteen of twenty, both classes weighing the same; prints areas under the curve on the rest."""
     import torch
 
     torch.manual_seed(seed)
     found = torch.tensor(np.array([window.features for window in data], dtype=np.float32))
     truth = torch.tensor([float(window.label) for window in data])
-    held = np.array([window.group % 5 == 0 for window in data])
+    held = np.array([window.group % 20 == 0 for window in data])
     kinds = np.array([window.kind for window in data])
     weight = torch.where(truth == 1, 0.5 / truth.mean(), 0.5 / (1 - truth.mean()))
     learned = np.flatnonzero(~held)
@@ -217,21 +217,22 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--cache", type=Path, action="append", help="windows (.npz), made when missing; repeatable")
     parser.add_argument("--sentences", type=int, default=16_000)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--rooms", type=float, default=0.0, help="share of the sentences that are spoken in a room")
+    parser.add_argument("--epochs", type=int, default=18)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(voice.__file__).with_name("voice.npz"))
     options = parser.parse_args()
     data: list[Window] = []
     for path in options.cache or [None]:
-        data += _cached(path, options.corpus, options.sentences, options.seed)
+        data += _cached(path, options.corpus, options.sentences, options.seed, options.rooms)
     print(f"{len(data)} windows", file=sys.stderr)
     voice.save(options.out, fit(data, options.epochs, options.seed))
     print(f"wrote {options.out} ({options.out.stat().st_size} bytes)")
 
 
-def _cached(path: Path | None, corpus: Path, count: int, seed: int) -> list[Window]:
+def _cached(path: Path | None, corpus: Path, count: int, seed: int, rooms: float) -> list[Window]:
     if path is None or not path.exists():
-        made = list(windows(corpus, count, seed))
+        made = list(windows(corpus, count, seed, rooms))
         if path is not None:
             np.savez_compressed(
                 path,
