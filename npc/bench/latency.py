@@ -194,6 +194,11 @@ def _result(profile: str, facts: dict[str, Any], measured: list[Measured]) -> di
             "discarded_per_turn": round(sum(ledger["discarded"]) / max(1, len(measured)), 2),
             "won_ms": percentiles(ledger["won_ms"]),
             "wasted_ms": percentiles(ledger["wasted_ms"]),
+            # of a language model that thinks ahead; empty where the mind has none
+            "llm_won_ms": percentiles(ledger["llm_won_ms"]),
+            "llm_tokens_kept": percentiles(ledger["llm_tokens_kept"]),
+            "llm_tokens_wasted": percentiles(ledger["llm_tokens_wasted"]),
+            "llm_tokens_drafted": percentiles(ledger["llm_tokens_drafted"]),
         },
     }
 
