@@ -57,7 +57,15 @@ async function show(id) {
   try {
     const result = await outcome(id);
     await tell(result);
-    location.replace(new URL(result.report, document.baseURI));
+    const report = new URL(result.report, document.baseURI);
+    const back = launch()?.back;
+    if (!/^https?:/.test(back ?? '')) return location.replace(report);
+    // cmi5 and LTI say where the learner goes on.
+    $('title').textContent = 'Your result is recorded';
+    $('state').replaceChildren(
+      make('a', { href: report.href, target: '_blank', textContent: 'Read the review' }), ' or ',
+      make('a', { href: back, textContent: 'go back to the learning system' }), '.');
+    return undefined;
   } catch (error) {
     $('title').textContent = 'Review';
     $('state').textContent = error.message;

@@ -11,7 +11,7 @@ import pytest
 
 from npc.config.authored import AuthoredFileError
 from npc.simulation.standards.cmi5 import Launch, LaunchedUnit
-from npc.simulation.standards.reporting import Reporting, pseudonym
+from npc.simulation.standards.reporting import AT_ONCE, Reporting, pseudonym
 from npc.simulation.standards.settings import TrainingSettings, XapiPart, load_training
 from tests.simulation.attempts import make
 from tests.simulation.lrs_server import FakeLrs
@@ -148,3 +148,50 @@ def test_an_lti_launch_gets_its_grade(tmp_path: Path) -> None:
     asyncio.run(run())
     assert [(one["userId"], one["scoreGiven"]) for one in told] == [("17", 69.23)]
     assert (tmp_path / "lti_key.pem").stat().st_mode & 0o077 == 0
+
+
+def test_a_system_that_is_away_holds_up_no_other_one_and_a_forgotten_launch_is_set_aside(tmp_path: Path) -> None:
+    lrs, dead = FakeLrs(), FakeLrs(lambda: 503)
+    settings = TrainingSettings(xapi=XapiPart(endpoint=lrs.url, user="u", password="p"))
+
+    async def run() -> None:
+        reporting = Reporting(tmp_path, settings)
+        for number in range(AT_ONCE + 4):
+            launched = reporting.remember("cmi5", f"t{number}", "angry-customer", unit(dead).to_json())
+            reporting.outbox.put(f"cmi5:{launched.id}", f"t{number}", [("k", {"id": f"s{number}"})])
+        reporting.outbox.put("cmi5:gone", "t", [("k", {"id": "gone"})])
+        reporting.outbox.put("lrs", "t", [("k", {"id": "arrives"})])
+        running = asyncio.create_task(reporting.run())
+        async with asyncio.timeout(20):
+            while len(reporting.outbox) > AT_ONCE + 4 + 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert list(lrs.statements) == ["arrives"]
+        assert "nobody can be told" in str(reporting.outbox.refused()[0].refused)
+        assert len(reporting.outbox) == AT_ONCE + 4 + 1, "the dead ones still wait"
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await reporting.close()
+
+    try:
+        asyncio.run(run())
+    finally:
+        lrs.close()
+        dead.close()
+
+
+def test_a_cmi5_session_ends_once_however_many_attempts_follow(tmp_path: Path) -> None:
+    lrs = FakeLrs()
+
+    async def run() -> None:
+        reporting = Reporting(tmp_path, TrainingSettings(), now=lambda: 1_772_349_000.0)
+        launched = reporting.remember("cmi5", "t-4f1a", "angry-customer", unit(lrs).to_json())
+        assert reporting.finished(make()) == 21
+        assert reporting.finished(make(id="att_second")) == 0
+        assert reporting.finished(make()) == 0, "nothing new"
+        assert {one.target for one in reporting.outbox.waiting(f"cmi5:{launched.id}", 100)} == {f"cmi5:{launched.id}"}
+        assert reporting.erase("t-4f1a") == 22
+        assert not list((tmp_path / "launches").iterdir())
+        await reporting.close()
+
+    asyncio.run(run())
+    lrs.close()

@@ -4,7 +4,7 @@
     attempt over ─▶ finished ─┬─▶ "lrs"        statements, when training.yaml names a store or a file
                               ├─▶ "cmi5:<id>"  the rest of the session, with the launch's own token
                               └─▶ "lti:<id>"   the grade
-    run ─▶ one delivery a target, at most `AT_ONCE` of them
+    run ─▶ one delivery a target; a system that is away holds up no other one
 
 A SCORM launch is told by the review page in the trainee's browser: the LMS's API lives there and nowhere else.
 """
@@ -18,7 +18,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -27,9 +27,9 @@ import httpx
 
 from npc.simulation.attempt import Attempt, list_attempts
 from npc.simulation.standards.cmi5 import LaunchedUnit, session_statements
-from npc.simulation.standards.delivery import Backoff, Delivery, Target
+from npc.simulation.standards.delivery import Answer, Backoff, Delivery, Target
 from npc.simulation.standards.lrs import DEADLINE, Lrs, StatementFile
-from npc.simulation.standards.outbox import Outbox, OutboxFull
+from npc.simulation.standards.outbox import Entry, Outbox, OutboxFull
 from npc.simulation.standards.settings import TrainingSettings
 from npc.simulation.standards.xapi import statements
 
@@ -38,8 +38,10 @@ log = logging.getLogger(__name__)
 Kind = Literal["scorm", "cmi5", "lti"]
 #: Name of the empty file by which an attempt's folder says that it was reported.
 REPORTED = "reported"
-#: Deliveries under way at once; the others wait for one of them to end.
+#: Sendings under way at once, to whomever; a system that does not answer holds its place for one deadline only.
 AT_ONCE = 8
+#: Systems that are tried side by side. Each costs a sleeping task; the others wait until one of these is through.
+MOST_TARGETS = 1000
 #: How often it looks for what another process has put into the outbox, seconds.
 LOOK_S = 30.0
 #: A launch is forgotten after this time: its tokens are long dead. Seconds.
@@ -63,6 +65,17 @@ def pseudonym(source: str, learner: str) -> str:
     return "t-" + hashlib.sha256(f"{source}\n{learner}".encode()).hexdigest()[:24]
 
 
+class _Limited:
+    """A target that sends only when there is room."""
+
+    def __init__(self, target: Target, room: asyncio.Semaphore) -> None:
+        self._target, self._room = target, room
+
+    async def send(self, entries: Sequence[Entry]) -> Answer:
+        async with self._room:
+            return await self._target.send(entries)
+
+
 class Reporting:
     """Launches, outbox and deliveries of one service. `finished` may be called from any thread."""
 
@@ -83,6 +96,7 @@ class Reporting:
         self.outbox = Outbox(folder / "outbox.sqlite")
         self._client = client
         self._deliveries: dict[str, asyncio.Task[Any]] = {}
+        self._sending = asyncio.Semaphore(AT_ONCE)
         self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     @property
@@ -112,10 +126,14 @@ class Reporting:
                 log.warning("a launch cannot be read", extra={"file": path.name})
                 continue
             if self.now() - one.began > KEEP_S:
-                path.unlink(missing_ok=True)
+                self._forget(one)
             elif trainee is None or one.trainee == trainee:
                 found.append(one)
         return sorted(found, key=lambda one: -one.began)
+
+    def _forget(self, launched: Launched) -> None:
+        for ending in ("json", "attempt"):
+            (self._launches / f"{launched.id}.{ending}").unlink(missing_ok=True)
 
     # -- the end of an attempt -----------------------------------------------------------------------------------------
 
@@ -129,7 +147,7 @@ class Reporting:
             told = statements(attempt, self.settings.service, transcript=self.settings.xapi.transcript)
             put += self.outbox.put("lrs", attempt.trainee, [(one["id"], one) for one in told])
         launched = next((one for one in self.launches(attempt.trainee) if self._begun_by(attempt, one)), None)
-        if launched is not None and launched.kind == "cmi5":
+        if launched is not None and launched.kind == "cmi5" and self._first(launched, attempt):
             unit = LaunchedUnit.from_json(launched.data)
             told = session_statements(attempt, unit)
             put += self.outbox.put(f"cmi5:{launched.id}", attempt.trainee, [(one["id"], one) for one in told])
@@ -142,6 +160,16 @@ class Reporting:
 
     def _begun_by(self, attempt: Attempt, launched: Launched) -> bool:
         return launched.scenario == attempt.scenario.id and launched.began <= attempt.began + 60
+
+    def _first(self, launched: Launched, attempt: Attempt) -> bool:
+        """Whether the launch is for this attempt: a cmi5 session ends once, with the first attempt that is over."""
+        mark = self._launches / f"{launched.id}.attempt"
+        try:
+            with mark.open("x", encoding="utf-8") as out:
+                out.write(attempt.id)
+        except FileExistsError:
+            return mark.read_text(encoding="utf-8") == attempt.id
+        return True
 
     def _grade(self, attempt: Attempt, launched: Launched) -> int:
         from npc.simulation.standards.grades import grade
@@ -198,10 +226,20 @@ class Reporting:
     async def _begin_deliveries(self) -> None:
         self._deliveries = {name: task for name, task in self._deliveries.items() if not task.done()}
         for name in await asyncio.to_thread(self.outbox.targets):
-            if name not in self._deliveries and len(self._deliveries) < AT_ONCE:
-                target = await asyncio.to_thread(self.target, name)
-                if target is not None:
-                    self._deliveries[name] = asyncio.get_running_loop().create_task(self.delivery(name, target).run())
+            if name in self._deliveries or len(self._deliveries) >= MOST_TARGETS:
+                continue
+            target = await asyncio.to_thread(self.target, name)
+            if target is None:
+                await asyncio.to_thread(self._give_up, name)
+            else:
+                delivery = self.delivery(name, _Limited(target, self._sending))
+                self._deliveries[name] = asyncio.get_running_loop().create_task(delivery.run())
+
+    def _give_up(self, name: str) -> None:
+        """Set aside what waits for somebody who is not there any more."""
+        while waiting := self.outbox.waiting(name, 500):
+            for entry in waiting:
+                self.outbox.refuse(entry, "its launch is forgotten or its settings are gone: nobody can be told")
 
     def delivery(self, name: str, target: Target) -> Delivery:
         """How one target's entries are sent."""
@@ -266,7 +304,7 @@ class Reporting:
         """Forget everything about a trainee here; how many entries and launches. What was delivered is not here."""
         mine = self.launches(trainee)
         for one in mine:
-            (self._launches / f"{one.id}.json").unlink(missing_ok=True)
+            self._forget(one)
         return len(mine) + self.outbox.erase(trainee) + self._erase_from_file(trainee)
 
     def _erase_from_file(self, trainee: str) -> int:
