@@ -26,7 +26,7 @@ MOBILE = {"width": 390, "height": 844}
 #: Small, so that software rendering keeps a frame rate worth measuring.
 SMALL = {"width": 900, "height": 560}
 #: Channels that only speech moves; a mood may smile and raise brows meanwhile.
-LIPS = ("jawOpen", "mouthFunnel", "mouthPucker", "mouthClose", "mouthRollLower", "mouthPressLeft")
+LIPS = ("jawOpen", "mouthPucker", "mouthClose")
 
 
 @contextmanager

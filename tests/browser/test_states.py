@@ -22,6 +22,8 @@ HOLD = """
   page.sounding = () => ({ ordinal: newest(), sample: page.held, running: true });
 }
 """
+#: The wire says how the character feels.
+FEEL = "(state) => globalThis.npcPage.session.receive({ type: 'npc.emotion', character: 'sela-marrow', state })"
 RELEASE = "() => { delete globalThis.npcPage.sounding; }"
 #: The middle of the viseme cue of one of these kinds that is held longest.
 LONGEST = """
@@ -78,20 +80,18 @@ def test_each_state_is_visibly_right(server: str, chromium: str, shots: Path) ->
         page.evaluate(RELEASE)
         quiet(page)
 
-        ask(page, "Thank you, you are wonderful. I love your lamps!")
-        until(page, "npcPage.mind.wheel.state.valence > 0.3")
-        quiet(page)
-        until(page, "npcPage.drawn.weights[npcPage.performer.index.get('mouthSmileLeft')] > 0.1")
+        page.evaluate(FEEL, {"label": "joy", "intensity": 0.8, "valence": 0.7, "arousal": 0.3, "dominance": 0.2})
+        until(page, "npcPage.drawn.weights[npcPage.performer.index.get('mouthSmileLeft')] > 0.3")
         until(page, "npcPage.drawn.weights[npcPage.performer.index.get('eyeBlinkLeft')] < 0.02")
         pose = weights(page)
-        assert min(pose["mouthSmileLeft"], pose["mouthSmileRight"]) > 0.1
+        assert min(pose["mouthSmileLeft"], pose["mouthSmileRight"]) > 0.3
         assert max(pose["mouthFrownLeft"], pose["browDownLeft"]) < 0.05
         page.screenshot(path=str(shots / "smiling.png"))
 
 
 def test_hearing_thinking_and_being_interrupted(server: str, chromium: str, shots: Path, tmp_path: Path) -> None:
     speech = microphone_of(
-        tmp_path / "player.wav", 4.0, "Tell me about the High Pass, and your mule, and the market.", 3.2,
+        tmp_path / "player.wav", 9.0, "Tell me about the High Pass, and your mule, and the market.", 3.2,
         "Wait. Stop. I have another question, please.", 8.0,
     )  # fmt: skip
     # Each turn state is noted with its time; the frame of `thinking` is kept until it has been photographed.
@@ -101,6 +101,17 @@ def test_hearing_thinking_and_being_interrupted(server: str, chromium: str, shot
       page.turnsSeen = [];
       page.session.on('npc.turn', ({ state }) => page.turnsSeen.push(state));
       page.session.on('npc.output', ({ action }) => page.turnsSeen.push(action));
+      page.session.on('npc.turn', ({ state }) => { if (state === 'thinking') page.thought ??= 'begun'; });
+      const { face } = page;
+      const draw = face.draw.bind(face);
+      face.draw = (...given) => {
+        if (page.thought === 'kept') return;
+        draw(...given);
+        if (page.thought !== 'begun') return;
+        page.thought = 'kept';
+        page.turned = () => {};
+      };
+      page.goOn = () => { page.thought = 'over'; delete page.turned; };
     }
     """
     url = f"{server}/?character={CHARACTER}&raw"
@@ -108,13 +119,16 @@ def test_hearing_thinking_and_being_interrupted(server: str, chromium: str, shot
         until(page, "document.querySelectorAll('#transcript li.them').length >= 1")
         page.evaluate(note)
         page.click("#mic")
+        until(page, "document.body.dataset.state === 'speaking'")
         quiet(page)
         until(page, "document.body.dataset.turn === 'user_speaking'")
         page.wait_for_timeout(500)
         assert max(weights(page)[name] for name in LIPS) < 0.1
         page.screenshot(path=str(shots / "listening.png"))
-        until(page, "npcPage.turnsSeen.includes('thinking')")
+        until(page, "npcPage.thought === 'kept'")
+        assert page.inner_text("#turn") == "thinking"
         page.screenshot(path=str(shots / "thinking.png"))
+        page.evaluate("() => npcPage.goOn()")
         until(page, "npcPage.turnsSeen.includes('flush')", 40_000)
         page.wait_for_timeout(160)
         assert max(weights(page)[name] for name in LIPS) < 0.02

@@ -127,11 +127,11 @@ function dusk(context, random) {
 
 /** Places by what a scene calls itself; light colours are key, fill, rim; `wood` is the counter. */
 const PLACES = [
-  [/market|lantern|tavern|inn|night|fog|bazaar/, { paint: lanterns, key: '#ffd2a0', fill: '#8a84ff', rim: '#ff9a4d', wood: '#6a4630', air: '#ffcf8a', drift: 0.012 }],
-  [/hospital|clinic|ward|surgery|front desk|pharmacy|practice|consult/, { paint: corridor, key: '#fff6ea', fill: '#bfe3ea', rim: '#d6f2ff', wood: '#c9cfcf', air: '#ffffff', drift: 0 }],
-  [/site|plant room|factory|works|warehouse|industrial|yard|refinery|tank|boiler|vessel/, { paint: works, key: '#ffe0b0', fill: '#8fa6c0', rim: '#ffae5a', wood: '#5f6468', air: '#ffd79a', drift: 0.006 }],
-  [/forest|wood|garden|grove|field/, { paint: woods, key: '#fff2cf', fill: '#a8d0a8', rim: '#e8ffb0', wood: '#6b5138', air: '#f2ffc0', drift: 0.01 }],
-  [/museum|gallery|library|hall|shop|store|office|counter|school|room/, { paint: windows, key: '#ffe9c4', fill: '#b9a8c8', rim: '#ffd28a', wood: '#6e4529', air: '#ffe9b8', drift: 0.004 }],
+  [/\b(market|lantern|tavern|inn|night|fog|bazaar)s?\b/, { paint: lanterns, key: '#ffd2a0', fill: '#8a84ff', rim: '#ff9a4d', wood: '#6a4630', air: '#ffcf8a', drift: 0.012 }],
+  [/\b(hospital|clinic|ward|surgery|front desk|pharmacy|practice|consult)s?\b/, { paint: corridor, key: '#fff6ea', fill: '#bfe3ea', rim: '#d6f2ff', wood: '#c9cfcf', air: '#ffffff', drift: 0 }],
+  [/\b(site|plant room|factory|works|warehouse|industrial|yard|refinery|tank|boiler|vessel)s?\b/, { paint: works, key: '#ffe0b0', fill: '#8fa6c0', rim: '#ffae5a', wood: '#5f6468', air: '#ffd79a', drift: 0.006 }],
+  [/\b(forest|wood|garden|grove|field)s?\b/, { paint: woods, key: '#fff2cf', fill: '#a8d0a8', rim: '#e8ffb0', wood: '#6b5138', air: '#f2ffc0', drift: 0.01 }],
+  [/\b(museum|gallery|library|hall|shop|store|office|counter|school|room)s?\b/, { paint: windows, key: '#ffe9c4', fill: '#b9a8c8', rim: '#ffd28a', wood: '#6e4529', air: '#ffe9b8', drift: 0.004 }],
 ];
 const ELSEWHERE = { paint: dusk, key: '#ffe4c8', fill: '#a9b8ff', rim: '#ff9d5c', wood: '#4a3540', air: '#ffd6b0', drift: 0.006 };
 

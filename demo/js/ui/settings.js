@@ -83,6 +83,7 @@ export class Settings {
   /** Put on the chosen head, or the one that belongs to the character. */
   async dress(character) {
     this.character = character;
+    if (!this.looks) return;
     const own = this.looks.find(({ characters = [] }) => characters.includes(character.id)) ?? this.fitting(character);
     const chosen = this.looks.find(({ file }) => file === this.form.elements.look.value) ?? own;
     if (!chosen) return;
