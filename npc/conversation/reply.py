@@ -289,6 +289,24 @@ def _rescaled(span: Span, from_rate: int, to_rate: int) -> Span:
     return Span(rescale(span.start, from_rate, to_rate), rescale(span.end, from_rate, to_rate))
 
 
+def again(speaker: Speaker, clause: Clause, rate: int) -> tuple[int, tuple[tuple[int, int, int, int], ...]]:
+    """Blocking: speak a clause as a reply would; samples at `rate`, and (text_start, text_end, start, end) of words.
+
+    For comparing a recorded reply with what the same engines say now. Speed is the voice's own.
+    """
+    samples, words = 0, []
+    for offset, text in spoken_pieces(clause.text):
+        request = SpeechRequest(text, _prosody(clause.affect, 1.0), speaker.language, speaker.lexicon)
+        begun = samples
+        for piece in perform(speaker.synthesizer, request, clause, rate, 0, None):
+            samples += int(piece.pcm.size)
+            words += [
+                (w.text_start + offset, w.text_end + offset, w.span.start + begun, w.span.end + begun)
+                for w in piece.words
+            ]
+    return samples, tuple(words)
+
+
 def _prosody(affect: Affect, speed: float) -> Prosody:
     base = Prosody(rate=speed)
     return prosody_of(affect.valence, affect.arousal, affect.dominance, intensity=affect.intensity, base=base)

@@ -12,10 +12,12 @@ Retention: `session` deletes a log when its session ends, `days:N` after that ti
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import sqlite3
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -272,11 +274,14 @@ class LogStore:
 
 
 def read_lines(path: Path) -> list[Record]:
-    """An exported log. A last line that was cut in the middle of writing is left out; any other flaw is a LogError."""
+    """An exported log, also compressed (`.gz`). A last line that was cut in the middle of writing is left out; any other
+    flaw is a LogError."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError as error:
-        raise LogError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raw = path.read_bytes()
+        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        lines = raw.decode("utf-8", errors="replace").split("\n")
+    except (OSError, EOFError, zlib.error) as error:
+        raise LogError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     records: list[Record] = []
     whole = [line for line in lines if line.strip()]
     for number, line in enumerate(whole, 1):
