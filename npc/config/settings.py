@@ -85,6 +85,11 @@ class MindPart(_Part):
     name: str | None = None
     """The model's name at that server."""
     key: str | None = Field(default=None, repr=False)
+    wording: str = "auto"
+    """Who words what `composed` has chosen: `auto` is the shipped dialogue model, `off` stock lines alone, else a
+    folder of weights made by `python -m npc.training.mind`."""
+    adapters: Path | None = None
+    """Folder of LoRA adapters for the dialogue model, one folder a character id."""
 
 
 class KeepingPart(_Part):
@@ -212,7 +217,7 @@ def _value(path: list[str], text: str) -> Any:
         return [part.strip() for part in text.split(",") if part.strip()]
     if path[-1] in ("characters", "scenarios", "voices"):
         return [part for part in text.split(os.pathsep) if part]
-    if path[-1] in ("key", "ticket_secret", "name", "model", "url", "path"):
+    if path[-1] in ("key", "ticket_secret", "name", "model", "url", "path", "wording", "adapters"):
         return text
     value = yaml.safe_load(text)
     return value if isinstance(value, int | float | bool) else text

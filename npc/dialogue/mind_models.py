@@ -19,7 +19,7 @@ from npc.dialogue.knowledge.words import content
 from npc.dialogue.llm import LlmResponder
 from npc.dialogue.memory.store import PlayerMemory
 from npc.dialogue.prompt import EVERYTHING, Allowed
-from npc.dialogue.realiser.open import composed
+from npc.dialogue.realiser.open import Composer, composed
 from npc.dialogue.router import Budget, RecordedModel, RemoteCall, RouterResponder
 from npc.inference.interface import LanguageModel
 
@@ -38,6 +38,7 @@ def with_model(
     always: bool = False,
     budget: Budget | None = None,
     clock: Callable[[], float] = time.time,
+    composed: Composer = composed,
 ) -> ResponderFactory:
     """A factory of Responders over `model`.
 

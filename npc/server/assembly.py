@@ -42,6 +42,7 @@ from npc.dialogue.character_library import CharacterNotFound, Installed, find_ch
 from npc.dialogue.interface import Mind
 from npc.dialogue.memory.store import MemoryStore
 from npc.dialogue.mind_words import bias_words
+from npc.dialogue.realiser.open import Composer, composer
 from npc.dialogue.scene import SceneState
 from npc.inference.interface import LanguageModel
 from npc.simulation.scenarios import Scenarios
@@ -76,6 +77,7 @@ class TalkService:
         self._detector: EndOfTurnDetector | None = None
         self._guard: Callable[[], OwnVoiceGuard] = NoOwnVoice
         self._model: LanguageModel | None = None
+        self._composed: Composer | None = None
         self._memory: MemoryStore | None = None
         self._logs: LogStore | None = None
         self._slots = SlotsInMemory()
@@ -126,6 +128,8 @@ class TalkService:
             # Its processes start in the background, so that the first player does not wait for them.
             self._recognizer.prepare(Bias())
         self._model = self._part("llm", lambda: load_model(self.settings))
+        mind = self.settings.llm
+        self._composed = self._part("wording", lambda: composer(mind.wording, mind.adapters))
         for installed in found:
             # Voices load in a moment; what a character knows is indexed behind the back of a server that is up.
             self._speaker(installed.character)
@@ -238,10 +242,11 @@ class TalkService:
             responder=self._responder(player),
         )
 
-    def _responder(self, player: PlayerRef) -> mind_open.ResponderFactory | None:
-        """Who answers in this session: None is `composed` alone, else the language model with `composed` behind it."""
+    def _responder(self, player: PlayerRef) -> mind_open.ResponderFactory:
+        """Who answers in this session: `composed` alone, or the language model with `composed` behind it."""
+        composed = self._composed or composer("off")
         if self._model is None:
-            return None
+            return composed
         from npc.dialogue.mind_models import with_model
 
         endpoint = getattr(self._model, "endpoint", None)
@@ -250,6 +255,7 @@ class TalkService:
             remote=endpoint is not None and not endpoint.is_local,
             remote_allowed=player.remote_llm,
             always=self.settings.profile == "gpu",
+            composed=composed,
         )
 
     def _speaker(self, character: Character, asked: str = "") -> tuple[Speaker | None, str]:

@@ -44,8 +44,7 @@ class Vocabulary:
         #: a capital opens a sentence or is "I"; anywhere else it would be a name
         self.names = np.array([i for i in usable if re.match(r" ?[A-Z]", self.text[i])
                                and not re.match(r" I(?![a-z])", self.text[i])], np.int64)  # fmt: skip
-        #: a new word; without these only the present word and punctuation go on
-        self.words = np.array([i for i in usable if self.text[i].startswith(" ")], np.int64)
+        self.letters = np.array([i for i in usable if self.text[i][:1].isalpha()], np.int64)
         self.marks = np.array([i for i in usable if re.match(r"[,.!?:;]", self.text[i])], np.int64)
         self.stops = np.array([i for i in usable if re.fullmatch(r"[.!?]", self.text[i])], np.int64)
 
@@ -100,6 +99,8 @@ class ReferenceGrammar:
             allowed = vocabulary.plain.copy()
             if not self._at_start:
                 allowed[vocabulary.names] = _NEVER
+                if re.search(r"[^.!?] I$", self._text):  # "I", not the beginning of a name
+                    allowed[vocabulary.letters] = _NEVER
             if self._text[-1:] in ",:;" or not self._text:
                 allowed[vocabulary.marks] = _NEVER
             if self._address and self._text[-1:].isalpha():

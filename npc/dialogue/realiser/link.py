@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 
-from npc.dialogue.composed.speech import decapitalised
 from npc.dialogue.knowledge.words import content, stem
 from npc.dialogue.realiser.contract import plain, reference
+from npc.dialogue.realiser.render import lowered
 
 _PRICE = r"costs?|sells? for|goes for|comes to"
 _OPEN = r"opens?|begins|starts"
@@ -64,7 +64,7 @@ def parse(clause: str, question: str) -> tuple[str, str, str] | None:
         r"(?:at|on|in|from|before|after|until|by|with)\b", value
     ):
         return None
-    return decapitalised(thing), verb, value
+    return lowered(thing), verb, value
 
 
 def link(text: str, thing: str, index: int, keep: frozenset[str]) -> str:

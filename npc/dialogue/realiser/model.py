@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 
 from npc.dialogue.realiser.grammar import ReferenceGrammar, Vocabulary
 from npc.inference import kernels
+from npc.inference.adapters import Adapter, load_adapter
 from npc.inference.config import CheckpointError
 from npc.inference.engine import Engine, Limits
 from npc.inference.interface import ModelError, Sampling
@@ -83,32 +84,56 @@ class DialogueModel:
         except Exception as error:  # the tokenizer library raises bare Exception
             raise CheckpointError(f"{folder / 'tokenizer.json'}: {error}") from None
         self.folder, self.positions = folder, min(256, config.positions)
+        self._config = config
+        self._adapters: dict[str, tuple[Adapter, frozenset[str]]] = {}
         self._engine = Engine(open_step(config, weights, settings), limits=settings.limits)
         self._lock = threading.Lock()
+
+    def add_adapter(self, name: str, folder: Path) -> None:
+        """Load a character's LoRA adapter (`python -m npc.training.mind lora`) under a name for `write`. The words of
+        its dialogue may be said as well. Raises CheckpointError."""
+        adapter = load_adapter(folder, self._config)
+        try:
+            words = frozenset((folder / "words.txt").read_text("utf-8").split())
+        except OSError as error:
+            raise CheckpointError(f"{folder / 'words.txt'}: {error}") from None
+        with self._lock:
+            self._adapters[name] = (adapter, words)
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        """Names of the adapters loaded."""
+        return frozenset(self._adapters)
+
+    def speaks(self, adapter: str | None) -> frozenset[str]:
+        """Every word that may be said, with an adapter's where one is named."""
+        return self.words if adapter is None else self.words | self._adapters[adapter][1]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of contract text."""
         return list(self.tokenizer.encode(text).ids)
 
-    def write(self, prompt: Sequence[int], grammar: ReferenceGrammar, seed: int,
+    def write(self, prompt: Sequence[int], grammar: ReferenceGrammar, seed: int, *, adapter: str | None = None,
               temperature: float = TEMPERATURE) -> tuple[int, ...] | None:  # fmt: skip
         """The reply's tokens without <end>; None when it came to no end in MOST_TOKENS. Raises ModelError."""
         sampling = Sampling(max_tokens=MOST_TOKENS, temperature=temperature, top_p=TOP_P, seed=seed)
-        tokens = self._run(prompt, sampling, grammar)
+        tokens = self._run(prompt, sampling, grammar, adapter)
         end = self.vocabulary.id["<end>"]
         return tuple(tokens[:-1]) if tokens and tokens[-1] == end else None
 
     def continue_freely(self, prompt: Sequence[int], sampling: Sampling) -> tuple[int, ...]:
         """What the model would write without a grammar, up to <end>: for its evaluation. Raises ModelError."""
-        tokens = self._run(prompt, sampling, None)
+        tokens = self._run(prompt, sampling, None, None)
         end = self.vocabulary.id["<end>"]
         return tuple(tokens[:-1]) if tokens and tokens[-1] == end else tuple(tokens)
 
-    def _run(self, prompt: Sequence[int], sampling: Sampling, grammar: ReferenceGrammar | None) -> list[int]:
+    def _run(self, prompt: Sequence[int], sampling: Sampling, grammar: ReferenceGrammar | None,
+             adapter: str | None) -> list[int]:  # fmt: skip
         found: list[int] = []
         with self._lock:
             end = frozenset((self.vocabulary.id["<end>"],))
-            number = self._engine.submit(list(prompt), sampling, grammar=grammar, end_tokens=end)
+            low_rank = self._adapters[adapter][0] if adapter is not None else None
+            number = self._engine.submit(list(prompt), sampling, grammar=grammar, end_tokens=end, adapter=low_rank)
             while True:
                 for event in self._engine.step():
                     if event.sequence != number:

@@ -1,12 +1,8 @@
-"""The composed responder as it is opened by default: with the trained model where it is there and wanted.
-
-The setting is the environment variable NPC_DIALOGUE_MODEL: `auto` (default: the shipped weights where they can be
-loaded), `off`, or a folder of other weights made by `python -m npc.training.mind`.
-"""
+"""The composed responder as it is opened by default: with the trained model where it is there and wanted."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,29 +14,38 @@ from npc.dialogue.realiser.model import DialogueModel, shipped_model
 from npc.dialogue.realiser.realiser import TrainedRealiser
 from npc.dialogue.realiser.talk import TalkGuard, read_examples
 
-VARIABLE = "NPC_DIALOGUE_MODEL"
+Composer = Callable[[Character, Knowledge, PlayerMemory | None], ComposedResponder]
+
+
+def composer(wording: str = "auto", adapters: Path | None = None) -> Composer:
+    """Makes the composed responder of a session.
+
+    `wording` is `auto` (the shipped weights where they can be loaded), `off`, or a folder of other weights made by
+    `python -m npc.training.mind`; `adapters` a folder with one LoRA adapter a character, named by the character's id.
+    Raises CheckpointError for a folder that holds no model, or (when a responder is made) no adapter.
+    """
+    model = None if wording == "off" else shipped_model() if wording == "auto" else _from_folder(wording)
+
+    def make(character: Character, knowledge: Knowledge, memory: PlayerMemory | None = None) -> ComposedResponder:
+        realiser = None if model is None else _realiser(model, character, knowledge, adapters)
+        return ComposedResponder(character, knowledge, memory, realiser=realiser)
+
+    return make
 
 
 def composed(character: Character, knowledge: Knowledge, memory: PlayerMemory | None = None) -> ComposedResponder:
-    """The composed responder with the realiser that the setting asks for. Raises CheckpointError for a folder named
-    there that holds no model."""
-    return ComposedResponder(character, knowledge, memory, realiser=realiser_for(character, knowledge))
+    """The composed responder with the shipped model's wording."""
+    return composer()(character, knowledge, memory)
 
 
-def realiser_for(character: Character, knowledge: Knowledge) -> Realiser | None:
-    """The trained realiser for a character, or None where there is no model or it is switched off."""
-    model = chosen_model()
-    if model is None:
-        return None
-    return TrainedRealiser(model, character, TalkGuard(read_examples(model.folder), knowledge.encoder))
-
-
-def chosen_model() -> DialogueModel | None:
-    """What the setting names."""
-    wanted = os.environ.get(VARIABLE, "auto")
-    if wanted == "off":
-        return None
-    return shipped_model() if wanted == "auto" else _from_folder(wanted)
+def _realiser(model: DialogueModel, character: Character, knowledge: Knowledge, adapters: Path | None) -> Realiser:
+    adapter: str | None = None
+    if adapters is not None and (adapters / character.id).is_dir():
+        adapter = character.id
+        if adapter not in model.adapters:
+            model.add_adapter(adapter, adapters / character.id)
+    guard = TalkGuard(read_examples(model.folder), knowledge.encoder)
+    return TrainedRealiser(model, character, guard, adapter=adapter)
 
 
 @lru_cache(maxsize=2)

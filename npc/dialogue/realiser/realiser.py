@@ -64,8 +64,12 @@ class Plan:
 class TrainedRealiser:
     """Implements `composed.responder.Realiser` for one character in one session."""
 
-    def __init__(self, model: DialogueModel, character: Character, guard: TalkGuard) -> None:
-        self._model, self._character, self._guard = model, character, guard
+    def __init__(
+        self, model: DialogueModel, character: Character, guard: TalkGuard, *, adapter: str | None = None
+    ) -> None:
+        """`adapter`: a name given to `model.add_adapter`, for a character with a voice of their own."""
+        self._model, self._guard, self._adapter = model, guard, adapter
+        self._speaks = model.speaks(adapter)
         self._manner = manner_of(character)
         self._address = phrases.style_of(character).address
         self._authored = _authored(character)
@@ -86,7 +90,8 @@ class TrainedRealiser:
         before = self._before(context, len(block))
         for attempt in range(TRIES):
             try:
-                tokens = self._model.write([*before, *block], self._grammar(plan), first + attempt)
+                tokens = self._model.write([*before, *block], self._grammar(plan), first + attempt,
+                                           adapter=self._adapter)  # fmt: skip
             except ModelError as error:
                 log.warning("the dialogue model failed", extra={"error": str(error)})
                 self.objections["failed"] += 1
@@ -95,7 +100,7 @@ class TrainedRealiser:
                 self.objections["no end"] += 1
                 continue
             written = render(tokens, plan.values, self._address, self._model.vocabulary)
-            why = objection(written, plan.intent, plan.polarity, words=self._model.words, said=said,
+            why = objection(written, plan.intent, plan.polarity, words=self._speaks, said=said,
                             own_price=plan.own_price)  # fmt: skip
             why = why or self._guard.objection(plan.intent, plan.topic, written.own)
             if not why:

@@ -32,7 +32,7 @@ def render(
             index = int(piece[2:-1])
             value = values[part, index].strip().rstrip(".")
             fresh = not text or text.rstrip()[-1] in ".!?"
-            value = value[:1].upper() + value[1:] if fresh else decapitalised(value)
+            value = value[:1].upper() + value[1:] if fresh else lowered(value)
             text += (" " if text else "") + value
             own += (" " if own else "") + "…"
             end = len(text.split())
@@ -47,6 +47,19 @@ def render(
                 piece = piece[1:]
             text, own = text + piece, own + piece
     return Rendered(_neat(text), _neat(own), tuple(spans))
+
+
+_WORDS = (
+    "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty seventy "
+    "eighty ninety half both all each some most many few another any several"
+)
+_NUMBERS = frozenset(_WORDS.split())
+
+
+def lowered(text: str) -> str:
+    """A clause as it goes on within a sentence: a number word loses its capital as articles and pronouns do."""
+    first = text.split(" ", 1)[0]
+    return text[:1].lower() + text[1:] if first.lower().split("-")[0] in _NUMBERS else decapitalised(text)
 
 
 def _neat(text: str) -> str:
