@@ -187,8 +187,9 @@ class Chair {
     $('level').replaceChildren(...scenario.levels.map(({ name, label }) => new Option(label, name)));
     $('rubric').replaceChildren(...scenario.rubric.items.map((item) => {
       // What must not be said is authored as what would break it.
-      const avoid = item.kind === 'must_not_say' ? 'Avoid: ' : '';
-      const line = make('li', { className: 'not_observed' }, make('div', { textContent: avoid + item.description }));
+      const never = item.kind === 'must_not_say' && !/^(does|do|did|is|must|should) ?n[o']t|^(never|no|avoid|without|refrain)/i.test(item.description);
+      const text = never ? `Never ${item.description[0].toLowerCase()}${item.description.slice(1)}` : item.description;
+      const line = make('li', { className: 'not_observed' }, make('div', { textContent: text }));
       line.dataset.kind = item.kind;
       line.dataset.item = item.id;
       return line;

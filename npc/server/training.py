@@ -28,7 +28,7 @@ from npc.simulation import privacy
 from npc.simulation.attempt import Attempt, AttemptError, list_attempts, load
 from npc.simulation.review import NoBrowser, report_page
 from npc.simulation.review.pdf import print_pdf
-from npc.simulation.standards.outcome import reportable, result_message
+from npc.simulation.standards.outcome import reportable, result_message, title
 from npc.simulation.standards.reporting import Reporting
 from npc.simulation.standards.settings import load_training
 
@@ -118,7 +118,7 @@ def summary(attempt: Attempt) -> dict[str, Any]:
         "score": attempt.score,
         "pass_mark": attempt.pass_mark,
         "passed": attempt.passed,
-        "items": [{"id": one.item, "description": one.description, "state": one.state} for one in reportable(attempt)],
+        "items": [{"id": one.item, "description": title(one), "state": one.state} for one in reportable(attempt)],
     }
 
 

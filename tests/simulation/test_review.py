@@ -212,7 +212,7 @@ def test_what_must_not_be_said_is_worded_as_a_wish_and_absence_marks_no_words() 
     already = judged("doubt", "must_not_say", "met", "Does not doubt the customer", everywhere)
     found = find(make(verdicts=(avoided, never, already)))
     page = render(found)
-    assert "Avoid: blames the customer" in page
-    assert "Avoid: does not" not in page
+    assert "Never blames the customer" in page
+    assert "Never does not" not in page
     assert "Looked for in 3 turns" in page
     assert not any(run.met or run.missed for turn in said for run in runs(found, turn))

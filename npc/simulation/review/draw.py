@@ -161,8 +161,8 @@ def _interventions(attempt: Attempt, at: _Scale, base: float) -> list[str]:
 def score_scale(found: Findings) -> str:
     """The score on a line from 0 to 100, with the pass mark and the earlier attempts."""
     attempt = found.attempt
-    at = _Scale(0, 100, 6, 494)
-    parts = [_line(6, 26, 494, 26, "axis")]
+    at = _Scale(0, 100, 12, 488)
+    parts = [_line(12, 26, 488, 26, "axis")]
     parts += [_line(at(tick), 22, at(tick), 30, "axis") for tick in (0, 25, 50, 75, 100)]
     mark = at(attempt.pass_mark)
     parts += [_line(mark, 12, mark, 40, "goal"), _text(mark, 54, f"pass {attempt.pass_mark:g}", "tick", "middle")]

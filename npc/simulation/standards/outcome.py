@@ -38,10 +38,10 @@ def interventions(attempt: Attempt) -> tuple[Intervention, ...]:
 
 
 def title(item: Judged) -> str:
-    """The item as a wish: what must not be said is authored as what would break it."""
+    """The item as a wish: what must not be said may be authored as what breaks it ("Blames the guest")."""
     if item.kind != "must_not_say" or _NEGATIVE.match(item.description):
         return item.description
-    return f"Avoid: {item.description[0].lower()}{item.description[1:]}"
+    return f"Never {item.description[0].lower()}{item.description[1:]}"
 
 
 def telling(item: Judged) -> tuple[Evidence, ...]:
