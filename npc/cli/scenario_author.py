@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import secrets
 import shutil
 import sys
 from datetime import datetime
@@ -50,7 +51,11 @@ def add(commands: Any) -> None:
     exporting.add_argument("scenario", metavar="SCENARIO")
     exporting.add_argument("--as", dest="kind", default="zip", choices=("zip", "scorm12", "scorm2004", "cmi5"))
     exporting.add_argument("--url", help="address of the server that runs it, e.g. https://training.example/")
-    exporting.add_argument("--secret", default="", help="shared secret for launches (see docs/rehearsal.md)")
+    exporting.add_argument(
+        "--secret",
+        default="",
+        help="secret of a SCORM package's launches, as in the server's training.yaml (default: a new one)",
+    )
     exporting.add_argument("--out", type=Path, metavar="FILE")
     exporting.set_defaults(do=_export)
 
@@ -137,7 +142,11 @@ def _export(given: argparse.Namespace) -> int:
         from npc.simulation.standards.packages import package as course_package
 
         target = given.out or Path(f"{name}-{given.kind}.zip")
-        target.write_bytes(course_package(course_of(package.scenario, given.url, given.secret), given.kind))
+        secret = given.secret
+        if given.kind != "cmi5" and not secret:
+            secret = secrets.token_urlsafe(24)
+            print(f"put into training.yaml of the server:  scorm: {{{package.scenario.id}: {secret}}}")
+        target.write_bytes(course_package(course_of(package.scenario, given.url, secret), given.kind))
     print(f"wrote {target}")
     return 0
 

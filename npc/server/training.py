@@ -1,7 +1,7 @@
 """Training behind the server: what is done with attempts once they are over, and who may see them.
 
-    every `LOOK_S`: attempts that are over ─▶ Reporting.sweep ─▶ record stores, LMSs
-                    attempts whose time has come ─▶ privacy.sweep ─▶ gone
+    every `LOOK_S`  attempts that are over ─▶ Reporting.sweep ─▶ record stores, LMSs
+    every `TIDY_S`  attempts whose time has come ─▶ privacy.sweep ─▶ gone
     /v1/attempts…   list, record, report (HTML, PDF), result for the launching page
     /v1/trainees/…  erase one of them everywhere
 
@@ -34,8 +34,8 @@ from npc.simulation.standards.settings import load_training
 
 log = logging.getLogger(__name__)
 
-#: How often attempts that are over, or too old, are looked for, seconds.
-LOOK_S = 5.0
+#: How often attempts that are over are looked for, and those whose time has come, seconds. Retention counts in days.
+LOOK_S, TIDY_S = 5.0, 3600.0
 #: A link to a report works for this long, seconds: enough to open it and to print it.
 LINK_S = 900
 _ID = re.compile(r"^[A-Za-z0-9_.-]{1,100}$")
@@ -61,19 +61,25 @@ class Training:
     async def run(self) -> None:
         """Report and tidy until cancelled."""
         delivering = asyncio.get_running_loop().create_task(self.reporting.run())
+        tidied = float("-inf")
         try:
             while True:
                 try:
+                    if time.monotonic() - tidied >= TIDY_S:
+                        tidied = time.monotonic()
+                        await self._tidy()
                     await asyncio.to_thread(self.reporting.sweep, self.attempts)
-                    gone = await asyncio.to_thread(privacy.sweep, self.attempts, time.time())
-                    if gone:
-                        log.info("attempts were deleted as their scenarios say", extra={"attempts": len(gone)})
                 except OSError:
                     log.exception("attempts could not be looked through")
                 await asyncio.sleep(LOOK_S)
         finally:
             delivering.cancel()
             await asyncio.gather(delivering, return_exceptions=True)
+
+    async def _tidy(self) -> None:
+        gone = await asyncio.to_thread(privacy.sweep, self.attempts, time.time())
+        if gone:
+            log.info("attempts were deleted as their scenarios say", extra={"attempts": len(gone)})
 
     async def close(self) -> None:
         await self.reporting.close()

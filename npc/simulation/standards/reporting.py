@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import httpx
 
-from npc.simulation.attempt import Attempt, list_attempts
+from npc.simulation.attempt import FILE_NAME, Attempt, AttemptError, load
 from npc.simulation.standards.cmi5 import LaunchedUnit, session_statements
 from npc.simulation.standards.delivery import Answer, Backoff, Delivery, Target
 from npc.simulation.standards.lrs import DEADLINE, Lrs, StatementFile
@@ -97,6 +97,8 @@ class Reporting:
         self._client = client
         self._deliveries: dict[str, asyncio.Task[Any]] = {}
         self._sending = asyncio.Semaphore(AT_ONCE)
+        self._looked: dict[str, int] = {}
+        """When the records of attempts that are still running were last written, by folder."""
         self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     @property
@@ -189,17 +191,28 @@ class Reporting:
         A mark in the attempt's folder says that its entries are on disk, so a server that died in between loses none.
         """
         count = 0
-        for folder, attempt in list_attempts(attempts):
-            mark = folder / REPORTED
-            if attempt.outcome == "running" or mark.is_file():
+        for path in sorted(attempts.glob(f"*/{FILE_NAME}")):
+            mark = path.parent / REPORTED
+            # Looked at every few seconds: what was reported, or has not changed since, is not read again.
+            if mark.is_file() or self._looked.get(path.parent.name) == path.stat().st_mtime_ns:
+                continue
+            self._looked[path.parent.name] = path.stat().st_mtime_ns
+            try:
+                attempt = load(path.parent)
+            except AttemptError as error:
+                log.warning("an attempt cannot be read", extra={"error": str(error)})
+                continue
+            if attempt.outcome == "running":
                 continue
             try:
                 self.finished(attempt)
             except OutboxFull as full:
                 # The attempt keeps; it is reported once there is room.
                 log.error("an attempt waits to be reported", extra={"attempt": attempt.id, "error": str(full)})
+                del self._looked[path.parent.name]
                 break
             mark.touch()
+            del self._looked[path.parent.name]
             count += 1
         return count
 
