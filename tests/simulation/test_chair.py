@@ -19,6 +19,7 @@ from npc.server.assembly import build
 from npc.server.settings import ServerSettings
 from npc.server.training import Training
 from npc.simulation.attempt import load, log_files
+from npc.simulation.privacy import traces
 from npc.simulation.standards.reporting import REPORTED
 from tests.server.running import Running, running
 from tests.simulation.browsing import CHROMIUM, FLAGS
@@ -214,3 +215,28 @@ def test_the_instructors_page_shows_the_talk_and_steers_it(tmp_path: Path) -> No
 
     done = [one.action for one in load(asyncio.run(main())).interventions if one.action != "observe"]
     assert done == ["take_over", "pause", "resume", "end"]
+
+
+def test_erasing_a_trainee_in_mid_scenario_leaves_no_byte_of_them(tmp_path: Path) -> None:
+    canary = "canary-xylophone-7731"
+
+    async def main() -> None:
+        (tmp_path / "training.yaml").write_text("xapi: {file: told.jsonl}\n")
+        overrides = {"store.folder": str(tmp_path), "tts.voice": "none", "tts.greets": False, "asr.engine": "none",
+                     "store.retain": "days:30"}  # fmt: skip
+        service = build(load_settings(profile="embedded", overrides=overrides))
+        async with running(service, ServerSettings(port=0), Training(tmp_path)) as server:
+            trainee, chair, _ = await rehearse(server, audio=True)
+            await say(trainee, f"My name is {canary} and I am sorry about this.")
+            assert traces(canary, tmp_path), "it was kept"
+            async with httpx.AsyncClient(base_url=server.http, timeout=DEADLINE_S) as client:
+                told = (await client.delete("/v1/trainees/t-anna")).json()
+            assert told["attempts"] == 1
+            assert told["other"]["session logs"] == 1
+            assert traces(canary, tmp_path) == []
+            assert traces("t-anna", tmp_path) == []
+            await chair.close()
+            await trainee.close()
+        assert traces(canary, tmp_path) == [], "nor does the end of the server write it again"
+
+    asyncio.run(main())
