@@ -135,7 +135,9 @@ export class Performer {
    * are the cues that begin now.
    */
   step(now, ordinal, played, running = true) {
-    const dt = Math.min(0.1, Math.max(0, now - this.last));
+    // A slow frame must not throw the head about, but a mouth that has to rest rests in time.
+    const gone = Math.max(0, now - this.last);
+    const dt = Math.min(0.1, gone);
     this.last = now;
     for (const { cue, length } of this.waiting.filter(({ at }) => at <= now)) this.start(cue, now, length);
     this.waiting = this.waiting.filter(({ at }) => at > now);
@@ -143,7 +145,7 @@ export class Performer {
     const item = this.items.get(ordinal) ?? null;
     const due = item && !item.flushed ? item.cues.due(played) : [];
     for (const cue of due) if (this.timely(cue, played)) this.start(cue, now, cue.until ? (cue.until - cue.at) / this.rate : 0);
-    this.voice = Math.min(1, Math.max(0, this.voice + (running ? dt / VOICE_FADE : -dt / HUSH_FADE)));
+    this.voice = Math.min(1, Math.max(0, this.voice + (running ? gone / VOICE_FADE : -gone / HUSH_FADE)));
     this.speech(item, played, now);
     // While an item sounds its track holds blinks, saccades and aversions; between items they are ours, faded in and out.
     const sounding = item !== null && !item.flushed && item.track.covers(played);

@@ -42,6 +42,7 @@ export class Table {
     shadow.rotation.x = -Math.PI / 2;
     shadow.position.y = 0.0015;
     if (!prop.userData.big) prop.add(shadow);
+    prop.userData.shadow = shadow;
     prop.userData.yours = false;
     this.props.set(entity.id, prop);
     this.group.add(prop);
@@ -121,6 +122,7 @@ export class Table {
     const from = prop.position.clone();
     prop.userData.yours = over;
     prop.userData.carried = true;
+    prop.userData.shadow.visible = false;
     const rest = [...this.props.values()].filter(({ userData }) => userData.yours && !userData.carried).length;
     const home = [...this.props.values()].filter(({ userData }) => !userData.big && !userData.yours).length;
     const to = over ? this.near(rest) : this.slot(Math.max(0, home - 1), Math.max(home, 1));
@@ -153,6 +155,7 @@ export class Table {
     if (leg < LEGS.length) return;
     one.done = true;
     prop.userData.carried = false;
+    prop.userData.shadow.visible = true;
   }
 
   /** A light over what is spoken of, and lamps that were lit. */
