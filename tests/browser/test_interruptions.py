@@ -84,7 +84,8 @@ def test_a_socket_lost_in_mid_word_leaves_no_frozen_face(server: str, chromium: 
         }""")
         until(page, "document.getElementById('connection').dataset.state !== 'open'")
         until(page, "npcPage.clock.state === 'starved' || npcPage.clock.state === 'finished'")
-        page.wait_for_timeout(400)
+        # Two frames on a slow machine: one to notice, one to be at rest.
+        page.wait_for_timeout(1_000)
         assert max(weights(page)[name] for name in LIPS) < 0.05
         assert page.is_visible("#notice")
         blinks = "npcPage.drawn.weights[npcPage.performer.index.get('eyeBlinkLeft')] > 0.3"
