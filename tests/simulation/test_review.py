@@ -191,6 +191,22 @@ def test_choosing_a_piece_of_evidence_plays_its_words(folder: Path, tmp_path: Pa
     assert wrong == []
 
 
+def test_the_report_has_no_barrier_that_axe_finds(folder: Path, tmp_path: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (extra dev)")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    [out] = write_report(folder, tmp_path / "report.html")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        # The page's policy allows its own script alone; the checker is another one.
+        page = browser.new_context(bypass_csp=True).new_page()
+        page.goto(out.as_uri())
+        found = axe.Axe().run(page).response["violations"]
+        browser.close()
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
 def test_the_pdf_holds_the_same_words(folder: Path, tmp_path: Path) -> None:
     from pypdf import PdfReader
 

@@ -1,6 +1,6 @@
 """Charts of the report as inline SVG: drawn here, styled by the page's CSS, read aloud by their titles.
 
-Every chart carries `role="img"` and a sentence that says what it shows; colour never carries a meaning alone.
+Every chart carries a role and a sentence that says what it shows; colour never carries a meaning alone.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def _svg(width: float, height: float, title: str, parts: Sequence[str], name: str) -> str:
-    head = f'<svg class="{name}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}">'
+def _svg(width: float, height: float, title: str, parts: Sequence[str], name: str, role: str = "img") -> str:
+    head = f'<svg class="{name}" viewBox="0 0 {width:g} {height:g}" role="{role}" aria-label="{escape(title)}">'
     return "".join((head, f"<title>{escape(title)}</title>", *parts, "</svg>"))
 
 
@@ -95,7 +95,8 @@ def timeline(found: Findings, names: tuple[str, str]) -> str:
         f'data-scale="{_LEFT:g} {_RIGHT:g} {length:g}"/>'
     )
     title = f"Timeline of {clock(length)} minutes with {len(attempt.turns)} turns"
-    return _svg(_WIDTH, lowest + 26, title, parts, "timeline")
+    # A picture with links in it is a group to those who hear it.
+    return _svg(_WIDTH, lowest + 26, title, parts, "timeline", role="group")
 
 
 def _sections(attempt: Attempt, at: _Scale, length: float, base: float) -> list[str]:
