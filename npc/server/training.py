@@ -6,6 +6,8 @@
     /v1/trainees/…  erase one of them everywhere
 
 A trainee's ticket reaches that trainee's attempts; a key or the instructor scope reaches all of them.
+
+No postponed annotations here: FastAPI must see the dependencies that live inside `routes`.
 """
 
 import asyncio
