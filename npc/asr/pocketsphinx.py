@@ -52,8 +52,8 @@ _NO_BIAS = Bias()
 class _Process:
     """A worker process and the one connection to it. Calls from several threads take turns."""
 
-    def __init__(self, decoders: int, settings: dict[str, Any]) -> None:
-        self._decoders, self._settings = decoders, settings
+    def __init__(self, decoders: int, settings: dict[str, Any], deadline_s: float) -> None:
+        self._decoders, self._settings, self._deadline_s = decoders, settings, deadline_s
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -73,9 +73,9 @@ class _Process:
             assert self._connection is not None
             try:
                 self._connection.send((name, *arguments))
-                if not self._connection.poll(_DEADLINE_S):
+                if not self._connection.poll(self._deadline_s):
                     self._end()
-                    raise RecognizerError(f"the recogniser gave no answer to {name!r} for {_DEADLINE_S:.0f} s")
+                    raise RecognizerError(f"the recogniser gave no answer to {name!r} for {self._deadline_s:.0f} s")
                 kind, value = self._connection.recv()
             except (EOFError, OSError) as error:
                 self._end()
@@ -109,16 +109,17 @@ class _Process:
 
 
 class PocketsphinxRecognizer:
-    """The embedded engine. `decoders` bounds how many utterances are decoded at the same moment (90 MB each)."""
+    """The embedded engine. `decoders` bounds how many utterances are decoded at the same moment (90 MB each); a process
+    that gives no answer for `deadline_s` counts as hung and is started again."""
 
     name = "pocketsphinx"
     languages: Sequence[str] = ("en",)
 
-    def __init__(self, decoders: int = 4) -> None:
+    def __init__(self, decoders: int = 4, deadline_s: float = _DEADLINE_S) -> None:
         if decoders < 1:
             raise ValueError(f"decoders must be at least 1, got {decoders}")
-        self._live = _Process(decoders, {"fwdflat": False})
-        self._batch = _Process(decoders, {})
+        self._live = _Process(decoders, {"fwdflat": False}, deadline_s)
+        self._batch = _Process(decoders, {}, deadline_s)
         self._numbers = itertools.count()
         self._taught = lru_cache(maxsize=64)(self._teach)
 

@@ -25,6 +25,7 @@ from npc.audio.resample import resample
 from npc.audio.wav import read_wav
 from npc.bench.asr_text import NAMES, SENTENCES, decoys, read_sentences, words_of
 from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
+from npc.training.listening import PATIENT_S
 from npc.tts import flite
 from npc.tts.interface import SpeechRequest, Synthesizer
 
@@ -190,7 +191,7 @@ def measure(run: Run) -> dict[str, Any]:
     names = frozenset(word for name in named for word in words_of(name))
     bias = Bias((*named, *decoys(_DECOYS, names)))
     rng = np.random.default_rng(run.seed)
-    recognizer = PocketsphinxRecognizer()
+    recognizer = PocketsphinxRecognizer(deadline_s=PATIENT_S)
     per_voice: dict[str, Any] = {}
     sums: dict[str, list[Tally]] = {}
     try:

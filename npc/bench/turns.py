@@ -33,7 +33,7 @@ from npc.bench.asr import read_audio
 from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
 from npc.conversation.endpointing.embedded import EmbeddedDetector
 from npc.conversation.endpointing.interface import EndOfTurnDetector, Pause
-from npc.training.listening import listened
+from npc.training.listening import PATIENT_S, listened
 
 _FACTORS = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
 _FIXED_MS = (200, 300, 400, 500, 700, 900, 1200)
@@ -191,7 +191,7 @@ def meeting_score(traces: Sequence[tuple[Sequence[Moment], list[_Said]]], decide
 
 
 def measure(run: Run) -> dict[str, Any]:
-    detector, recognizer = EmbeddedDetector(), PocketsphinxRecognizer(decoders=1)
+    detector, recognizer = EmbeddedDetector(), PocketsphinxRecognizer(decoders=1, deadline_s=PATIENT_S)
     listener = Listener(detector, load_vad(), recognizer)
     count = int(run.options["turns"])
     synthetic: list[tuple[list[Moment], int]] = []

@@ -18,6 +18,8 @@ from npc.conversation.endpointing.interface import Pause
 from npc.conversation.session import CONCLUDE_AFTER
 from npc.conversation.utterance import KEPT
 
+#: Nobody waits for these recognisers, and the machine may be busy: no deadline that a busy machine could miss.
+PATIENT_S = 300.0
 #: Unvoiced frames that close the gate.
 CLOSING = 2
 
