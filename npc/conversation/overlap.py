@@ -26,7 +26,7 @@ from npc.audio.clock import LISTEN_RATE
 DECIDE_BY = LISTEN_RATE * 448 // 1000
 #: A voice whose newest frame lies this far below its loudest is ending, or between two words: it gets one frame more.
 #: By levels alone this took the share of synthetic backchannels that count as taking the floor from 40 to 25 %, that of
-#: interruptions from 73 to 70 % (240 sounds each, docs/log.md); words decide the rest.
+#: interruptions from 73 to 70 % (120 sounds each, docs/log.md); words decide the rest.
 SINKING_DB = 10.0
 LATER = LISTEN_RATE * 32 // 1000
 #: Voice for so much of that time is somebody taking the floor: what is shorter had a chance to end before.
