@@ -24,13 +24,25 @@ HOLD = """
 """
 #: The wire says how the character feels.
 FEEL = "(state) => globalThis.npcPage.session.receive({ type: 'npc.emotion', character: 'sela-marrow', state })"
+NOTE_CUT = """
+() => npcPage.session.on('npc.output', ({ action }) => { if (action === 'flush') npcPage.cut = npcPage.drawn.seen; })
+"""
 RELEASE = "() => { delete globalThis.npcPage.sounding; }"
-#: The middle of the viseme cue of one of these kinds that is held longest.
-LONGEST = """
-(kinds) => {
-  const cues = globalThis.npcPage.score.cues.filter(({ kind, name }) => kind === 'viseme' && kinds.includes(name));
-  const longest = cues.sort((a, b) => b.until - b.at - (a.until - a.at))[0];
-  return longest ? (longest.at + longest.until) / 2 : null;
+#: The middle of the viseme cue of one kind under which the mouth is widest open (or, with -1, most shut).
+WIDEST = """
+([kind, sign]) => {
+  const { performer, score } = globalThis.npcPage;
+  const { blocks, channels } = performer.item(score.ordinal).track;
+  const [jaw, close] = ['jawOpen', 'mouthClose'].map((name) => performer.index.get(name));
+  const opening = (sample) => {
+    const block = blocks.find(({ start, end }) => start <= sample && sample < end);
+    if (!block) return -Infinity;
+    const frame = channels * Math.floor((sample - block.start) / block.samplesPerFrame);
+    return sign * (block.frames[frame + jaw] - block.frames[frame + close]);
+  };
+  const middles = score.cues.filter((cue) => cue.kind === 'viseme' && cue.name === kind)
+    .map((cue) => (cue.at + cue.until) / 2).filter((sample) => opening(sample) > -Infinity);
+  return middles.sort((a, b) => opening(b) - opening(a))[0] ?? null;
 }
 """
 
@@ -48,12 +60,13 @@ def microphone_of(path: Path, *parts: str | float) -> Path:
     return path
 
 
-def held(page: Any, kinds: list[str]) -> dict[str, float]:
-    """Stand still in the middle of a viseme of the last reply and give the pose drawn there."""
-    sample = page.evaluate(LONGEST, kinds)
-    assert sample is not None, f"no {kinds} in the reply"
+def held(page: Any, kind: str, sign: int) -> dict[str, float]:
+    """Stand still under a viseme of the last reply and give the pose drawn there."""
+    sample = page.evaluate(WIDEST, [kind, sign])
+    assert sample is not None, f"no {kind} in the reply"
     page.evaluate("(sample) => { globalThis.npcPage.held = sample; }", sample)
     until(page, f"Math.abs(globalThis.npcPage.drawn.sample - {sample}) < 1")
+    page.wait_for_timeout(300)
     return weights(page)
 
 
@@ -71,10 +84,10 @@ def test_each_state_is_visibly_right(server: str, chromium: str, shots: Path) ->
         # A whole reply is there when its response is done; its sound is sent at the pace of speech.
         until(page, "npcPage.score.cues.at(-1).at > 24000")
         page.wait_for_timeout(1500)
-        pose = held(page, ["aa"])
+        pose = held(page, "aa", 1)
         assert pose["jawOpen"] - pose["mouthClose"] > 0.2
         page.screenshot(path=str(shots / "open-vowel.png"))
-        pose = held(page, ["PP"])
+        pose = held(page, "PP", -1)
         assert pose["jawOpen"] - pose["mouthClose"] < 0.06
         page.screenshot(path=str(shots / "closed-bilabial.png"))
         page.evaluate(RELEASE)
@@ -89,18 +102,12 @@ def test_each_state_is_visibly_right(server: str, chromium: str, shots: Path) ->
         page.screenshot(path=str(shots / "smiling.png"))
 
 
-def test_hearing_thinking_and_being_interrupted(server: str, chromium: str, shots: Path, tmp_path: Path) -> None:
-    speech = microphone_of(
-        tmp_path / "player.wav", 9.0, "Tell me about the High Pass, and your mule, and the market.", 3.2,
-        "Wait. Stop. I have another question, please.", 8.0,
-    )  # fmt: skip
-    # Each turn state is noted with its time; the frame of `thinking` is kept until it has been photographed.
+def test_hearing_and_thinking(server: str, chromium: str, shots: Path, tmp_path: Path) -> None:
+    speech = microphone_of(tmp_path / "player.wav", 10.0, "Tell me about the mule, and the lamps, and the market.", 8.0)
+    # The frame of `thinking` is kept until it has been photographed.
     note = """
     () => {
       const page = globalThis.npcPage;
-      page.turnsSeen = [];
-      page.session.on('npc.turn', ({ state }) => page.turnsSeen.push(state));
-      page.session.on('npc.output', ({ action }) => page.turnsSeen.push(action));
       page.session.on('npc.turn', ({ state }) => { if (state === 'thinking') page.thought ??= 'begun'; });
       const { face } = page;
       const draw = face.draw.bind(face);
@@ -111,7 +118,6 @@ def test_hearing_thinking_and_being_interrupted(server: str, chromium: str, shot
         page.thought = 'kept';
         page.turned = () => {};
       };
-      page.goOn = () => { page.thought = 'over'; delete page.turned; };
     }
     """
     url = f"{server}/?character={CHARACTER}&raw"
@@ -128,9 +134,19 @@ def test_hearing_thinking_and_being_interrupted(server: str, chromium: str, shot
         until(page, "npcPage.thought === 'kept'")
         assert page.inner_text("#turn") == "thinking"
         page.screenshot(path=str(shots / "thinking.png"))
-        page.evaluate("() => npcPage.goOn()")
-        until(page, "npcPage.turnsSeen.includes('flush')", 40_000)
-        page.wait_for_timeout(160)
+
+
+def test_interrupted_by_voice(server: str, chromium: str, shots: Path, tmp_path: Path) -> None:
+    words = "Wait. Stop, please. I have another question for you."
+    speech = microphone_of(tmp_path / "player.wav", 0.2, words, 0.4, words, 6.0)
+    url = f"{server}/?character={CHARACTER}&raw"
+    with opened(chromium, url, viewport=DESKTOP, microphone=speech) as page:
+        until(page, "document.querySelectorAll('#transcript li.them').length >= 1")
+        page.evaluate(NOTE_CUT)
+        # The greeting waits for the first click, and is cut into.
+        page.click("#mic")
+        until(page, "npcPage.cut !== undefined")
+        until(page, "npcPage.drawn.seen > npcPage.cut + 150 && npcPage.drawn.ordinal === npcPage.clock.ordinal")
         assert max(weights(page)[name] for name in LIPS) < 0.02
         page.screenshot(path=str(shots / "interrupted.png"))
-        until(page, "document.querySelectorAll('#transcript .cut').length >= 1")
+        until(page, "document.querySelector('#transcript .cut') !== null")
