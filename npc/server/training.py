@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 LOOK_S, TIDY_S = 5.0, 3600.0
 #: A link to a report works for this long, seconds: enough to open it and to print it.
 LINK_S = 900
+#: A ticket for this "character" opens no session and no memory: addresses are kept in histories, so theirs do little.
+_REPORT_OF = "report:"
 _ID = re.compile(r"^[A-Za-z0-9_.-]{1,100}$")
 
 
@@ -138,11 +140,18 @@ def routes(training: Training, hub: Hub, gate: Gate) -> APIRouter:
         headers = {name.lower(): value for name, value in request.headers.items()}
         return gate.identify(bearer(headers) or ticket, headers.get("origin"), time.time())
 
-    known = Annotated[Identity, Depends(identity)]
+    def whole(who: Annotated[Identity, Depends(identity)]) -> Identity:
+        if (who.character or "").startswith(_REPORT_OF):
+            raise Refused(403, "report_only", "this link opens one report and nothing else")
+        return who
 
-    async def mine(attempt_id: str, who: known) -> tuple[Path, Attempt]:
+    anybody = Annotated[Identity, Depends(identity)]
+    known = Annotated[Identity, Depends(whole)]
+
+    async def mine(attempt_id: str, who: anybody) -> tuple[Path, Attempt]:
         folder, attempt = await asyncio.to_thread(training.find, attempt_id)
-        if not _may_see(who, attempt.trainee):
+        bound = (who.character or "").startswith(_REPORT_OF) and who.character != _REPORT_OF + attempt_id
+        if bound or not _may_see(who, attempt.trainee):
             # As if it did not exist: whose it is, is nobody else's business.
             raise Refused(404, "unknown_attempt", "there is no such attempt")
         return folder, attempt
@@ -214,7 +223,8 @@ def _may_see(who: Identity, trainee: str) -> bool:
 
 def _link(gate: Gate, attempt: Attempt) -> str:
     """Path of the report, with a short-lived ticket: a browser that follows a link sends no header."""
-    ticket = gate.mint(Ticket(int(time.time()) + LINK_S, attempt.id[-12:], player=attempt.trainee))
+    expires, bound = int(time.time()) + LINK_S, _REPORT_OF + attempt.id
+    ticket = gate.mint(Ticket(expires, attempt.id[-12:], player=attempt.trainee, character=bound))
     return f"v1/attempts/{attempt.id}/report?{urlencode({'ticket': ticket})}"
 
 

@@ -107,6 +107,11 @@ def test_trainees_see_their_own_attempts_and_instructors_all(tmp_path: Path) -> 
         # The link in it opens the report without a header, and no other one.
         assert (await client.get("/" + told["report"])).status_code == 200
         assert (await client.get("/" + told["report"].replace("att0", "att1"))).status_code == 404
+        pass_of_link = parse_qs(urlsplit(told["report"]).query)["ticket"][0]
+        memory = "/v1/players/anna/memory?character=ada"
+        for method, path in (("GET", "/v1/attempts"), ("DELETE", "/v1/trainees/anna"), ("GET", memory)):
+            answer = await client.request(method, path, headers=keyed(pass_of_link))
+            assert answer.status_code == 403, "the link's ticket opens its report and nothing else"
         refused = await client.get(
             "/v1/attempts/att0/result", params={"origin": "https://evil.org"}, headers=keyed(anna)
         )
