@@ -26,8 +26,10 @@ import numpy as np
 
 from npc.bench import peers
 from npc.bench.harness import Bench, Option, Run, log, machine
+from npc.bench.inference_embedded import measure_embedded
 from npc.bench.inference_plot import plot
 from npc.bench.inference_shapes import SHAPES, write_checkpoint
+from npc.dialogue.realiser.model import model_folder
 from npc.inference import kernels
 
 _WORKER: Final = "npc.bench.inference_worker"
@@ -404,6 +406,9 @@ def measure(run: Run) -> dict[str, Any]:
             rounds = 3 if quick else int(run.options["rounds"])
             reports[shape] = _measure_shape(shape, run.seed, rounds, quick, Path(place), notes)
     any_report = next(iter(reports.values()))
+    folder = model_folder()
+    log.print("the embedded dialogue model")
+    embedded = measure_embedded(folder, 2) if (folder / "model.safetensors").is_file() else None
     found = {
         name: {"version": facts["version"], "cpu_features": facts["cpu_features"]}
         for (name, _), facts in any_report.facts.items()
@@ -416,6 +421,7 @@ def measure(run: Run) -> dict[str, Any]:
             for t in (1, 2)
         },
         "shapes": {shape: _shape_result(report) for shape, report in reports.items()},
+        "embedded_model": embedded,
         "peers": found,
         "ratios": _ratios(reports, notes),
         "notes": notes,
@@ -443,6 +449,7 @@ def report(result: dict[str, Any]) -> str:
             "focus_ttft_ms",
         )
         lines.extend(f"  {what}: {found[what]}" for what in shown)
+    lines.append(f"embedded model: {result['embedded_model']}")
     lines += [f"{name}: {value}" for name, value in result["ratios"].items()]
     return "\n".join([*lines, *(f"note: {k}: {v}" for k, v in result["notes"].items())])
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
@@ -21,37 +22,51 @@ from npc.inference.engine import Engine, Event
 from npc.inference.interface import Priority, Sampling
 from npc.inference.step import Step
 
-#: Tokens of persona and rules, of the talk so far, of a turn's retrieved data, of what stands behind the words.
-PERSONA, TALK, DATA, TAIL = 400, 100, 120, 24
 #: 2.8 words a second is ordinary talk; 0.4 s is the median wait of the end-of-turn decision here (docs/log.md).
 WORD_S, LATE_S, DECISION_S = 0.36, 0.2, 0.4
-WORDS, TOKENS_A_WORD = 10, 1.4
+TOKENS_A_WORD: Final = 1.4
 REPLY: Final = Sampling(max_tokens=40)
 _FOREVER: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Tokens of persona and rules, of the talk so far, of a turn's retrieved data, of what stands behind the words; and
+    the words of a turn."""
+
+    persona: int = 400
+    talk: int = 100
+    data: int = 120
+    tail: int = 24
+    words: int = 10
+
+
+SIZES: Final = Sizes()
 
 
 class _Turns:
     """Random turns of one session: prompts as they grow."""
 
-    def __init__(self, vocab: int, seed: int) -> None:
+    def __init__(self, vocab: int, seed: int, sizes: Sizes) -> None:
+        self._sizes = sizes
         self._rng = np.random.default_rng(seed)
         self._vocab = min(vocab, 40_000)
-        self.base = self.tokens(PERSONA + TALK)
-        self.tail = self.tokens(TAIL)
+        self.base = self.tokens(sizes.persona + sizes.talk)
+        self.tail = self.tokens(sizes.tail)
 
     def tokens(self, count: int) -> list[int]:
         return [int(t) for t in self._rng.integers(2, self._vocab, count)]
 
     def partials(self) -> tuple[list[list[int]], list[int]]:
         """Prompts at each partial, and the final one."""
-        words = [self.tokens(1 + int(self._rng.random() < TOKENS_A_WORD - 1)) for _ in range(WORDS)]
-        data = [self.tokens(DATA // 4) for _ in range(4)]
+        words = [self.tokens(1 + int(self._rng.random() < TOKENS_A_WORD - 1)) for _ in range(self._sizes.words)]
+        data = [self.tokens(self._sizes.data // 4) for _ in range(4)]
         found: list[list[int]] = []
-        for n in range(1, WORDS + 1):
+        for n in range(1, self._sizes.words + 1):
             if n % 3 == 0:
-                data[int(self._rng.integers(1, 4))] = self.tokens(DATA // 4)
+                data[int(self._rng.integers(1, 4))] = self.tokens(self._sizes.data // 4)
             heard = words[:n]
-            if n < WORDS and self._rng.random() < 0.25:
+            if n < self._sizes.words and self._rng.random() < 0.25:
                 heard = [*words[: n - 1], self.tokens(1)]
             found.append(self._prompt(data, heard))
         if self._rng.random() < 0.2:
@@ -117,10 +132,10 @@ def _heard_turn(engine: Engine, partials: list[list[int]], final: list[int]) -> 
     return wait, ledger
 
 
-def measure_listening(step: Step, turns: int = 12, seed: int = 11) -> dict[str, float]:
+def measure_listening(step: Step, turns: int = 12, seed: int = 11, sizes: Sizes = SIZES) -> dict[str, float]:
     """Median wait for the first token after the turn was decided, with and without thinking while listening."""
     engine = Engine(step)
-    made = _Turns(step.config.vocab, seed)
+    made = _Turns(step.config.vocab, seed, sizes)
     warm = engine.submit(made.base, Sampling(max_tokens=1))
     _until(engine, lambda events: False, _FOREVER)
     engine.cancel(warm)
@@ -152,15 +167,15 @@ def measure_listening(step: Step, turns: int = 12, seed: int = 11) -> dict[str, 
     }
 
 
-def measure_focus(step: Step, turns: int = 20, seed: int = 12) -> dict[str, float]:
+def measure_focus(step: Step, turns: int = 20, seed: int = 12, sizes: Sizes = SIZES) -> dict[str, float]:
     """The focus session's time to the first token (persona and talk cached, the turn new) alone, and while four ambient
     sessions generate; the request comes at a random moment of the step that runs."""
     engine = Engine(step)
-    made = _Turns(step.config.vocab, seed)
+    made = _Turns(step.config.vocab, seed, sizes)
     rng = np.random.default_rng(seed)
 
     def request() -> list[int]:
-        return [*made.base, *made.tokens(DATA), *made.tokens(int(WORDS * TOKENS_A_WORD)), *made.tail]
+        return [*made.base, *made.tokens(sizes.data + int(sizes.words * TOKENS_A_WORD)), *made.tail]
 
     engine.submit(made.base, Sampling(max_tokens=1))
     _until(engine, lambda events: False, _FOREVER)
