@@ -142,7 +142,7 @@ class Page {
       .on('npc.action.cancelled', (event) => this.actor.cancel(event))
       .on('npc.metrics', (event) => this.measured(event))
       .on('npc.status', (event) => this.status(event))
-      .on('error', ({ error }) => this.notices.show(error.message));
+      .on('error', ({ error }) => this.rehearsal.refused(error) || this.notices.show(error.message));
   }
 
   connection({ state, reason }) {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.browser.hands import DESKTOP, ask, opened, until
 from tests.browser.test_access import violations, walk
 
@@ -46,6 +48,7 @@ def test_a_rehearsal_from_briefing_to_report(server: str, chromium: str, shots: 
         until(page, "document.querySelectorAll('#transcript li.them').length >= 1", 60_000)
 
 
+@pytest.mark.timeout(420)
 def test_a_reload_goes_on_with_the_attempt(server: str, chromium: str) -> None:
     with opened(chromium, f"{server}/?scenario={SCENARIO}") as page:
         until(page, "document.getElementById('scenarios').open")
@@ -60,5 +63,6 @@ def test_a_reload_goes_on_with_the_attempt(server: str, chromium: str) -> None:
         until(page, "document.getElementById('scenarios').open")
         assert page.inner_text("[data-part=begin]") == "Go on where you stopped"
         page.click("[data-part=begin]")
-        until(page, "npcPage.rehearsal.status?.state === 'running'", 120_000)
+        # The server holds the session before it until its window for a resume is over.
+        until(page, "npcPage.rehearsal.status?.state === 'running'", 150_000)
         assert page.evaluate("npcPage.rehearsal.attempt") == attempt

@@ -12,6 +12,10 @@ const OUTCOMES = { completed: 'You brought it to its end.', failed: 'It ended ba
 const STATES = { met: 'met', not_met: 'not met', not_observed: 'not yet' };
 /** The trigger by which a trainee ends an attempt. */
 const LEAVE = 'end_attempt';
+/** A page that was reloaded finds its attempt still held by the session before it, until the server gives that up. */
+const HELD = /running in another session/;
+const RETRY_MS = 4000;
+const RETRIES = 45;
 
 const element = (tag, text = '', properties = {}) => Object.assign(document.createElement(tag), { textContent: text, ...properties });
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
@@ -24,6 +28,7 @@ export class Rehearsal {
     this.scenario = null;
     this.attempt = null;
     this.items = new Map();
+    this.tries = 0;
     this.part = (name) => this.dialog.querySelector(`[data-part="${name}"]`) ?? this.view.querySelector(`[data-part="${name}"]`);
     button.addEventListener('click', () => this.choose());
     this.part('cancel').addEventListener('click', () => this.dialog.close());
@@ -111,6 +116,15 @@ export class Rehearsal {
     return { scenario: this.scenario.id, rehearsal: { level: this.level, consent: { audio: this.consent }, ...(this.attempt ? { attempt: this.attempt } : {}) } };
   }
 
+  /** An `error` of the server; true when it is about our attempt and is being mended. */
+  refused({ message }) {
+    if (!this.scenario || !this.attempt || !HELD.test(message) || this.tries >= RETRIES) return false;
+    this.tries += 1;
+    this.part('clock').textContent = 'Your last visit is being closed; it goes on in a moment.';
+    setTimeout(() => this.scenario && this.open(this.scenario), RETRY_MS);
+    return true;
+  }
+
   draw() {
     const { scenario } = this;
     this.part('title').textContent = scenario.title;
@@ -162,6 +176,7 @@ export class Rehearsal {
   stands(event) {
     if (!this.scenario) return;
     this.attempt = event.attempt;
+    this.tries = 0;
     this.status = { ...event, at: performance.now() };
     this.tick();
     if (event.state !== 'finished') {
