@@ -1,17 +1,23 @@
 """From the player's request to a decision: which action, with which arguments, or why not. No language model.
 
-Each action is scored against each request by its verb (same, synonym), by how well its parameters fill, by shared
-words, and by nearness of meaning where a sentence encoder is at hand. Then come the reasons against it, in this order:
-it is not for the player to ask, a precondition fails, a fact forbids it, an argument is impossible or missing.
+Each action is scored against each request: by what the taught encoder says of it (`composed.likeness`), by its verb
+(same, synonym), by how its parameters fill and by shared words; trained weights (`npc.training.deeds`) make one
+probability of that. Without an encoder a fixed sum of verb, parameters and words stands in. Then come the reasons
+against it, in this order: it is not for the player to ask, a precondition fails, a fact forbids it, an argument is
+impossible or missing.
 
 A request for a deed that no action covers is refused as well: the character must not say "done" to what it cannot do.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from importlib.resources import files
 
 import numpy as np
 
@@ -19,16 +25,22 @@ from npc.dialogue.actions import ArgumentError, Decision, names_entity, validate
 from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, requests
 from npc.dialogue.actions_slots import Filled, Surroundings, fill
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity, Fact
+from npc.dialogue.composed.deeds import deed_text
+from npc.dialogue.composed.likeness import Asked, Likeness
 from npc.dialogue.conditions import Situation, holds
 from npc.dialogue.context import Context
 from npc.dialogue.emotion_reading import Encoder
 from npc.dialogue.interface import Action
-from npc.dialogue.knowledge.words import content, numbers_in, stem, tokens
+from npc.dialogue.knowledge.words import STOPWORDS, content, numbers_in, stem, tokens
 from npc.dialogue.scene import SceneState
 
 #: Score from which an action is taken to be meant. A synonym verb and one filled parameter give 0.62; nearness of
 #: meaning alone gives at most 0.35.
 TAKEN = 0.5
+#: What it takes where the form of the turn is no request, or the verb is another: meaning alone speaks for it.
+MEANT = 0.68
+#: Fixed sum from which an order by the action's own verb is taken without more.
+SURE = 0.75
 #: Weights of verb, parameters, shared words, meaning.
 #: Nearness of two verbs ("to lift", "to raise") that counts as the same deed.
 SAME_VERB = 0.65
@@ -49,7 +61,7 @@ _NAMED_THING = re.compile(r"\b(?:an?|some|the|my|your|her|his|their) (?!one\b|th
 _HANDS_OVER = frozenset({"give"})
 _DANGEROUS = re.compile(
     r"\b(?:kill|murder|poison|strangle|burn|torch|bomb|explode|drown|maim|stab|shoot|weapon|pistol|gun|rifle|explosive"
-    r"|smuggle|steal|forge|tape|bypass|disable|overdose)\w*\b",
+    r"|smuggle|steal|forge|tape|bypass|disable|overdose|set fire|set \w+ on fire)\w*\b",
     re.IGNORECASE,
 )
 
@@ -61,17 +73,40 @@ class _Scored:
     filled: Filled
     score: float
     verb: float
+    features: Mapping[str, float] = field(default_factory=dict)
+
+
+#: What else the turn could mean: the best trained score of any fact, thing or saying for this reading of the turn.
+Rival = Callable[[Asked], float]
+
+
+@lru_cache(maxsize=1)
+def _weights() -> Mapping[str, float]:
+    """Trained by `npc.training.deeds`: feature -> weight of the log-odds that this action is meant."""
+    found = json.loads((files("npc.dialogue") / "data" / "deeds.json").read_text("utf-8"))
+    return {str(name): float(value) for name, value in found.items()}
 
 
 class ActionSelector:
     """Chooses actions for one character. Immutable after construction; `new_id` names calls."""
 
-    def __init__(self, character: Character, new_id: Callable[[], str], encoder: Encoder | None = None) -> None:
+    def __init__(
+        self,
+        character: Character,
+        new_id: Callable[[], str],
+        encoder: Encoder | None = None,
+        likeness: Likeness | None = None,
+        rival: Rival = lambda asked: 0.0,
+    ) -> None:
+        self._likeness, self._rival = likeness, rival
+        self._deeds = [deed_text(spec) for spec in character.actions]
+        if likeness is not None:
+            likeness.learn(self._deeds)
         self._character = character
         self._new_id = new_id
         self._encoder = encoder
         self._verbs = {spec.name: _own_verbs(spec) for spec in character.actions}
-        self._all_verbs = frozenset(verb for verbs in self._verbs.values() for verb in verbs)
+        self.own_verbs = frozenset(verb for verbs in self._verbs.values() for verb in verbs)
         self._words = {spec.name: _own_words(spec) for spec in character.actions}
         lines = [(spec.name, text) for spec in character.actions for text in (_sentence(spec), *spec.phrases)]
         self._lines = tuple(name for name, _ in lines)
@@ -81,16 +116,17 @@ class ActionSelector:
     def select(self, text: str, around: Surroundings, now: Situation) -> Decision:
         """Decide about a turn. Looks at the first 1,500 characters."""
         text = text[:1_500]
-        around = replace(around, turn=text)
-        asked = requests(text, self._all_verbs)
-        if not asked:
-            return Decision()
-        scored = [self._score(spec, request, text, around) for request in asked for spec in self._character.actions]
+        around = replace(around, turn=text, nearness=self._nearness if self._encoder is not None else None)
+        asked = requests(text, self.own_verbs)
+        scored = [s for s in self.scored(text, asked, around) if not self._worse_than(text, s.spec)]
         best = max(scored, key=lambda s: s.score, default=None)
-        if best is not None and best.score >= TAKEN:
+        if best is not None and best.score >= self._bar(best, asked):
             return self._judge(best, around, now)
-        if best is not None and best.score >= TAKEN - 0.1 and best.verb >= 0.8 and not best.filled.missing:
-            return self._judge(best, around, now)
+        plain = max(scored, key=lambda s: s.features.get("sum", s.score), default=None)
+        # The verb itself, said as an order, with everything it needs: meant whatever the rest of the turn is like.
+        clear = plain is not None and plain.features.get("sum", 0.0) >= SURE and plain.verb >= SAME_VERB
+        if plain is not None and clear and plain.request.firm and not plain.filled.missing:
+            return self._judge(plain, around, now)
         deed = next((request for request in asked if request.firm), None)
         wanted = deed or next((r for r in asked if _DANGEROUS.search(r.text)), None)
         if wanted is None or not self._is_deed(wanted):
@@ -106,6 +142,38 @@ class ActionSelector:
             return Decision("refuse", spec=spec, reason=str(error), score=score)
         action = Action(self._new_id(), spec.name, arguments)
         return Decision("confirm" if spec.confirm else "call", action, spec, score=score)
+
+    def scored(self, text: str, asked: Sequence[Request], around: Surroundings) -> list[_Scored]:
+        """Every action with its probability of being meant, for the request that speaks for it most."""
+        if self._likeness is None:
+            return [self._score(spec, request, text, around) for request in asked for spec in self._character.actions]
+        read = self._likeness.read(text, around.before)
+        taught = self._likeness.compare(read, self._deeds)[:, 2] if self._deeds else np.zeros(0, np.float32)
+        rival = self._rival(read)
+        found = []
+        for number, spec in enumerate(self._character.actions):
+            tried = [self._score(spec, request, text, around) for request in asked]
+            bare = Request(("",), text, text, False)
+            best = max(tried, default=None, key=lambda s: s.score) or self._score(spec, bare, text, around)
+            others = [float(score) for i, score in enumerate(taught) if i != number]
+            f = {
+                "bias": 1.0,
+                "taught": _squash(float(taught[number])),
+                "over_rival": _squash(float(taught[number]) - rival),
+                "over_others": _squash(float(taught[number]) - max(others, default=0.0)),
+                "sum": best.score,
+                "verb": best.verb,
+                "asked": float(bool(asked)),
+                "firm": float(any(request.firm for request in asked)),
+                "missing": float(bool(best.filled.missing)),
+                "said": float(best.filled.said > 0),
+                "question": float(text.rstrip().endswith("?")),
+                "wh": float(bool(_ASKS.match(re.split(r"(?<=[.!?;])\s+", text)[-1]))),
+            }
+            weights = _weights()
+            odds = sum(weights.get(name, 0.0) * value for name, value in f.items())
+            found.append(replace(best, score=1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, odds)))), features=f))
+        return found
 
     def _score(self, spec: ActionSpec, request: Request, text: str, around: Surroundings) -> _Scored:
         verbs = self._verbs[spec.name]
@@ -157,6 +225,34 @@ class ActionSelector:
         likeness = self._vectors @ self._encoder.encode([text])[0]
         mine = [float(likeness[i]) for i, line in enumerate(self._lines) if line == name]
         return max(mine)
+
+    def _bar(self, best: _Scored, asked: Sequence[Request]) -> float:
+        """From which score the best action is taken."""
+        if self._likeness is None:
+            return TAKEN - 0.1 if best.verb >= 0.8 and not best.filled.missing else TAKEN
+        return TAKEN if asked and best.verb >= SAME_VERB else MEANT
+
+    def _worse_than(self, text: str, spec: ActionSpec) -> bool:
+        """Whether the turn speaks of harm that the action does not name: "set fire to the stall" is no lighting."""
+        return bool(_DANGEROUS.search(text)) and not _DANGEROUS.search(_sentence(spec).replace("_", " "))
+
+    def _nearness(self, text: str, others: Sequence[tuple[str, str]]) -> Sequence[float]:
+        """Nearness of words ("fiddle", "violin case"): a name's counts whole, a description's less."""
+        if self._encoder is None:
+            return [0.0] * len(others)
+        said = [word for word in dict.fromkeys(tokens(text)) if word not in STOPWORDS]
+        if not said:
+            return [0.0] * len(others)
+        vectors = self._encoder.encode(said)
+        found = []
+        for name, description in others:
+            best = 0.0
+            for words, weight in ((tokens(name), 1.0), (tokens(description), 0.85)):
+                topical = [word for word in words if word not in STOPWORDS]
+                if topical:
+                    best = max(best, weight * float((vectors @ self._encoder.encode(topical).T).max()))
+            found.append(best)
+        return found
 
     def _judge(self, best: _Scored, around: Surroundings, now: Situation) -> Decision:
         spec, filled = best.spec, best.filled
@@ -254,6 +350,16 @@ class ActionSelector:
             if names_entity(schema) and name in filled.arguments:
                 return around.scene.everything.get(filled.arguments[name])
         return None
+
+
+_ASKS = re.compile(
+    r"^\W*(?:and |so |but |well |then )?(?:who|what|when|where|why|how|which|is|are|was|do|does|did)\b", re.I
+)
+
+
+def _squash(score: float) -> float:
+    """Trained scores lie within some ten; what is far off counts no more than that."""
+    return math.tanh(score / 6.0)
 
 
 _SPECIFIC_NOT = frozenset(

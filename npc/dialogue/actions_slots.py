@@ -8,7 +8,7 @@ Where a value is looked for, in this order, and never past the first source that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,12 @@ class Filled:
     unused: tuple[float, ...]
 
 
+#: (a text, names of things with a description each) -> how near the text is in meaning to each.
+Nearness = Callable[[str, Sequence[tuple[str, str]]], Sequence[float]]
+#: A value nobody named is taken by meaning when it is this near and leads the next one by so much.
+_NEAR, _LEAD = 0.38, 0.04
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What slots may be filled from beside the request."""
@@ -65,6 +71,10 @@ class Surroundings:
     """Texts the player may hear, nearest first."""
     turn: str = ""
     """The whole turn the request stands in: "The skiff is drifting! Throw it a line!"."""
+    before: tuple[str, str] = ("", "")
+    """The exchange before this turn: the player's words and the reply."""
+    nearness: Nearness | None = None
+    """Where there is an encoder: how near a text is in meaning to each of some others."""
     player_words: str = ""
     """The player's earlier words of this conversation, for "the two of us"."""
 
@@ -85,6 +95,9 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
         from_player = False
         if "enum" in schema:
             value, from_player = _enum(name, schema["enum"], text, around, name in required)
+            if value is None and name in required:
+                at = _nearest(text, [(str(c).replace("_", " "), "") for c in schema["enum"]], around)
+                value, from_player = (schema["enum"][at], True) if at is not None else (None, False)
         elif names_entity(schema):
             entity, from_player = _entity(spec, text, around)
             value = entity.id if entity is not None else None
@@ -109,6 +122,7 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
 def _numbers(text: str) -> list[float]:
     masked = _NOT_A_NUMBER.sub(" ", text)
     found = [value for value, _ in numbers_in(masked)]
+    found += [value for word in re.findall(r"\b(\w{3,})pence\b", masked.lower()) for value, _ in numbers_in(word)]
     found += [float(_WORD_NUMBERS[word]) for word in tokens(masked) if word in _WORD_NUMBERS]
     return found
 
@@ -242,7 +256,19 @@ def _entity(spec: ActionSpec, text: str, around: Surroundings) -> tuple[Entity |
     bar = 0.45 if best is not None and best.by == "description" and not _SUCH_ONE.search(text) else 0.3
     if best is not None and best.score >= bar:
         return best.entity, best.by != "attention"
-    return None, False
+    things = [entity for entity in around.scene.entities if entity.visible][:40]
+    at = _nearest(text, [(entity.name, entity.description) for entity in things], around)
+    return (things[at], True) if at is not None else (None, False)
+
+
+def _nearest(text: str, others: Sequence[tuple[str, str]], around: Surroundings) -> int | None:
+    """Which of the others is nearest in meaning, where one plainly is."""
+    if around.nearness is None or len(others) < 2:
+        return None
+    scores = list(around.nearness(text, others))
+    ranked = sorted(range(len(others)), key=lambda i: -scores[i])
+    first, second = ranked[:2]
+    return first if scores[first] >= _NEAR and scores[first] - scores[second] >= _LEAD else None
 
 
 def _stems(texts: Iterable[str]) -> list[str]:
@@ -262,7 +288,7 @@ def _free_text(name: str, text: str) -> str:
     if quoted:
         return (quoted.group(1) or quoted.group(2)).strip()
     marked = re.search(r":\s+(.{3,300})$", text) or re.search(
-        r"\b(?:because|that|saying|reads?|about|for)\s+(.{3,300})$", text, re.IGNORECASE
+        r"\b(?:because|that|saying|reads?|about|for)\s+(?!(?:in|on|down|to|for|me)\b)(.{3,300})$", text, re.IGNORECASE
     )
     found = marked.group(1) if marked else text
     return found.strip(" .!?\"'")[:300] or name

@@ -149,7 +149,8 @@ class Drafter:
                 return Decision()
         last = moment.history[-1].reply if moment.history else ""
         said = "\n".join(exchange.player for exchange in moment.history[-6:])
-        around = Surroundings(moment.scene, last, self._near(f"{text} {last}"), said)
+        before = (moment.history[-1].player, last) if moment.history else ("", "")
+        around = Surroundings(moment.scene, last, self._near(f"{text} {last}"), before=before, player_words=said)
         return self._selector.select(text, around, moment.situation)
 
     def _near(self, text: str) -> tuple[str, ...]:

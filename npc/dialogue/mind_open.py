@@ -107,7 +107,10 @@ def open_mind(
     remembered = store.player(character.id, player_id)
     make = responder if responder is not None else composed
     numbers = ids if ids is not None else (f"call_{seed}_{number}" for number in itertools.count(1))
-    selector = ActionSelector(character, lambda: next(numbers), shared.encoder)
+    knowledge = shared.knowledge
+    selector = ActionSelector(
+        character, lambda: next(numbers), shared.encoder, knowledge.likeness, knowledge.best_statement
+    )
     drafter = Drafter(character, shared.reader, shared.moderator, selector)
     return CharacterMind(
         character,

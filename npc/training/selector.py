@@ -1,44 +1,35 @@
 """Train the weights that choose an answer, or that nothing known answers: `python -m npc.training.selector`.
 
-A log-linear model over the candidates of a turn and "nothing":   p(c) ∝ exp(w · features(c)).
-Every written turn of `data/answers.txt` is used four ways: as written, as a recogniser would give it (lower case, no
-marks), with the answering fact taken away (then nothing answers), and, for questions, asked of another character.
+A small network over the candidates of a turn and "nothing":   p(c) ∝ exp(score(features(c))).
+Every turn that asks of the written talks (`npc.training.turns`) is used three ways: as written, as a recogniser would
+give it (lower case, no marks), and with the answer taken away (then nothing answers). The features of the taught
+encoder come from a model that never saw the character (`npc.training.likeness --folds`), else it would be believed
+more than it deserves.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.dialogue.composed.features import Candidate, Index, Leaning, asking_text, measure
+from npc.dialogue.composed.features import Heard, Index, Leaning, asking_text, measure
+from npc.dialogue.composed.likeness import Likeness
 from npc.dialogue.composed.question import understand
-from npc.dialogue.composed.speech import Speaker, mentions, names_others
-from npc.dialogue.knowledge.facts import Fact, statements
-from npc.inference.encoder import SentenceEncoder, load_encoder
+from npc.inference.encoder import MiniLM, load_encoder
+from npc.training.likeness import fold_of
+from npc.training.minds import Written
+from npc.training.turns import ASKED, Choice, choices_of, written_minds
 
 Features = dict[str, float]
-
-
-@dataclass(slots=True)
-class World:
-    """A written character with its talks; an answer is a fact number, "bN", "sN" or "?"."""
-
-    name: str
-    place: str
-    facts: list[str] = field(default_factory=list)
-    biography: list[str] = field(default_factory=list)
-    scene: list[str] = field(default_factory=list)
-    talks: list[list[tuple[str, str]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,106 +39,56 @@ class Example:
     rows: tuple[Features, ...]
     right: tuple[int, ...]
     weight: float = 1.0
+    kind: str = ""
 
 
-def read_worlds(text: str) -> list[World]:
-    """Parse `data/answers.txt`. Raises ValueError naming the line."""
-    worlds: list[World] = []
-    fresh = True
-    for number, line in enumerate(text.splitlines(), 1):
-        mark, _, rest = line.partition(" ")
-        if not line.strip():
-            fresh = True
-        elif mark == "C":
-            parts = [part.strip() for part in rest.split("|")]
-            worlds.append(World(parts[0], f"{parts[2]}, {parts[3]}. {parts[1]}"))
-            fresh = True
-        elif mark == "P":
-            said, arrow, answer = rest.rpartition("=>")
-            if not arrow:
-                raise ValueError(f"line {number}: a P line needs '=> answer'")
-            if fresh:
-                worlds[-1].talks.append([])
-                fresh = False
-            worlds[-1].talks[-1].append((said.strip(), answer.strip()))
-        elif mark in ("F", "B", "S"):
-            getattr(worlds[-1], {"F": "facts", "B": "biography", "S": "scene"}[mark]).append(rest.strip())
-            fresh = True
-        elif mark != "#":
-            raise ValueError(f"line {number}: unknown mark {mark!r}")
-    return worlds
-
-
-def candidates_of(world: World) -> list[Candidate]:
-    """The candidates a mind with this card would have; `fact_id` is the answer mark used in the talks."""
-    speaker = Speaker(world.name)
-    facts = [Fact(id=str(i), text=text, source="card") for i, text in enumerate(world.facts, 1)]
-    found = [
-        Candidate(s.key, s.text, "fact", s.fact.id, s.fact.text, part=s.part, of=s.of,
-                  about_self=mentions(s.text, speaker), names_others=names_others(s.text, speaker))
-        for s in statements(facts)
-    ]  # fmt: skip
-    found += [Candidate(f"b{i}", text, "self", f"b{i}") for i, text in enumerate(world.biography, 1)]
-    for i, text in enumerate(world.scene, 1):
-        name, _, description = text.partition(":")
-        found.append(Candidate(f"s{i}", f"The {name}: {description.strip()}.", "scene", f"s{i}"))
-    return found
-
-
-def examples_of(worlds: list[World], encoder: SentenceEncoder | None, seed: int = 0) -> Iterator[Example]:
-    """All training examples, in a fixed order for a seed."""
-    chance = random.Random(seed)
-    indexes = [Index(candidates_of(world), encoder) for world in worlds]
-    for world, index in zip(worlds, indexes, strict=True):
-        everything = frozenset(c.fact_id for c in index.candidates if c.fact_id)
-        strangers = [i for w, i in zip(worlds, indexes, strict=True) if w is not world]
-        for talk in world.talks:
-            leaning: Leaning | None = None
-            for said, answer in talk:
-                question = understand(said)
-                asking = asking_text(index, question, world.place, leaning)
-                for text, weight in ((said, 1.0), (re.sub(r"[^\w\s']", "", said).lower(), 0.5)):
-                    yield _example(index, text, world.place, leaning, everything, answer, weight)
-                if answer != "?":
-                    without = everything - {answer}
-                    yield _example(index, said, world.place, leaning, without, "?", 0.3)
-                    if leaning is None:
-                        stranger = chance.choice(strangers)
-                        yield _example(stranger, said, world.place, None, None, "?", 0.1)
-                    given = [c for c in index.candidates if c.fact_id == answer]
-                    best = max(given, key=lambda c: measured_soft(index, question, asking, c))
-                    leaning = Leaning(asking, best.text, (best.key,))
-
-
-def measured_soft(index: Index, question: object, asking: str, candidate: Candidate) -> float:
-    """How well a part of the right fact matches the words asked: which part was said."""
-    words = set(asking.lower().split())
-    return sum(word in candidate.text.lower() for word in words) - 0.01 * candidate.part
+def examples_of(mind: Written, encoder: MiniLM | None, likeness: Likeness | None) -> Iterator[Example]:
+    """Training examples of one character, in a fixed order."""
+    indexes: dict[tuple[str, ...], Index] = {}
+    place = f"{mind.place} {mind.role}"
+    for number, choice in enumerate(choices_of(mind)):
+        if choice.kind not in (*ASKED, "first") or (choice.kind == "first" and number % 6):
+            continue
+        pool = tuple(c for c in choice.candidates if c.origin != "deed")
+        right = tuple(i for i, c in enumerate(pool) if any(choice.candidates[r].key == c.key for r in choice.right))
+        keys = tuple(c.key + c.text for c in pool if c.origin == "said")
+        if keys not in indexes:
+            indexes[keys] = Index(pool, encoder, likeness=likeness)
+        index = indexes[keys]
+        leaning = None
+        if choice.before[0]:
+            before = understand(choice.before[0])
+            kept = (choice.leaning,) if choice.before[1] else ()
+            leaning = Leaning(before.asking or before.text, choice.before[1], kept)
+        plain = re.sub(r"[^\w\s']", "", choice.text).lower()
+        yield _example(index, choice.text, choice, place, mind.time, leaning, right, 1.0)
+        if choice.kind == "first":
+            continue
+        if right:
+            yield _example(index, choice.text, choice, place, mind.time, leaning, right, 0.3, without=True)
+        if plain != choice.text:
+            yield _example(index, plain, choice, place, mind.time, leaning, right, 0.5)
 
 
 def _example(
-    index: Index,
-    said: str,
-    place: str,
-    leaning: Leaning | None,
-    allowed: frozenset[str] | None,
-    answer: str,
-    weight: float,
-) -> Example:
-    question = understand(said)
+    index: Index, text: str, choice: Choice, place: str, now: str, leaning: Leaning | None, right: Sequence[int],
+    weight: float, *, without: bool = False,
+) -> Example:  # fmt: skip
+    question = understand(text)
     asking = asking_text(index, question, place, leaning)
-    rows, nothing = measure(index, question, asking, leaning, place, allowed)
-    right = (
-        tuple(i for i, (candidate, _) in enumerate(rows, 1) if candidate.fact_id == answer) if answer != "?" else (0,)
-    )
-    return Example((nothing, *(features for _, features in rows)), right or (0,), weight)
+    # The whole fact goes, not only the part that tells.
+    gone = frozenset(index.candidates[i].fact_id or index.candidates[i].key for i in right if without)
+    rows, nothing = measure(index, question, asking, leaning, now, gone, Heard(text, choice.before))
+    weight *= 0.3 if choice.kind == "first" else 1.0
+    answers = (0,) if without or not right else tuple(i + 1 for i in right)
+    return Example((nothing, *(f for _, f in rows)), answers, weight, "without" if without else choice.kind)
 
 
 #: What we hold for likely before any data, and how firmly: the penalty pulls weights here, not to zero.
 PRIOR = {
     "name_miss": -2.5, "repeat": -2.5, "scope_clash": -1.5, "scope_match": 1.0, "soft": 2.0, "cover": 1.0, "told": 2.0,
     "subject": 1.0, "fit": 1.0, "misfit": -1.5, "cosine": 2.0, "sibling": 2.0, "before": 1.5, "number_hit": 0.3, "head_miss": -2.0,  # noqa: E501
-    "pointed": 2.0, "rule": 1.0, "opposed": -2.0, "opposed_told": -1.0, "edge": 1.0,
+    "pointed": 2.0, "rule": 1.0, "taught": 3.0, "opposed": -2.0, "opposed_told": -1.0, "edge": 1.0,
 }  # fmt: skip
 
 
@@ -223,51 +164,49 @@ def train_net(examples: list[Example], *, hidden: int = 16, steps: int = 160, se
     return Net(tuple(names), *arrays)
 
 
-def accuracy(examples: list[Example], net: Net) -> tuple[float, float]:
-    """(right answers among the answerable, admitted among the unanswerable), examples as written only."""
-    hits: dict[bool, list[bool]] = {True: [], False: []}
+def accuracy(examples: Sequence[Example], nets: Sequence[Net]) -> dict[str, float]:
+    """Share right by kind, examples as written only; "ranked first": right whatever "nothing" says."""
+    hits: dict[str, list[float]] = {}
     for example in examples:
-        if example.weight < 1.0:
+        if example.weight not in (1.0, 0.3) or example.kind == "without":
             continue
-        scores = [net.score(row) for row in example.rows]
-        hits[example.right != (0,)].append(int(np.argmax(scores)) in example.right)
-    return float(np.mean(hits[True])), float(np.mean(hits[False]))
+        scores = np.mean([[net.score(row) for row in example.rows] for net in nets], axis=0)
+        hits.setdefault(example.kind, []).append(int(np.argmax(scores)) in example.right)
+        if example.right != (0,) and example.kind != "first":
+            hits.setdefault("ranked first", []).append(int(np.argmax(scores[1:])) + 1 in example.right)
+    return {kind: round(float(np.mean(values)), 3) for kind, values in sorted(hits.items())}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train on all worlds, print leave-one-world-out accuracy, write `npc/dialogue/data/selector.json`."""
+    """Train on the training characters, print accuracy on the others, write `npc/dialogue/data/selector.json`."""
+    data = Path(str(files("npc.dialogue") / "data"))
     parser = argparse.ArgumentParser(prog="python -m npc.training.selector", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path(str(files("npc.dialogue") / "data" / "selector.json")))
+    parser.add_argument("--out", type=Path, default=data / "selector.json")
+    parser.add_argument("--likeness", type=Path, default=data / "likeness.safetensors")
+    parser.add_argument("--folds", type=int, default=3, help="how many fold files lie beside --likeness")
     parser.add_argument("--no-encoder", action="store_true", help="train the weights of the lexical fallback")
-    parser.add_argument("--check", action="store_true", help="also print leave-one-character-out accuracy (minutes)")
+    parser.add_argument("--nets", type=int, default=3, help="how many networks are averaged")
     options = parser.parse_args(argv)
     encoder = None if options.no_encoder else load_encoder()
-    worlds = read_worlds((files("npc.training") / "data" / "answers.txt").read_text("utf-8"))
-    examples = [list(examples_of_one(worlds, i, encoder)) for i in range(len(worlds))]
-    held = []
-    for i in range(len(worlds) if options.check else 0):
-        net = train_net([e for j, group in enumerate(examples) if j != i for e in group])
-        held.append(accuracy(examples[i], net))
-        print(f"held out {worlds[i].name}: answered {held[-1][0]:.3f}, admitted {held[-1][1]:.3f}", file=sys.stderr)
-    if held:
-        mean = np.mean(np.array(held), axis=0)
-        print(f"mean: answered {mean[0]:.3f}, admitted {mean[1]:.3f}", file=sys.stderr)
-    trained = [train_net([e for group in examples for e in group], seed=seed).data() for seed in range(2)]
+    minds = written_minds()
+    folds: list[Likeness | None] = [None] * options.folds
+    whole: Likeness | None = None
+    if encoder is not None:
+        name = "fold-{}-of-" + f"{options.folds}.safetensors"
+        paths = [options.likeness.with_name(name.format(i)) for i in range(options.folds)]
+        folds = [Likeness(encoder, path) if path.is_file() else None for path in paths]
+        whole = Likeness(encoder, options.likeness)
+    unseen = [(mind, folds[fold_of(mind.id, options.folds)]) for mind in minds["train"]]
+    train = [e for mind, taught in unseen if taught or encoder is None for e in examples_of(mind, encoder, taught)]
+    print(f"{len(train)} examples", file=sys.stderr, flush=True)
+    nets = [train_net(train, seed=seed) for seed in range(options.nets)]
+    for split in ("dev", "held"):
+        seen = [e for mind in minds[split] for e in examples_of(mind, encoder, whole)]
+        print(f"{split}: {accuracy(seen, nets)}", flush=True)
     known = json.loads(options.out.read_text("utf-8")) if options.out.exists() else {}
-    known["lexical" if options.no_encoder else "encoder"] = trained
+    known["lexical" if options.no_encoder else "encoder"] = [net.data() for net in nets]
     options.out.write_text(json.dumps(known, sort_keys=True) + "\n", "utf-8")
     return 0
-
-
-def examples_of_one(worlds: list[World], which: int, encoder: SentenceEncoder | None) -> Iterator[Example]:
-    """The examples of one world, the others serving as strangers."""
-    order = [worlds[which], *[w for i, w in enumerate(worlds) if i != which]]
-    talks = [w.talks for w in order[1:]]
-    for world in order[1:]:
-        world.talks = []
-    yield from examples_of(order, encoder, seed=which)
-    for world, kept in zip(order[1:], talks, strict=True):
-        world.talks = kept
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ RANK = 8
 _BEFORE = 48
 #: Statements kept with their token states (about 30 kB each).
 _KEPT = 2048
+#: Turns kept as read: several sessions of one character may be at it at once.
+_HEARD = 32
 
 
 def context_of(encoder: MiniLM, player: str, reply: str) -> list[int]:
@@ -65,16 +67,23 @@ class Likeness:
         self.encoder = base.changed(change)
         self._attend, self._nothing, self._mix = arrays["attend"], arrays["nothing"], arrays["mix"]
         self._kept: OrderedDict[str, tuple[Vectors, Vectors]] = OrderedDict()
+        self._heard: OrderedDict[tuple[str, str, str], Asked] = OrderedDict()
 
     def read(self, text: str, before: tuple[str, str] = ("", "")) -> Asked:
-        """A turn with the exchange before it (player, reply)."""
+        """A turn with the exchange before it (player, reply). The last few are kept: actions and answers ask alike."""
+        if (known := self._heard.get((text, *before))) is not None:
+            return known
         context = context_of(self.encoder, *before)
         states = self.encoder.states([[*context, *self.encoder.ids(text)[1:]]])[0][len(context) :]
         raised = states @ self._attend
         weights = np.exp(raised - raised.max())
         mean = _unit(states.mean(axis=0))
         nothing = float(mean @ self._nothing[:-1] + self._nothing[-1] + self._mix.sum() * 0.45)
-        return Asked(_unit(states), weights / weights.sum(), mean, nothing)
+        asked = Asked(_unit(states), weights / weights.sum(), mean, nothing)
+        self._heard[(text, *before)] = asked
+        while len(self._heard) > _HEARD:
+            self._heard.popitem(last=False)
+        return asked
 
     def learn(self, texts: Sequence[str]) -> None:
         """Read statements not met before."""

@@ -21,27 +21,30 @@ from typing import Protocol
 
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
-from npc.dialogue.composed.features import Candidate, Leaning, Scored
+from npc.dialogue.composed.features import OWN_LIFE, RECALLS, Candidate, Heard, Leaning, Scored
 from npc.dialogue.composed.persona import asked_of_self, introduce
 from npc.dialogue.composed.polarity import verdict
-from npc.dialogue.composed.question import Question, is_asking, understand
-from npc.dialogue.composed.recollect import asks_of_player, recollect
+from npc.dialogue.composed.question import Question, understand
+from npc.dialogue.composed.recollect import wants_name
+from npc.dialogue.composed.sayings import sayings
 from npc.dialogue.composed.select import Choice, choose, compare, is_comparison, same_fact
-from npc.dialogue.composed.speech import decapitalised, in_first_person, shortened
+from npc.dialogue.composed.speech import decapitalised, in_first_person, in_second_person, shortened
 from npc.dialogue.composed.wanted import fits
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Citation, Clause
 from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.knowledge.words import content, tokens
-from npc.dialogue.memory.extract import clauses as clauses_said
-from npc.dialogue.memory.extract import extract
-from npc.dialogue.memory.records import Memory
+from npc.dialogue.memory.extract import name_in
 from npc.dialogue.memory.store import PlayerMemory
 
 #: Words of a biography sentence that are said at most; facts are said whole up to `_FACT_WORDS`.
-_BIOGRAPHY_WORDS, _FACT_WORDS = 22, 26
+_BIOGRAPHY_WORDS, _FACT_WORDS = 30, 30
 #: Log-odds by which a candidate must beat "nothing" when the turn asks, and when it only says something.
-_ASKED, _SAID = 0.0, 1.0
+_ASKED, _SAID = -0.7, 1.0
+#: Log-odds within which two facts are as likely meant, and both are said.
+_EITHER = 0.4
+#: Spread of the scores of a fact's parts below which the whole fact is said: longer, but never the wrong half.
+_WHOLE = 3.0
 
 
 class Realiser(Protocol):
@@ -119,12 +122,14 @@ class _Turn:
         first = self._first_questions()
         if first is not None:
             return first
-        remembered = self._from_memory()
-        if remembered is not None:
-            return remembered
         if not self._question.asking and self._question.corrected is None:
             return self._spoken_to()
-        return self._answer(_ASKED) or self._unknown()
+        if wants_name(self._question, self._knowledge.encoder):
+            return self._player_name()
+        found = self._answer(_ASKED)
+        if found is None and self._recalls():
+            return self._line(phrases.FORGOTTEN, "forgotten")
+        return found or self._unknown()
 
     def _line(self, lines: Sequence[str], route: str, **values: str) -> Reply:
         line = phrases.pick(lines, self._chance, self._said, self._style)
@@ -197,50 +202,48 @@ class _Turn:
 
     # --- memory ------------------------------------------------------------------------------------------------
 
-    def _memories(self) -> list[Memory]:
-        """What was noted of the player, and every other thing they said in this talk without asking."""
-        noted = self._memory.all() if self._memory is not None else []
-        known = {memory.text for memory in noted}
-        said = [
-            Memory(f"said/{number}/{i}", "fact", text, float(number), salience=0.3)
-            for number, exchange in enumerate(self._context.history)
-            for i, text in enumerate(clauses_said(exchange.player))
-            if text not in known and len(text.split()) >= 3 and not is_asking(text)
-        ]
-        return [*said, *noted]
+    def _told(self) -> list[str]:
+        """What the player told of themselves, oldest first: what is remembered, and what was said in this talk."""
+        noted = self._memory.all(superseded=True) if self._memory is not None else []
+        useful = [m for m in noted if m.kind in ("fact", "promise", "event", "name")]
+        kept = [m.text for m in useful if m.superseded_by is None]
+        outdated = {m.text.lower() for m in useful if m.superseded_by is not None}
+        said = sayings([exchange.player for exchange in self._context.history])
+        valid = [text for text in said if not any(text.lower() in old for old in outdated)]
+        return list(dict.fromkeys([*kept, *valid]))
 
-    def _from_memory(self) -> Reply | None:
-        index = self._knowledge.index(self._context.scene)
-        own = self._own_words()
-        found = recollect(self._question, [*self._memories(), *own], index.meaning, self._knowledge.encoder)
-        if found is None:
-            return None
-        if found.words:
-            if found.is_name:
-                return self._line(phrases.NAME, "memory", value=found.words)
-            return self._line(phrases.TOLD, "memory", text=decapitalised(found.words))
-        if asks_of_player(self._question):
-            answer = self._answer(2.0)
-            return answer or self._line(phrases.FORGOTTEN, "forgotten")
-        return None
+    def _recalls(self) -> bool:
+        """Whether the turn asks in so many words for what the player said before."""
+        asking = self._question.asking
+        return bool(OWN_LIFE.search(asking) and RECALLS.search(asking))
 
-    def _own_words(self) -> list[Memory]:
-        """What the player said in this very turn ("I'm Dario. So what do you call me?")."""
-        return [
-            Memory(f"now/{i}", note.kind, note.text, 0.0, note.subject, note.value)
-            for i, note in enumerate(extract(self._context.turn.text))
-        ]
+    def _player_name(self) -> Reply:
+        """The name the player gave, in this talk or before; or that none was given."""
+        stored = self._memory.slot("name") if self._memory is not None else None
+        turns = [*(exchange.player for exchange in self._context.history), self._context.turn.text]
+        given = [name for name in map(name_in, turns) if name is not None]
+        name = stored.value if stored is not None else given[-1] if given else ""
+        return self._line(phrases.NAME, "memory", value=name) if name else self._line(phrases.FORGOTTEN, "forgotten")
+
+    def _remembered(self, said: str) -> Reply:
+        name = name_in(said)
+        if name is not None and len(said.split()) <= 6:
+            return self._line(phrases.NAME, "memory", value=name)
+        return self._line(phrases.TOLD, "memory", text=decapitalised(in_second_person(said).strip(" .,!")))
 
     # --- knowledge ---------------------------------------------------------------------------------------------
 
     def _choose(self, leaning: Leaning | None, allowed: frozenset[str]) -> Choice:
-        scene = self._context.scene
+        context, scene = self._context, self._context.scene
         place = f"{scene.location if scene else ''} {self._character.role} {self._character.world}"
         query = self._question.asking or self._question.text
         if leaning is not None and self._question.elliptical:
             query = f"{leaning.asking} {query}"
-        index = self._knowledge.index_for(query, scene, allowed)
-        return choose(index, self._question, place=place, now=scene.time if scene else "", leaning=leaning)
+        index = self._knowledge.index_for(query, scene, allowed, self._told())
+        last = context.history[-1] if context.history else None
+        heard = Heard(context.turn.text, (last.player, last.reply) if last else ("", ""))
+        now = scene.time if scene else ""
+        return choose(index, self._question, place=place, now=now, leaning=leaning, heard=heard)
 
     def _answer(self, threshold: float) -> Reply | None:
         """The best known answer, a deflection when it is a locked one, or None."""
@@ -259,7 +262,27 @@ class _Turn:
             return Reply(fact.deflect, "locked") if fact and fact.deflect else self._line(phrases.LOCKED, "locked")
         if best is None or best.score - choice.nothing < threshold:
             return None
-        return self._tell(choice, best)
+        reply = self._tell(choice, best)
+        also = self._nearly_as_good(choice, best)
+        if also is None or best.candidate.origin not in ("fact", "self"):
+            return reply
+        more = self._tell(choice, also)
+        if len(reply.text.split()) + len(more.text.split()) > _FACT_WORDS:
+            return reply
+        shift = len(reply.text.split())
+        spans = [replace(c, word_start=c.word_start + shift, word_end=c.word_end + shift) for c in more.citations]
+        return replace(reply, text=f"{reply.text} {more.text}", citations=(*reply.citations, *spans))
+
+    @staticmethod
+    def _nearly_as_good(choice: Choice, best: Scored) -> Scored | None:
+        """Another fact that could as well be meant: better to say both than to guess."""
+        own = best.candidate.fact_id or best.candidate.key
+        others = (s for s in choice.ranked if (s.candidate.fact_id or s.candidate.key) != own)
+        second = next(others, None)
+        if second is None or second.candidate.origin not in ("fact", "self"):
+            return None
+        near = best.score - second.score < _EITHER and second.score - choice.nothing > _EITHER
+        return second if near and not is_comparison(choice.asking) else None
 
     def _is_open(self, fact_id: str | None, allowed: frozenset[str]) -> bool:
         if fact_id is None or fact_id in allowed:
@@ -283,6 +306,8 @@ class _Turn:
 
     def _tell(self, choice: Choice, best: Scored) -> Reply:
         candidate = best.candidate
+        if candidate.origin == "said":
+            return self._remembered(candidate.text)
         if candidate.origin == "scene":
             return self._scene(candidate)
         speaker = self._knowledge.speaker
@@ -303,15 +328,15 @@ class _Turn:
         return _cite(reply, said, candidate.fact_id or "", candidate.source)
 
     def _wants_all(self, parts: Sequence[Scored], best: Scored) -> bool:
-        """Whether the question is about the whole fact: it weighs the parts, or both fit equally well."""
+        """Whether to say the whole fact: the question weighs its parts, or none stands far above the others."""
         if is_comparison(self._question.asking):
             return True
-        if self._question.elliptical or self._question.corrected:
-            return False
         spread = max(p.score for p in parts) - min(p.score for p in parts)
-        return spread < 0.6 and best.features.get("soft", 0.0) > 0
+        return spread < _WHOLE
 
     def _scene(self, candidate: Candidate) -> Reply:
+        if candidate.key in ("scene/place", "scene/time"):
+            return Reply(candidate.text, "scene")
         name, _, description = candidate.text.rstrip(".").partition(": ")
         thing = name if not name.startswith("The ") else "the " + name[4:]
         if not description:

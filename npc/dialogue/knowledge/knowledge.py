@@ -86,10 +86,11 @@ class Knowledge:
         return Index([*base.candidates, *found], self.encoder, base.meaning, self.likeness)
 
     def best_statement(self, asked: Asked) -> float:
-        """The trained score of what answers a turn best, whoever may hear it: does it ask rather than request?"""
+        """The trained score of what answers a turn best, whoever may hear it: does it ask rather than request? Things
+        in view do not count: they are named by both."""
         if self.likeness is None:
             return 0.0
-        scores = self.likeness.compare(asked, [c.text for c in self.index(self.character.scene).candidates])
+        scores = self.likeness.compare(asked, [c.text for c in self._own])
         return float(scores[:, 2].max(initial=0.0))
 
     def fact(self, fact_id: str) -> Fact | None:

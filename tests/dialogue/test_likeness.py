@@ -1,0 +1,67 @@
+"""The taught encoder: the same numbers by the long way, and its weights fit the encoder they were taught on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npc.dialogue.composed.likeness import Likeness, context_of, load_likeness
+from npc.inference.encoder import MiniLM, encoder_status, load_encoder
+
+pytestmark = pytest.mark.skipif(not encoder_status().available, reason="the sentence encoder is not installed")
+
+STATEMENTS = ("A small berth costs forty credits a day.", "The clinic is on Ring Three.", "My name is Quill.")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> MiniLM:
+    return load_encoder()
+
+
+@pytest.fixture(scope="module")
+def likeness(encoder: MiniLM) -> Likeness:
+    found = load_likeness(encoder)
+    assert found is not None
+    return found
+
+
+def test_states_average_to_the_sentence_vector(encoder: MiniLM) -> None:
+    states = encoder.states([encoder.ids(text) for text in STATEMENTS])
+    for text, rows in zip(STATEMENTS, states, strict=True):
+        mean = rows.mean(axis=0)
+        assert np.allclose(mean / np.linalg.norm(mean), encoder.encode([text])[0], atol=1e-5)
+
+
+def test_an_unchanged_copy_is_the_same_encoder(encoder: MiniLM) -> None:
+    copy = encoder.changed(lambda number, name: np.zeros(1, dtype=np.float32))
+    assert np.allclose(copy.encode(STATEMENTS), encoder.encode(STATEMENTS), atol=1e-6)
+
+
+def test_compare_equals_the_naive_sum(likeness: Likeness) -> None:
+    asked = likeness.read("What do you want for a little one?", ("Have you a berth?", "We have two kinds."))
+    found = likeness.compare(asked, STATEMENTS)
+    for row, text in zip(found, STATEMENTS, strict=True):
+        states = likeness.encoder.states([likeness.encoder.ids(text)])[0]
+        unit = states / np.linalg.norm(states, axis=1, keepdims=True)
+        best = sum(w * max(float(t @ s) for s in unit) for w, t in zip(asked.weights, asked.tokens, strict=True))
+        mean = states.mean(axis=0)
+        assert row[0] == pytest.approx(float(mean @ asked.mean / np.linalg.norm(mean)), abs=1e-4)
+        assert row[1] == pytest.approx(best, abs=1e-4)
+
+
+def test_only_the_turn_itself_is_compared(likeness: Likeness) -> None:
+    long = ("word " * 300, "answer " * 300)
+    assert len(context_of(likeness.encoder, *long)) <= 52
+    asked = likeness.read("And the clinic?", long)
+    assert len(asked.tokens) == len(likeness.encoder.ids("And the clinic?")) - 1
+    assert float(asked.weights.sum()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_question_finds_its_answer(likeness: Likeness) -> None:
+    for question, right in (
+        ("Where do I see a doctor?", 1),
+        ("who am i talking to", 2),
+        ("How dear is it to dock?", 0),
+    ):
+        scores = likeness.compare(likeness.read(question), STATEMENTS)[:, 2]
+        assert int(scores.argmax()) == right, question

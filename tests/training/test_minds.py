@@ -1,0 +1,81 @@
+"""Written minds: the terse form is read as it says, and what cannot be read names its line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from npc.bench.mind_set import read_set
+from npc.training.minds import load, main, read, record
+from npc.training.turns import choices_of, written_minds
+
+TEXT = """
+C mill | Ann Rye | she | 40 | miller | The mill | noon
+B Ann came from the coast.
+F Flour costs two coins a sack, bran one.
+X The mill is sold. || relationship:trusted
+A grind: Grind corn | sacks=int 1 9 | kind=enum rye,wheat
+S cat: a fat cat (animal)
+-
+P My name is Bo. What's flour? => 1 two !one
+P and bran => +1 one|1
+P Grind three sacks of rye. => a grind sacks=3 kind=rye
+P Is it sold? => !2 sold|sale
+P What am I called? => m Bo
+P Where are you from? => i coast
+P What's that? => v cat
+P Who built it? => ?
+P You fool! => e anger,sadness
+"""
+
+
+def test_labels() -> None:
+    mind = read(TEXT)[0]
+    first, follow, action, secret, memory, *_ = mind.talks[0]
+    assert (first.kind, first.fact, first.words, first.never) == ("fact", 1, (("two",),), ("one",))
+    assert (follow.kind, follow.words) == ("followup", (("one", "1"),))
+    assert action.action == ("grind", {"sacks": 3, "kind": "rye"})
+    assert (secret.kind, secret.never) == ("secret", ("sold", "sale"))
+    assert (memory.kind, memory.words) == ("memory", (("Bo",),))
+    assert mind.facts[1] == ("The mill is sold.", "relationship:trusted")
+
+
+def test_every_turn_that_asks_has_its_answer_among_the_candidates() -> None:
+    found = {choice.text: choice for choice in choices_of(read(TEXT)[0]) if choice.kind != "first"}
+    for text, answer in (
+        ("and bran", "Flour costs two coins a sack, bran one."),
+        ("Grind three sacks of rye.", "Do this: grind. Grind corn."),
+        ("What am I called?", "My name is Bo"),
+        ("Where are you from?", "Ann came from the coast."),
+        ("What's that?", "The cat: a fat cat."),
+    ):
+        choice = found[text]
+        assert answer in {choice.candidates[i].text for i in choice.right} or text == "and bran"
+    assert found["Who built it?"].right == ()
+    assert found["and bran"].before[0] == "My name is Bo. What's flour?"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Q what", "C too | short", "S nothing in brackets", "P no label", "P x => 7", "P x => a fly", "A f: F | x=odd"],
+)
+def test_what_cannot_be_read_names_its_line(line: str) -> None:
+    with pytest.raises(ValueError, match="text, line 18"):
+        read(f"{TEXT.rstrip()}\n{line}\n")
+
+
+def test_the_carried_characters_make_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dev"]) == 0
+    path = tmp_path / "dev.jsonl"
+    path.write_text(capsys.readouterr().out, "utf-8")
+    cases = read_set(path)
+    assert [case.character.name for case in cases] == [mind.name for mind in load("dev")]
+    assert json.loads(json.dumps(record(load("dev")[0])))["facts"][0]["id"] == "f1"
+
+
+def test_no_character_stands_in_two_splits() -> None:
+    minds = written_minds()
+    names = [mind.id for split in minds.values() for mind in split]
+    assert len(names) == len(set(names)) > 40
