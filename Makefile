@@ -68,6 +68,10 @@ bench-peers: setup-dev ## build llama.cpp and the other peers of npc bench infer
 bench-gpu: setup-dev ## time the GPU kernels; says so and stops where there is no GPU
 	@$(NPC) bench gpu $(ARGS)
 
+.PHONY: train-mind
+train-mind: setup-dev ## train the embedded dialogue model for MINUTES=30 more, from where the last run stopped
+	@$(PY) -m npc.training.mind train --minutes $(or $(MINUTES),30) $(ARGS)
+
 .PHONY: coqui
 coqui: setup ## an environment of its own for Coqui voices (needs PyTorch; not part of any profile's default)
 	@$(PY) -m npc.tts.fetch_coqui
