@@ -167,10 +167,12 @@ def _beside_busy_cores(worker: Worker) -> dict[str, float]:
     """Decode speed with one busy process on each core: share of the quiet speed, and beside one thread."""
 
     def speed(threads: int) -> float:
-        seconds: list[float] = worker.ask("decode", threads=threads, context=16, count=24)["seconds"]
+        # long enough for many turns of the scheduler, short enough for the context
+        seconds: list[float] = worker.ask("decode", threads=threads, context=16, count=count)["seconds"]
         return len(seconds) / sum(seconds)
 
-    speed(2)
+    count = 24
+    count = max(24, min(1000, int(1.5 * speed(2))))
     quiet = speed(2)
     with _busy(os.cpu_count() or 1):
         busy_two, busy_one = speed(2), speed(1)
