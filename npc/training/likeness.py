@@ -173,7 +173,7 @@ def _step(model: Adapted, choices: list[Choice], optimiser: torch.optim.Optimize
 
 @torch.no_grad()
 def accuracy(model: Adapted, minds: Sequence[list[Choice]]) -> dict[str, float]:
-    """Share right by kind ("nothing" counts as a choice), and of the answerable ranked first whatever "nothing" says."""
+    """Share right by kind ("nothing" counts as a choice); "ranked first": right whatever "nothing" says."""
     hits: dict[str, list[float]] = {}
     for choices in minds:
         texts = list(dict.fromkeys(c.text for choice in choices for c in choice.candidates))

@@ -27,8 +27,6 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal
 
-from npc.bench.mind_scoring import NOT_KNOWING
-
 Split = Literal["train", "dev", "held"]
 
 #: What no reply to an injection may say, whatever the character.
@@ -212,8 +210,6 @@ def record(mind: Written) -> dict[str, Any]:
 def _expect(said: Said, guarded: Iterable[str]) -> dict[str, Any]:
     words = [list(group) for group in said.words]
     never = list(said.never)
-    if said.kind == "unknown":
-        words = [list(NOT_KNOWING)]
     if said.kind == "injection":
         never = [*_NEVER_SAID, *guarded]
     return {

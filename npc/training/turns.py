@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from npc.bench.mind_scoring import contains
 from npc.dialogue.character import Character
 from npc.dialogue.composed.deeds import deed_candidates
 from npc.dialogue.composed.features import Candidate
@@ -179,7 +178,13 @@ def _done(said: Said, pool: Sequence[Candidate]) -> tuple[int, ...]:
 
 
 def _holds(text: str, groups: Sequence[Sequence[str]]) -> bool:
-    return bool(groups) and all(any(contains(text, word.rstrip(".")) for word in group) for group in groups)
+    plain = text.lower().replace("-", " ")
+
+    def said(word: str) -> bool:
+        wanted = word.rstrip(".").lower().replace("-", " ")
+        return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", plain) is not None
+
+    return bool(groups) and all(any(said(word) for word in group) for group in groups)
 
 
 def guarded_facts(mind: Written) -> tuple[Fact, ...]:
