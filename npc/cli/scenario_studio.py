@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,15 +59,21 @@ def run_virtually(work: Callable[[], Awaitable[T]]) -> T:
         asyncio.set_event_loop(None)
 
 
-def studio_settings(scenarios: tuple[Path, ...], folder: Path) -> Settings:
+def studio_settings(scenarios: tuple[Path, ...], folder: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
     """The embedded profile, with its state in `folder`."""
     found: dict[str, Any] = {"scenarios": [str(path) for path in scenarios], "store.folder": str(folder)}
+    found |= overrides or {}
     return load_settings("embedded", overrides=found, environment={})
 
 
-def in_studio(package: Package, take: Callable[[InProcessClient], Awaitable[T]], folder: Path | None = None) -> T:
-    """One session with the scenario's character, given to `take`."""
-    settings = studio_settings((package.folder.parent.resolve(),), folder or state_dir())
+def in_studio(
+    package: Package,
+    take: Callable[[InProcessClient], Awaitable[T]],
+    folder: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> T:
+    """One session with the scenario's character, given to `take`. `overrides` are settings by dotted path."""
+    settings = studio_settings((package.folder.parent.resolve(),), folder or state_dir(), overrides)
 
     async def whole() -> T:
         service = build(settings, InlineWorkers())

@@ -46,8 +46,8 @@ class InProcessClient:
     def __init__(self, open_conversation: Callable[[Outbox], Conversation]) -> None:
         self._incoming = _Incoming()
         self.input_samples = 0
-        self._conversation = open_conversation(self._incoming)
-        self._task = asyncio.get_running_loop().create_task(self._conversation.run())
+        self.conversation = open_conversation(self._incoming)
+        self._task = asyncio.get_running_loop().create_task(self.conversation.run())
 
     # -- client --------------------------------------------------------------------------------------------------------
 
@@ -56,11 +56,11 @@ class InProcessClient:
         await self._incoming.created.wait()
 
     async def send(self, event: ClientEvent) -> None:
-        self._conversation.receive(event)
+        self.conversation.receive(event)
 
     async def send_audio(self, pcm: NDArray[np.int16]) -> None:
         self.input_samples += int(pcm.size)
-        self._conversation.hear(pcm)
+        self.conversation.hear(pcm)
 
     def __aiter__(self) -> InProcessClient:
         return self
@@ -70,5 +70,5 @@ class InProcessClient:
 
     async def close(self) -> None:
         """End the session; everything is written when it returns."""
-        await self._conversation.close("client left")
+        await self.conversation.close("client left")
         await self._task

@@ -274,8 +274,8 @@ class LogStore:
 
 
 def read_lines(path: Path) -> list[Record]:
-    """An exported log, also compressed (`.gz`). A last line that was cut in the middle of writing is left out; any other
-    flaw is a LogError."""
+    """An exported log, also compressed (`.gz`). A last line cut in the middle of writing is left out; any other
+    other flaw is a LogError."""
     try:
         raw = path.read_bytes()
         raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
