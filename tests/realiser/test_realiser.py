@@ -23,10 +23,11 @@ from npc.dialogue.realiser.contract import MANNERS
 from npc.dialogue.realiser.manner import manner_of
 from npc.dialogue.realiser.model import DialogueModel, model_folder, model_status
 from npc.dialogue.realiser.open import composed, composer
-from npc.dialogue.realiser.realiser import TrainedRealiser
+from npc.dialogue.realiser.realiser import TRIES, TrainedRealiser
 from npc.dialogue.realiser.talk import TalkGuard, read_examples
 from npc.inference.config import CheckpointError
 from npc.inference.encoder import SentenceEncoder, encoder_status, load_encoder
+from npc.training.mind.evaluate import evaluate
 
 pytestmark = pytest.mark.skipif(not model_status().available, reason=f"no dialogue model: {model_status().detail}")
 
@@ -140,7 +141,7 @@ def test_where_nothing_passes_the_composers_words_stand(model: DialogueModel, mo
     reply = ours.realise(context("rope?"), told())
     assert reply is not None
     assert (reply.text, reply.route) == (FACT, "fallback:fact")
-    assert ours.objections["never"] == 3
+    assert ours.objections["never"] == TRIES
 
 
 def test_a_thing_handed_over_is_named(model: DialogueModel) -> None:
@@ -199,6 +200,19 @@ def test_the_shipped_folder_is_whole_and_small() -> None:
     card = json.loads((folder / "card.json").read_text())
     assert card["tokens"] > 1_000_000
     assert card["seed"] == 1
+
+
+def test_the_shipped_weights_reproduce_their_table() -> None:
+    table = evaluate(model_folder(), turns=80)
+    for corner in ("seen", "held_out"):
+        assert table[corner]["references"] >= 0.95
+        assert table[corner]["accepted"] >= 0.95
+    assert table["seen"]["mood"] >= 0.7
+    if encoder_status().available:
+        ours, stock = table["talk"]["with"], table["talk"]["without"]
+        assert ours["on_subject"] >= 0.7 > stock["on_subject"]
+        assert ours["distinct_2"] >= stock["distinct_2"] + 0.2
+        assert ours["repeated"] <= stock["repeated"] - 0.3
 
 
 def test_it_runs_without_torch() -> None:

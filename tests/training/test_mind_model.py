@@ -147,7 +147,8 @@ def test_the_export_writes_under_the_grammar_and_is_evaluated(trained: Path) -> 
     finally:
         model.close()
     table = evaluate(trained / "model", turns=12)
-    assert set(table) == {"seen", "held_out"}
+    assert set(table) == {"seen", "held_out", "talk"}
+    assert table["talk"]["without"]["on_subject"] == 0.0
     assert table["seen"]["n"] == 12
 
 

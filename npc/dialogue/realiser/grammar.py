@@ -13,7 +13,7 @@ afterwards is sense (see `check.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,10 +68,15 @@ class ReferenceGrammar:
         *,
         nouns: Sequence[int] = (),
         address: bool = False,
+        standing: Collection[int] = (),
+        bare: float = 0.0,
         bounds: Bounds = Bounds(),
     ) -> None:
-        """`words`: how many words each reference (part, index) stands for; `nouns`: indices the player spoke of."""
+        """`words`: how many words each reference (part, index) stands for; `nouns`: indices the player spoke of;
+        `standing`: frames whose clause may only open a sentence (it begins with what may be a name); `bare`: what is
+        added to the logit of beginning with the clause itself."""
         self._vocabulary, self._frames, self._words = vocabulary, tuple(frames), words
+        self._standing, self._bare = frozenset(standing), np.float32(bare)
         self._nouns, self._address, self._bounds = set(nouns), address, bounds
         self._used: dict[int, set[str]] = {frame.index: set() for frame in frames}
         self._part = ""
@@ -106,8 +111,11 @@ class ReferenceGrammar:
             if self._address and self._text[-1:].isalpha():
                 allowed[vocabulary.id["<you>"]] = 0
         for part in PARTS:
-            if self._indices(part) and (not full or part != "n"):
-                allowed[vocabulary.id[f"<{part}>"]] = 0
+            indices = self._indices(part)
+            if part == "c" and indices and indices[0] in self._standing and not self._at_start:
+                continue
+            if indices and (not full or part != "n"):
+                allowed[vocabulary.id[f"<{part}>"]] = self._bare if part == "c" and not self._text else 0
         if self._complete:
             allowed[vocabulary.id["<end>"]] = 0
         if not np.isfinite(allowed).any():

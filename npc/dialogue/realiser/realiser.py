@@ -28,13 +28,15 @@ from npc.dialogue.realiser.grammar import Bounds, ReferenceGrammar
 from npc.dialogue.realiser.link import link, nouns, parse
 from npc.dialogue.realiser.manner import manner_of
 from npc.dialogue.realiser.model import DialogueModel
-from npc.dialogue.realiser.render import Rendered, render
+from npc.dialogue.realiser.render import Rendered, lowered, render
 from npc.dialogue.realiser.talk import TalkGuard
 from npc.inference.interface import ModelError
 
 log = logging.getLogger(__name__)
 
-TRIES = 3
+TRIES = 4
+#: Lean to the bare fact, in logits: a character that is calm says what it knows and no more.
+_BARE_CALM, _BARE_MOVED = 1.5, 0.5
 #: Words around a clause that is long already.
 _BESIDE_LONG = 4
 #: Earlier turns of the talk that the model reads, and the tokens they may take.
@@ -59,6 +61,8 @@ class Plan:
     polarity: str = ""
     own_price: bool = True
     topic: str = ""
+    standing: frozenset[int] = frozenset()
+    bare: float = 0.0
 
 
 class TrainedRealiser:
@@ -83,6 +87,7 @@ class TrainedRealiser:
         plan = self._plan(context, reply)
         if plan is None:
             return None
+        plan = replace(plan, bare=_BARE_CALM if context.affect.label == "neutral" else _BARE_MOVED)
         prompt = self._prompt(context, plan)
         said = [exchange.reply for exchange in context.history[-12:]]
         first = zlib.crc32(f"{context.seed}/{len(context.history)}/{context.turn.text}".encode())
@@ -135,7 +140,7 @@ class TrainedRealiser:
         clauses = sum(words.get(("c", frame.index), 0) for frame in plan.frames)
         most = min(24, max(18, clauses + _BESIDE_LONG)) if clauses < 20 else clauses + _BESIDE_LONG
         return ReferenceGrammar(self._model.vocabulary, plan.frames, words, nouns=plan.nouns,
-                                address=bool(self._address),
+                                address=bool(self._address), standing=plan.standing, bare=plan.bare,
                                 bounds=Bounds(3 if plan.intent in _GUARDED else 1, most))  # fmt: skip
 
     # --- what is to be said ------------------------------------------------------------------------------------
@@ -177,9 +182,10 @@ class TrainedRealiser:
     def _talk(self, text: str, reply: Reply) -> Plan | None:
         """Small talk is what resembles small talk. Any other question that nothing answers stays unknown, and any
         other statement the composer's."""
-        near = self._guard.near(text)
-        if near is None or (reply.route == "unknown" and near.topic.intent != "chat"):
-            return self._spoken("unknown", text) if reply.route == "unknown" else None
+        unknown = reply.route == "unknown"
+        near = self._guard.near(text, asked=unknown)
+        if near is None:
+            return self._spoken("unknown", text) if unknown else None
         _, found = nouns(text, _FIRST_NOUN)
         if found and near.marked != near.words:
             index, value = next(iter(found.items()))
@@ -219,7 +225,8 @@ class TrainedRealiser:
             return None
         frames = tuple(Frame(i, ("c",), long=len(c.split()) >= LONG_CLAUSE) for i, c in enumerate(clauses))
         values = {("c", i): clause for i, clause in enumerate(clauses)}
-        return Plan(intent, plain(text, self._names), frames, values, polarity=polarity)
+        standing = frozenset(i for i, clause in enumerate(clauses) if clause[:1].isupper() and _may_be_name(clause))
+        return Plan(intent, plain(text, self._names), frames, values, polarity=polarity, standing=standing)
 
     def _refused(self, text: str, reply: Reply) -> Plan | None:
         why = reply.slots.get("why")
@@ -237,6 +244,11 @@ class TrainedRealiser:
         if not thing:
             return None
         return Plan(intent, plain(text, self._names), (Frame(0, ("e",)),), {("e", 0): thing})
+
+
+def _may_be_name(clause: str) -> bool:
+    """Whether a sentence begins with a word that keeps its capital, and is not "I"."""
+    return lowered(clause) == clause and not re.match(r"I\b", clause)
 
 
 def _cited(written: Rendered, reply: Reply) -> tuple[Citation, ...]:

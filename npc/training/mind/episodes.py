@@ -36,21 +36,21 @@ _STRIKES = {
     "good_news": ("joy", "relief", "surprise", "joy"), "thanks": ("joy", "trust", "neutral"),
     "injection": ("curiosity", "anger", "neutral", "amusement"), "locked": ("concern", "fear", "anger", "neutral"),
 }  # fmt: skip
-_SAID_YES = (
+SAID_YES = (
     "Yes.", "Indeed.", "That's right:", "True enough:", "Yes, that's so.", "So it is:", "Quite so.", "Yes indeed.",
     "You have it right:", "It's true:", "Aye.", "Yes, of course.",
 )  # fmt: skip
-_SAID_NO = (
+SAID_NO = (
     "No.", "Not quite.", "No, I'm afraid.", "On the contrary:", "Not so.", "No, not that.", "That's not it:", "No, no.",
     "You've heard wrong:", "Not at all.",
 )  # fmt: skip
-_TOOK_BACK = (
+TOOK_BACK = (
     "Ah, my mistake.", "Pardon me.", "I misheard.", "Right you are.", "You're right to correct me.", "Sorry, that's what you mean.",  # noqa: E501
     "Ah, so that was it.", "I took you wrong.", "Forgive me, I misunderstood.", "Oh, that one!", "I see now.",
 )  # fmt: skip
 #: A fact as a sentence. Bare is the rule: a frame that is heard twice is a tic.
 _BARE = ("{c}.",) * 26
-_CLAUSES = (
+CLAUSES = (
     *_BARE, "{c}{you}.", "{c}{you}.", "{c}{you}.", "The way I know it, {c}.", "{c}, if you want it plain.",
     "It's simple: {c}.", "I can tell you this much: {c}.", "{c}. That's what I know.", "What I know is this: {c}.",
     "Here's the thing: {c}.", "As far as I know, {c}.", "You should know that {c}.",
@@ -236,16 +236,16 @@ class _Episode:
         polarity, opening = "", ""
         draw = self._chance.random()
         if draw < 0.07:
-            polarity, opening = "yes", self._chance.choice(_SAID_YES)
+            polarity, opening = "yes", self._chance.choice(SAID_YES)
         elif draw < 0.12:
-            polarity, opening = "no", self._chance.choice(_SAID_NO)
+            polarity, opening = "no", self._chance.choice(SAID_NO)
         elif draw < 0.18:
-            polarity, opening = "fix", self._chance.choice(_TOOK_BACK)
+            polarity, opening = "fix", self._chance.choice(TOOK_BACK)
         if parsed and not opening and self._chance.random() < 0.6:
             usable = [r for r in section.replies if ("{w}" in r.text) <= ("w" in frame.parts)]
             core = self._pick(usable) if usable else "{c}."
         else:
-            core = self._chance.choice(_CLAUSES) if not frame.long and not opening else "{c}."
+            core = self._chance.choice(CLAUSES) if not frame.long and not opening else "{c}."
         text = self._dressed(core, lead=0.3 if frame.long else 0.4, tail=0.0 if frame.long else 0.13, opening=opening)
         values = {part: reference(part, frame.index) for part in "cewv"}
         return Turn(self._prompt("fact", self._says(section, entity), (frame,), polarity),

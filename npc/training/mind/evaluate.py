@@ -11,6 +11,10 @@ Two corners: player lines and things seen in training, and those held out by con
 
 Beside them the nearest written example by the sentence encoder (`nearest`), which picks a topic as a reply retriever
 would, and the share of the largest topic.
+
+`talk` is small talk through the whole composed mind: the lines of `phrasings/unseen.txt`, with the model and without.
+`on_subject` is the share of replies written for the line's topic, `stock` of those that only say "I see" or "I don't
+know".
 """
 
 from __future__ import annotations
@@ -21,12 +25,19 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from npc.dialogue.character import Character
+from npc.dialogue.composed import phrases
+from npc.dialogue.context import Context
+from npc.dialogue.interface import PlayerTurn
+from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.realiser.check import objection
 from npc.dialogue.realiser.grammar import Bounds, ReferenceGrammar
 from npc.dialogue.realiser.model import DialogueModel
+from npc.dialogue.realiser.open import composer
 from npc.dialogue.realiser.render import render
 from npc.dialogue.realiser.talk import TalkGuard, bare, read_examples
 from npc.inference.encoder import encoder_status, load_encoder
@@ -43,9 +54,40 @@ def evaluate(folder: Path, *, turns: int = 400, seed: int = 7) -> dict[str, Any]
     """The table of a model folder. Raises CheckpointError."""
     model = DialogueModel(folder)
     try:
-        return {name: _split(model, turns, seed, held_out) for name, held_out in (("seen", False), ("held_out", True))}
+        corners = (("seen", False), ("held_out", True))
+        table: dict[str, Any] = {name: _split(model, turns, seed, held_out) for name, held_out in corners}
     finally:
         model.close()
+    return table | {"talk": {"with": _talk(str(folder), seed), "without": _talk("off", seed)}}
+
+
+_CARD = {
+    "id": "nobody", "name": "Nobody Inparticular", "role": "keeper of a small shop",
+    "biography": "I keep a small shop.", "speaking_style": "Plain.",
+    "facts": [{"id": "shop", "text": "The shop opens at nine."}],
+}  # fmt: skip
+
+
+def _talk(wording: str, seed: int) -> dict[str, Any]:
+    """Every unseen line as the first turn of a talk, with one character that knows next to nothing."""
+    encoder = load_encoder() if encoder_status().available else None
+    character = Character.model_validate(_CARD)
+    responder = composer(wording)(character, Knowledge(character, encoder=encoder), None)
+    written, texts, subject, stock = _written(), list[str](), 0, 0
+    lines = (files("npc.training.mind") / "phrasings" / "unseen.txt").read_text("utf-8").splitlines()
+    pairs = [line.split(": ", 1) for line in lines if line and not line.startswith("#")]
+    for number, (topic, line) in enumerate(pairs):
+        said = PlayerTurn(f"t{number}", line, spoken=False)
+        text = responder.compose(Context(said, seed=seed)).text
+        texts.append(text)
+        sentences = [bare(part) for part in re.split(r"(?<=[.!?])\s+", text)]
+        subject += any(f"talk/{topic}" in written.get(s, (set(), set()))[0] for s in sentences)
+        stock += text in phrases.HEARD or text in phrases.UNKNOWN or "intents/unknown" in str(
+            [written.get(s, (set(), set()))[0] for s in sentences])  # fmt: skip
+    return {
+        "n": len(texts), "on_subject": round(subject / len(texts), 4), "stock": round(stock / len(texts), 4),
+        "distinct_2": _distinct(texts), "repeated": round(1 - len(set(texts)) / len(texts), 4),
+    }  # fmt: skip
 
 
 def _split(model: DialogueModel, count: int, seed: int, held_out: bool) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def tune(tuning: Tuning) -> dict[str, Any]:
     talks = read_dialogue(tuning.dialogue)
     made = [(ids[: tuning.length], reply[: tuning.length])
             for ids, reply in examples(talks, tokenizer, embedded, tuning.manner)]  # fmt: skip
-    model = AutoModelForCausalLM.from_pretrained(str(tuning.base), local_files_only=True).float()
+    model = AutoModelForCausalLM.from_pretrained(str(tuning.base), local_files_only=True).to(torch.float32)  # type: ignore[arg-type]
     adapters = adapt(model, tuning.rank, tuning.alpha)
     trained = [weight for adapter in adapters.values() for weight in (adapter.a, adapter.b)]
     optimiser = torch.optim.AdamW(trained, lr=tuning.rate)

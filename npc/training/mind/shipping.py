@@ -7,16 +7,18 @@ import json
 import random
 import re
 import shutil
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
-from npc.dialogue.realiser.talk import bare
+from npc.dialogue.realiser.talk import COLOUR, bare
 from npc.inference.encoder import encoder_status, load_encoder
 from npc.training.mind.distil import read_turns
+from npc.training.mind.episodes import CLAUSES, SAID_NO, SAID_YES, TOOK_BACK
 from npc.training.mind.natural import read_pairs
-from npc.training.mind.phrasings import Section, expansions, sections
+from npc.training.mind.phrasings import expansions, sections
 from npc.training.mind.words import KIN, THINGS
 
 #: Spellings of one player line whose vectors are kept.
@@ -29,8 +31,7 @@ def write_words(out: Path, data: Path | None = None, teacher: Path | None = None
              for line in s.replies]  # fmt: skip
     lines += [pair.reply for pair in read_pairs(data)]
     lines += [re.sub(r"<[^>]*>", " ", turn.reply) for turn in read_turns(teacher)]
-    source = (Path(__file__).parent / "episodes.py").read_text("utf-8")
-    lines += re.findall(r'"([A-Z{][^"]*)"', source)  # openings of yes, no and corrections, and the clause frames
+    lines += [*SAID_YES, *SAID_NO, *TOOK_BACK, *CLAUSES]
     words = sorted(set(re.findall(r"[a-z']+", re.sub(r"\{\w+\}", "", " ".join(lines)).lower())))
     (out / "words.txt").write_text("\n".join(words) + "\n", "utf-8")
     return len(words)
@@ -42,7 +43,8 @@ def write_examples(out: Path, seed: int = 1, kept: Path | None = None) -> int:
     encoder some seconds."""
     if not encoder_status().available:
         return 0
-    source = (files("npc.training.mind") / "phrasings" / "talk.txt").read_bytes()
+    source = repr([(name, lines) for name, lines in _written()]).encode()
+    source += (files("npc.training.mind") / "phrasings" / "talk.txt").read_bytes()
     place = kept / f"talk-{hashlib.sha256(source + bytes([seed % 256])).hexdigest()[:12]}" if kept is not None else None
     if place is not None and (place / "talk.npz").is_file():
         for name in ("talk.json", "talk.npz"):
@@ -63,9 +65,9 @@ def write_examples(out: Path, seed: int = 1, kept: Path | None = None) -> int:
     np.savez_compressed(out / "talk.npz", vectors=np.round(vectors * 127 / np.abs(vectors).max()).astype(np.int8),
                         topic=np.array(of_line, np.int16))  # fmt: skip
     replies: dict[str, list[str]] = {}
-    for section in talk:
-        for sentence in _sentences(section):
-            replies.setdefault(sentence, []).append(section.name)
+    for name, lines in _written():
+        for sentence in sorted(_sentences(lines)):
+            replies.setdefault(sentence, []).append(name)
     topics = [[section.name, section.intent] for section in talk]
     told = {"topics": topics, "lines": list(zip(texts, marked, strict=True)), "replies": replies}
     (out / "talk.json").write_text(json.dumps(told, ensure_ascii=False) + "\n", "utf-8")
@@ -81,6 +83,14 @@ def _filled(text: str, thing: str, kin: str) -> str:
     return " ".join(words.get(word, word) for word in text.split())
 
 
-def _sentences(section: Section) -> set[str]:
-    texts = (re.sub(r"\{(\w+)\}", lambda m: "" if m[1] == "you" else "…", line.text) for line in section.replies)
+def _written() -> Iterator[tuple[str, list[str]]]:
+    """(intent, topic or "colour", every reply written for it)."""
+    for file in ("intents", "talk", "colour"):
+        for section in sections(file).values():
+            yield COLOUR if file == "colour" else section.name, [line.text for line in section.replies]
+    yield "fact", [*SAID_YES, *SAID_NO, *TOOK_BACK, *CLAUSES]
+
+
+def _sentences(lines: Iterable[str]) -> set[str]:
+    texts = (re.sub(r"\{(\w+)\}", lambda m: "" if m[1] == "you" else "…", line) for line in lines)
     return {bare(part) for text in texts for part in re.split(r"(?<=[.!?])\s+", text) if part}
