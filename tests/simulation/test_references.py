@@ -82,7 +82,7 @@ def test_the_sound_of_the_evidence_is_there(scenario: str) -> None:
         silent = np.ones(len(sound), bool)
         for turn in attempt.turns:
             if turn.speaker == side:
-                silent[int((turn.start_s - 0.5) * rate) : int((turn.end_s + 0.5) * rate)] = False
+                silent[max(0, int((turn.start_s - 0.5) * rate)) : int((turn.end_s + 0.5) * rate)] = False
         quiet[side] = float(np.sqrt(np.mean(sound[silent] ** 2)))
     for verdict in attempt.verdicts:
         for cited in verdict.evidence:
