@@ -65,7 +65,7 @@ def test_a_random_model_says_what_must_be_said_and_nothing_it_may_not(
         whole = set(frame.parts) - {"c"}
         assert parts == {"c"} or (parts == whole and frame.parts != ("e", "c"))
     assert [k for _, k in told] == sorted(k for _, k in told), "frames out of order"
-    own = re.sub(r"<(?:[cewvn]><#\d|you)>", "x", text)
+    own = re.sub(r"<(?:[cewvn]><#\d|you)>", " x", text)
     assert re.fullmatch(r"[A-Za-z' ,.!?:;-]*", own), "a tag, a number or another sign"
     assert not re.search(r"[^.!?] (?!I(?![a-z]))[A-Z]", own), "a name"
     assert text.count("<you>") <= address

@@ -29,7 +29,7 @@ from npc.dialogue.realiser.link import link, nouns, parse
 from npc.dialogue.realiser.manner import manner_of
 from npc.dialogue.realiser.model import DialogueModel
 from npc.dialogue.realiser.render import Rendered, lowered, render
-from npc.dialogue.realiser.talk import TalkGuard
+from npc.dialogue.realiser.talk import Near, TalkGuard
 from npc.inference.interface import ModelError
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ class TrainedRealiser:
     ) -> None:
         """`adapter`: a name given to `model.add_adapter`, for a character with a voice of their own."""
         self._model, self._guard, self._adapter = model, guard, adapter
+        self._character = character
         self._speaks = model.speaks(adapter)
         self._manner = manner_of(character)
         self._address = phrases.style_of(character).address
@@ -153,7 +154,7 @@ class TrainedRealiser:
             case "fact":
                 return self._fact(text, reply)
             case "self":
-                return self._self(text, reply)
+                return self._instead_of_name(text, reply) or self._self(text, reply)
             case "refused":
                 return self._refused(text, reply)
             case "action":
@@ -186,12 +187,24 @@ class TrainedRealiser:
         near = self._guard.near(text, asked=unknown)
         if near is None:
             return self._spoken("unknown", text) if unknown else None
+        return self._small_talk(text, near)
+
+    def _small_talk(self, text: str, near: Near) -> Plan:
         _, found = nouns(text, _FIRST_NOUN)
         if found and near.marked != near.words:
             index, value = next(iter(found.items()))
             return Plan(near.topic.intent, near.marked.replace("<n>", f"<n><#{index}>"), values={("n", index): value},
                         nouns=(index,), topic=near.topic.name)  # fmt: skip
         return Plan(near.topic.intent, near.words, topic=near.topic.name)
+
+    def _instead_of_name(self, text: str, reply: Reply) -> Plan | None:
+        """Small talk where the composer, having nothing better, would only say who it is without being asked."""
+        role = self._character.role.lower()
+        introduces = self._character.name in reply.text or role in reply.text.lower()
+        if not introduces or asked_of_self(text) is not None:
+            return None
+        near = self._guard.near(text, asked=True)
+        return self._small_talk(text, near) if near is not None else None
 
     def _fact(self, text: str, reply: Reply) -> Plan | None:
         if not reply.citations:
