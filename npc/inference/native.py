@@ -318,7 +318,12 @@ class NativeModel:
                 engine.cancel(n)
 
     def _listen(self, session: str) -> Listening:
-        return self._worker.engine.listen(session, self._settings.draft_tokens)
+        engine = self._worker.engine
+        before = {listening.number for listening in engine.listeners.values()}
+        found = engine.listen(session, self._settings.draft_tokens)
+        for dropped in before - {listening.number for listening in engine.listeners.values()}:
+            self._worker.cancelled(dropped)  # the session that was silent longest made room
+        return found
 
     def _close_turn(self, session: str, ledger: Speculation) -> None:
         self._ledgers[session] = ledger

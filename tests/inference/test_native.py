@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from npc.inference.checkpoint import write_safetensors
 from npc.inference.config import CheckpointError
+from npc.inference.engine import Limits
 from npc.inference.interface import Anticipating, LanguageModel, Message, ModelError, Sampling, Token
 from npc.inference.kernels import Format
 from npc.inference.native import NativeModel, NativeSettings
@@ -198,6 +200,20 @@ def test_sessions_of_the_same_character_do_not_take_each_others_drafts(model: Na
         model.forget("s2")
 
     asyncio.run(turn())
+
+
+def test_a_reader_is_told_when_its_session_made_room_for_others(folder: Path) -> None:
+    model = NativeModel.load(folder, replace(SETTINGS, limits=Limits(running=2)))
+
+    async def turn() -> list[Token]:
+        reading = asyncio.create_task(answer(model, "hello", Sampling(max_tokens=60), tentative=True))
+        await asyncio.sleep(0.1)
+        for session in ("s2", "s3"):
+            model.anticipate(chat("hello"), Sampling(), session)
+        return await asyncio.wait_for(reading, 2.0)
+
+    assert asyncio.run(turn())[-1].finish == "cancelled"
+    asyncio.run(model.close())
 
 
 def test_forgetting_and_unused_drafts_leave_nothing(model: NativeModel) -> None:
