@@ -283,6 +283,7 @@ class RunningScenario:
         finally:
             self._mouth.close()
             self._save()
+            self._tell()
             self._over.set()
 
     # -- judging, telling, saving --------------------------------------------------------------------------------------
