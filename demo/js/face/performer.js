@@ -147,8 +147,8 @@ export class Performer {
     for (const cue of due) if (this.timely(cue, played)) this.start(cue, now, cue.until ? (cue.until - cue.at) / this.rate : 0);
     this.voice = Math.min(1, Math.max(0, this.voice + (running ? gone / VOICE_FADE : -gone / HUSH_FADE)));
     this.speech(item, played, now);
-    // While an item sounds its track holds blinks, saccades and aversions; between items they are ours, faded in and out.
-    const sounding = item !== null && !item.flushed && item.track.covers(played);
+    // While an item sounds (and does not stand still) its track holds blinks, saccades and aversions; between items they are ours, faded in and out.
+    const sounding = running && item !== null && !item.flushed && item.track.covers(played);
     if (!sounding && this.own === 0) this.tilt = 0;
     this.own = Math.min(1, Math.max(0, this.own + (sounding ? -dt : dt) / OWN_FADE));
     this.showMood(dt);
