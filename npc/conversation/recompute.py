@@ -118,7 +118,8 @@ def _answered(begun: Record, ended: Record, clauses: list[Any]) -> Answered:
     data = ended.data
     turn = None if begun.data["turn"] is None else PlayerTurn(**begun.data["turn"])
     whole = " ".join(text for text, *_ in clauses) or data["text"]
-    heard = HeardReply(turn.turn_id if turn else "", data["response_id"], data["heard"], data["heard"] != data["text"])
+    cut = data["status"] == "cancelled" or data["heard"] != data["text"]
+    heard = HeardReply(turn.turn_id if turn else "", data["response_id"], data["heard"], cut)
     told = tuple((text, affect, samples, tuple(words)) for text, affect, samples, words in clauses)
     return Answered(begun.seq, begun.at, ended.at, turn, whole, heard, told, begun.data["rate"])
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from npc.config.authored import AuthoredFileError
 from npc.config.paths import data_dir
 from npc.dialogue.conditions import Situation
-from npc.dialogue.narrative import Happening, Narrative, StoryEffects, StoryState, begin, step
+from npc.dialogue.narrative import Happening, Narrative, StoryEffects, StoryState, begin, due, step, turn_dial
 from npc.dialogue.narrative_check import check_narrative, load_narrative
 
 VISIT = data_dir("demo") / "characters" / "callum-reid" / "visit.narrative.yaml"
@@ -144,3 +144,52 @@ def test_any_course_keeps_to_the_graph(course: list[tuple[Happening, Situation]]
     assert (state, effects) == play(story, course)
     entered = [e["name"] for effect in effects for e in effect.events if e["kind"] == "section_entered"]
     assert entered[-1] == state.section
+
+
+TIMED = Narrative.model_validate(
+    {
+        "id": "timed",
+        "start": "waiting",
+        "dial": {"slow": {"pace": 2.0}, "fast": {"pace": 0.5, "set": {"cross": True}}},
+        "variables": {"cross": False},
+        "sections": [
+            {
+                "id": "waiting",
+                "timed": [
+                    {"id": "quiet", "after": 4, "of": "silence", "say": "Hello?"},
+                    {"id": "leave", "after": 20, "go": "gone", "notice": "The door closes."},
+                ],
+            },
+            {"id": "gone", "end": True, "outcome": "failed"},
+        ],
+    }
+)
+TIME = Happening("time")
+
+
+def test_timed_events_come_when_they_are_due_and_once() -> None:
+    state, _ = begin(TIMED, 0.0, Situation())
+    assert due(TIMED, state, 0.0) == 4.0
+    early, nothing = step(TIMED, state, TIME, 3.9, Situation())
+    assert nothing == StoryEffects()
+    spoken, _ = step(TIMED, early, TURN, 3.95, Situation())
+    assert due(TIMED, spoken, 4.0) == pytest.approx(7.95), "silence begins anew when somebody speaks"
+    asked, effects = step(TIMED, spoken, TIME, 7.95, Situation())
+    assert effects.say == ("Hello?",)
+    again, effects = step(TIMED, asked, TIME, 15.0, Situation())
+    assert effects == StoryEffects()
+    over, effects = step(TIMED, again, TIME, 20.0, Situation())
+    assert (over.section, over.ended, effects.notices) == ("gone", True, ("The door closes.",))
+    assert due(TIMED, over, 21.0) is None
+
+
+def test_the_dial_stretches_time_and_is_a_variable() -> None:
+    slow, _ = begin(TIMED, 0.0, Situation(), "slow")
+    assert due(TIMED, slow, 0.0) == 8.0
+    fast, effects = turn_dial(TIMED, slow, "fast")
+    assert due(TIMED, fast, 0.0) == 2.0
+    assert fast.variables["cross"] is True
+    assert fast.variables["difficulty"] == "fast"
+    assert kinds(effects) == ["level:fast"]
+    with pytest.raises(KeyError):
+        begin(TIMED, 0.0, Situation(), "nightmare")
