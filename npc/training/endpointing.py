@@ -39,6 +39,9 @@ from npc.training.listening import PATIENT_S, Known, listened
 #: Bounds of the wait from the last voiced sample, at the median and the 95th percentile: what is left of 500 and 800 ms
 #: for the rest of the way (`npc bench latency`: after the decision 55 ms at the median, 120 ms wanted at most).
 MEDIAN_MS, LATE_MS = 440.0, 710.0
+#: Waits when sure. Shorter ones gain nothing: the recogniser's final text comes 130 ms into the silence and a draft of
+#: the reply some 60 ms later, so that what is won before the decision is lost behind it.
+SURE_MS = (280.0, 320.0)
 #: Turns of one session in which the recogniser gets to know a voice.
 _SESSION = 12
 _MS = LISTEN_RATE / 1000
@@ -146,7 +149,7 @@ def best_curve(data: Sequence[HeardTurn], chances: Sequence[Sequence[float]], me
     opens = np.quantile(ends, (0.02, 0.03, 0.045, 0.06, 0.08, 0.1))
     marks = np.quantile(ends, (0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75))
     found: tuple[tuple[int, float], Curve] | None = None
-    for low, doubt, sure in itertools.product(opens, (480.0, 520.0, 560.0, 600.0, 640.0), (160.0, 200.0, 250.0, 300.0)):
+    for low, doubt, sure in itertools.product(opens, (480.0, 520.0, 560.0, 600.0, 640.0), SURE_MS):
         for falls, level in itertools.combinations(marks, 2):
             first = min(low + 0.005, float(falls))
             shape = [(low, float(LONGEST_MS)), (first, doubt), (float(falls), doubt), (float(level), sure)]
