@@ -60,6 +60,12 @@ test-engines: setup-dev ## the Unity, Unreal and Godot clients (installs mono, g
 	@scripts/need.sh mono-devel libnewtonsoft-json5.0-cil g++ libboost-dev godot3-server godot3 xvfb
 	@$(PY) -m pytest -m engines --timeout 600 tests/engines $(ARGS)
 
+.PHONY: test-standards
+test-standards: setup-dev ## xAPI, cmi5 and SCORM against independent JavaScript run-times (from npm) as well
+	@scripts/need.sh chromium
+	@npm ci --silent --no-audit --no-fund --prefix tests/simulation/interop
+	@$(PY) -m pytest --timeout 300 -m "" tests/simulation -k "xapi or cmi5 or scorm or package or lti or launch" $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: setup-dev ## build llama.cpp and the other peers of npc bench inference into .peers/ (about 15 minutes)
 	@$(PY) -m npc.bench.peers $(ARGS)
