@@ -22,6 +22,7 @@ from npc.inference.reference import ReferenceStep  # noqa: E402
 from npc.inference.weights import from_tensors  # noqa: E402
 from npc.protocol.names import EMOTIONS  # noqa: E402
 from npc.training.mind.__main__ import main  # noqa: E402
+from npc.training.mind.adopt import verdict  # noqa: E402
 from npc.training.mind.episodes import TAG_WEIGHT, episode, joined, pieces  # noqa: E402
 from npc.training.mind.evaluate import evaluate  # noqa: E402
 from npc.training.mind.export import load  # noqa: E402
@@ -148,8 +149,28 @@ def test_the_export_writes_under_the_grammar_and_is_evaluated(trained: Path) -> 
         model.close()
     table = evaluate(trained / "model", turns=12)
     assert set(table) == {"seen", "held_out", "talk"}
-    assert table["talk"]["without"]["on_subject"] == 0.0
+    assert table["talk"]["without"]["on_subject"] < 0.1
     assert table["seen"]["n"] == 12
+
+
+def test_a_run_may_begin_with_exported_weights(trained: Path, tmp_path: Path) -> None:
+    start = trained / "model"
+    before = json.loads((start / "card.json").read_text())
+    plan = Plan(tmp_path, tmp_path / "model", minutes=0.01, width=64, layers=2, length=96, rows=4, start=start)
+    assert train(plan)["tokens"] > before["tokens"]
+    with pytest.raises(ValueError, match="say so with --layers"):
+        train(Plan(tmp_path / "b", tmp_path / "c", minutes=0.01, width=128, layers=2, start=start))
+
+
+def _table(subject: float, references: float = 1.0) -> dict[str, dict[str, object]]:
+    corner: dict[str, object] = {"references": references, "accepted": 1.0, "mood": 0.8, "on_subject": subject}
+    return {"seen": corner, "held_out": corner, "talk": {"with": {"on_subject": 0.5}}}
+
+
+def test_weights_are_adopted_only_when_the_table_improves() -> None:
+    assert verdict(_table(0.6), _table(0.5)) == ""
+    assert verdict(_table(0.5), _table(0.5)) == "no better"
+    assert verdict(_table(0.9, references=0.9), _table(0.5)).startswith("worse: references")
 
 
 def test_a_checkpoint_of_another_shape_is_refused(trained: Path) -> None:

@@ -2,6 +2,7 @@
 
 train      from nothing, or on from the checkpoint in --work, then export
 export     the checkpoint as it stands
+adopt      an exported folder in place of the shipped weights, if its table is better
 evaluate   an exported folder, on seen and on held-out phrasings
 lora       an adapter for one character from their dialogue, on any local checkpoint
 distil     replies of an OpenAI-compatible teacher, to train on
@@ -31,6 +32,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         sub.add_argument("--work", type=Path, default=Path("build/mind"), help="checkpoint, tokenizer and loss curve")
         sub.add_argument("--out", type=Path, help="where the model goes (default: WORK/model)")
         sub.add_argument("--data", type=Path, help="folder of the openly licensed corpora (default: episodes alone)")
+        sub.add_argument("--start", type=Path, help="a folder, or `shipped`: begin with it where WORK is empty")
         sub.add_argument("--teacher", type=Path, help="replies of a teacher, from `distil`")
         sub.add_argument("--seed", type=int, default=1)
         sub.add_argument("--threads", type=int, default=1, help="more than the free cores makes it slower")
@@ -39,6 +41,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         sub.add_argument("--length", type=int, default=256, help="tokens of an episode")
         sub.add_argument("--rows", type=int, default=8, help="episodes a step")
         sub.add_argument("--vocabulary", type=int, default=2048)
+    sub = commands.add_parser("adopt")
+    sub.add_argument("folder", type=Path)
+    sub.add_argument("--turns", type=int, default=400)
     sub = commands.add_parser("evaluate")
     sub.add_argument("folder", type=Path, nargs="?", help="default: the shipped weights")
     sub.add_argument("--turns", type=int, default=400)
@@ -82,6 +87,10 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         from npc.training.mind.evaluate import evaluate
 
         return evaluate(options.folder or model_folder(), turns=options.turns)
+    if options.command == "adopt":
+        from npc.training.mind.adopt import adopt
+
+        return adopt(options.folder, model_folder(), turns=options.turns)
     if options.command == "lora":
         from npc.training.mind.lora import Tuning, tune
 
@@ -92,9 +101,10 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         return asyncio.run(_distil(options))
     from npc.training.mind.train import Plan, export_checkpoint, train
 
+    start = model_folder() if options.start == Path("shipped") else options.start
     plan = Plan(
         work=options.work, out=options.out or options.work / "model", minutes=options.minutes, data=options.data,
-        teacher=options.teacher, seed=options.seed, threads=options.threads, width=options.width,
+        start=start, teacher=options.teacher, seed=options.seed, threads=options.threads, width=options.width,
         layers=options.layers, length=options.length, rows=options.rows, vocabulary=options.vocabulary,
     )  # fmt: skip
     return train(plan) if options.command == "train" else export_checkpoint(plan)

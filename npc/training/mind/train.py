@@ -6,6 +6,7 @@ checkpoint holds weights, optimiser, step and curve and is written every few min
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from npc.training.mind.distil import read_turns
-from npc.training.mind.export import export
+from npc.training.mind.export import export, load
 from npc.training.mind.natural import Texts, read_pairs
 from npc.training.mind.network import MindModel, Shape
 from npc.training.mind.shipping import write_examples, write_words
@@ -38,6 +39,8 @@ class Plan:
     out: Path
     minutes: float = 30.0
     data: Path | None = None
+    start: Path | None = None
+    """Exported model to begin with where `work` holds no checkpoint yet; None: from nothing."""
     teacher: Path | None = None
     """Replies of a teacher model, from `distil`."""
     seed: int = 1
@@ -79,6 +82,8 @@ def open_run(plan: Plan, texts: Texts) -> Held:
     """Network, optimiser and tokenizer: new, or as the checkpoint in `plan.work` left them."""
     plan.work.mkdir(parents=True, exist_ok=True)
     file, saved_file = plan.work / "tokenizer.json", plan.work / "checkpoint.pt"
+    if plan.start is not None and not saved_file.exists():
+        return _begin_with(plan, plan.start)
     if not file.exists():
         build_tokenizer(plan.seed, plan.vocabulary, texts).save(str(file))
     tokenizer = Tokenizer.from_file(str(file))
@@ -98,6 +103,19 @@ def open_run(plan: Plan, texts: Texts) -> Held:
         held.curve = [(int(s), float(v)) for s, v in saved["curve"]]
         print(f"going on from step {held.step}, {held.spent / 60:.1f} minutes", file=sys.stderr)
     return held
+
+
+def _begin_with(plan: Plan, folder: Path) -> Held:
+    """The weights and tokenizer of an exported model, with an optimiser that has seen nothing."""
+    model, tokenizer = load(folder)
+    tokenizer.save(str(plan.work / "tokenizer.json"))
+    if (model.shape.width, model.shape.layers) != (plan.width, plan.layers):
+        raise ValueError(
+            f"{folder}: has {model.shape.layers} layers of {model.shape.width}; say so with --layers, --width"
+        )
+    card = json.loads((folder / "card.json").read_text("utf-8"))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
+    return Held(model, optimiser, tokenizer, card["steps"], card["tokens"], card["minutes"] * 60.0, [])
 
 
 def train(plan: Plan) -> dict[str, Any]:
