@@ -311,9 +311,13 @@ class Page {
       this.speaker.command(action, { fadeMs });
       return;
     }
-    this.speaker.command('flush', { ordinal, fadeMs });
-    this.waiting = this.waiting.filter((frame) => frame.ordinal !== ordinal);
-    this.performer?.flush(ordinal);
+    // An earlier reply may still sound here (the greeting waits for the first click): cutting in silences that too.
+    const late = this.clock.ordinal !== null && this.clock.ordinal < ordinal ? [this.clock.ordinal] : [];
+    for (const one of [...late, ordinal]) {
+      this.speaker.command('flush', { ordinal: one, fadeMs });
+      this.performer?.flush(one);
+    }
+    this.waiting = this.waiting.filter((frame) => frame.ordinal > ordinal);
     this.face?.hands?.drop();
     this.captions.interrupted();
   }

@@ -48,7 +48,7 @@ def opened(
             yield page
         finally:
             browser.close()
-        assert not page.problems
+        assert page.problems == []
 
 
 def until(page: Any, condition: str, milliseconds: float = 30_000) -> None:
