@@ -48,7 +48,7 @@ def opened(
             yield page
         finally:
             browser.close()
-        assert page.problems == []
+        assert not page.problems, page.problems
 
 
 def until(page: Any, condition: str, milliseconds: float = 30_000) -> None:
