@@ -22,7 +22,7 @@ const FINAL_CODES = new Set([1000, 4000, 4401, 4406, 4409, 4429]);
 const SESSION_GONE = 4404;
 
 export class RealtimeSession {
-  constructor({ url, ticket = null, session = {}, openSocket, now, random = Math.random, schedule = setTimeout }) {
+  constructor({ url, ticket = null, session = {}, openSocket, now, random = Math.random, schedule = (run, ms) => setTimeout(run, ms) }) {
     this.url = url;
     this.ticket = ticket;
     this.wanted = session;
