@@ -28,7 +28,6 @@ from npc.audio.vad import load_vad
 from npc.bench import players
 from npc.bench.cut_points import cut
 from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
-from npc.training.rooms import impulse_response, room_noise, to_pcm
 from npc.bench.scripted import ScriptedMind
 from npc.bench.virtual_time import virtual_loop
 from npc.conversation.endpointing.embedded import EmbeddedDetector
@@ -39,6 +38,7 @@ from npc.conversation.session import TalkSession
 from npc.conversation.workers import InlineWorkers
 from npc.dialogue.interface import Clause
 from npc.protocol import ConversationItemCreate, NpcOutput, NpcPlayback, ResponseCreate, SessionUpdate
+from npc.training.rooms import impulse_response, room_noise, to_pcm
 from npc.tts import load as load_voice
 
 Pcm16 = NDArray[np.int16]

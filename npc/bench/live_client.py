@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc.audio.clock import LISTEN_RATE
-from npc.training.rooms import room_noise
 from npc.client import Playback, RealtimeClient
 from npc.protocol import SessionUpdate
+from npc.training.rooms import room_noise
 
 Pcm16 = NDArray[np.int16]
 

@@ -195,12 +195,11 @@ class MiniLM:
         for rows in by_length.values():
             for first in range(0, len(rows), 32):
                 batch = rows[first : first + 32]
-                for row, states in zip(batch, self._layered(np.array([ids[r] for r in batch])), strict=True):
-                    found[row] = states
+                found.update(zip(batch, self._layered(np.array([ids[row] for row in batch])), strict=True))
         return [found[row] for row in range(len(ids))]
 
     def changed(self, change: Callable[[int, str], Vectors]) -> MiniLM:
-        """A copy whose matrices `qkv_w`, `out_w`, `up_w`, `down_w` of layer `number` are `change(number, name)` more."""
+        """A copy with `change(number, name)` added to the matrices `qkv_w`, `out_w`, `up_w`, `down_w` of each layer."""
         other = object.__new__(MiniLM)
         other.__dict__.update(self.__dict__)
         other.id = f"{self.id}+changed"
