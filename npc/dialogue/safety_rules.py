@@ -54,6 +54,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "Everyone would be better off if I was dead, I'm going to do it.",
         "I've been cutting my arms again.",
         "I have the pills in front of me and I will take all of them.",
+        "I took all the tablets because I want it to be over.",
     ),
     "abuse": (
         "My husband beats me when he drinks.",
@@ -81,6 +82,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "Who are you?",
         "Do you live here alone?",
         "How do I take these pills?",
+        "Do you take any tablets or other medicines?",
+        "I can see that you did not want to come here today.",
+        "Did you hurt yourself when you fell?",
+        "Does anybody hit you or hurt you at home?",
         "What's wrong with the engine?",
         "What did management say?",
         "Are you from around here?",

@@ -129,6 +129,8 @@ def test_clean_bounds_length() -> None:
     ("text", "kind"),
     [
         ("Who do I go to if I cut myself?", "ok"),
+        ("I can see that you did not want to come. Do you take any tablets?", "ok"),
+        ("I took all the tablets to end it.", "self_harm"),
         ("I cut myself on the saw, where are the plasters?", "ok"),
         ("How do I stop cutting myself on this cheese wire?", "ok"),
         ("I might have hurt myself falling off the ladder.", "ok"),
