@@ -33,6 +33,7 @@ from npc.inference.config import read_config
 from npc.inference.interface import Message
 from npc.inference.tokenizer import TextTokenizer
 from npc.protocol.names import EMOTIONS
+from npc.training.mind.network import denormals_flushed
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -143,12 +144,12 @@ def examples(
     return made
 
 
+@denormals_flushed()
 def tune(tuning: Tuning) -> dict[str, Any]:
     """Fine-tune and write the adapter; returns what `card.json` says. Raises ValueError, CheckpointError."""
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(tuning.seed)
-    torch.set_flush_denormal(True)
     config = read_config(tuning.base)
     tokenizer = TextTokenizer(tuning.base, config.vocab, config.end_tokens)
     embedded = len(tokenizer.encode("<c>")) == 1 and len(tokenizer.encode("<#0>")) == 1

@@ -21,7 +21,7 @@ from torch import Tensor
 from npc.training.mind.distil import read_turns
 from npc.training.mind.export import export, load
 from npc.training.mind.natural import Texts, read_pairs
-from npc.training.mind.network import MindModel, Shape
+from npc.training.mind.network import MindModel, Shape, denormals_flushed
 from npc.training.mind.shipping import write_examples, write_words
 from npc.training.mind.tokens import batch_at, build_tokenizer
 
@@ -118,10 +118,10 @@ def _begin_with(plan: Plan, folder: Path) -> Held:
     return Held(model, optimiser, tokenizer, card["steps"], card["tokens"], card["minutes"] * 60.0, [])
 
 
+@denormals_flushed()
 def train(plan: Plan) -> dict[str, Any]:
     """Train for `plan.minutes`, export into `plan.out`; returns what the card says."""
     torch.set_num_threads(plan.threads)
-    torch.set_flush_denormal(True)
     texts = Texts(read_pairs(plan.data), read_turns(plan.teacher))
     held = open_run(plan, texts)
     curve = held.curve if held.curve is not None else []
