@@ -31,14 +31,25 @@ LIPS = ("jawOpen", "mouthPucker", "mouthClose")
 
 @contextmanager
 def opened(
-    chromium: str, url: str, *, viewport: dict[str, int] = SMALL, microphone: Path | None = None, **context: Any
+    chromium: str,
+    url: str,
+    *,
+    viewport: dict[str, int] = SMALL,
+    microphone: Path | None = None,
+    first: str | None = None,
+    **context: Any,
 ) -> Iterator[Any]:
-    """The page at `url`, ready, with `page.problems` for its console errors, which must stay empty."""
+    """The page at `url`, ready, with `page.problems` for its console errors, which must stay empty.
+
+    `first` is a script that runs before any of the page's own.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
     capture = [f"--use-file-for-fake-audio-capture={microphone}%noloop"] if microphone else []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=[*FLAGS, *capture])
         page = browser.new_context(permissions=["microphone"], viewport=viewport, **context).new_page()
+        if first is not None:
+            page.add_init_script(first)
         page.problems = []
         page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: page.problems.append(str(error)))

@@ -21,18 +21,23 @@ TURNS = ("What is your name?", "When does the museum close?", "Thank you, and wh
 #: Seconds of silence after each turn: the character answers in them.
 GAP_S = 9.0
 ROWS = "((who) => document.querySelectorAll(`#transcript li.${who}`).length)"
-#: Keeps what the page received, beside playing it.
+#: Keeps what the page received, beside playing it, from the first sample of its first session: a warm server greets
+#: before a script could be put in by hand.
 RECORD = """
-() => {
-  const page = globalThis.npcPage;
+Object.defineProperty(globalThis, 'npcPage', { configurable: true, set(page) {
+  Object.defineProperty(globalThis, 'npcPage', { value: page });
   page.received = new Map();
   page.errors = [];
-  page.session.on('audio', ({ ordinal, pcm }) => {
-    page.received.set(ordinal, page.received.get(ordinal) ?? []);
-    page.received.get(ordinal).push(pcm.slice());
-  });
-  page.session.on('error', ({ error }) => page.errors.push(error.message));
-}
+  let session;
+  Object.defineProperty(page, 'session', { configurable: true, get: () => session, set(opened) {
+    session = opened;
+    session?.on('audio', ({ ordinal, pcm }) => {
+      page.received.set(ordinal, page.received.get(ordinal) ?? []);
+      page.received.get(ordinal).push(pcm.slice());
+    });
+    session?.on('error', ({ error }) => page.errors.push(error.message));
+  } });
+} });
 """
 
 
@@ -80,8 +85,7 @@ def transcribe(items: list[np.ndarray[Any, np.dtype[np.int16]]], rate: int) -> s
 def test_three_spoken_turns(server: str, chromium: str, shots: Path, tmp_path: Path) -> None:
     microphone = spoken_turns(tmp_path / "player.wav")
     url = f"{server}/?character={CHARACTER}&raw"
-    with opened(chromium, url, viewport=DESKTOP, microphone=microphone) as page:
-        page.evaluate(RECORD)
+    with opened(chromium, url, viewport=DESKTOP, microphone=microphone, first=RECORD) as page:
         # The greeting shows that the mind is there: a fresh server indexes its characters first.
         until(page, f"{ROWS}('them') >= 1", 60_000)
         page.click("#mic")
