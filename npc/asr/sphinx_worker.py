@@ -31,6 +31,7 @@ _SEED_SAMPLES = 4_800
 _SEED_PATIENCE = 24_000
 #: A sample this loud counts as voiced sound for the seed (-36 dB FS).
 _LOUD = 512
+_PIECE_BYTES = 2 * 16_000
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class Worker:
                 return None
             self._seed(utterance)
         else:
-            utterance.decoder.process_raw(pcm, no_search=False, full_utt=False)
+            _feed(utterance.decoder, pcm)
         segments = _segments(utterance.decoder)
         heard = [word for word, *_ in segments]
         if heard == utterance.heard:
@@ -165,7 +166,13 @@ class Worker:
             means = str(utterance.decoder.config["cmninit"])
         self._start(utterance, means)
         if heard:
-            utterance.decoder.process_raw(heard, no_search=False, full_utt=False)
+            _feed(utterance.decoder, heard)
+
+
+def _feed(decoder: Decoder, pcm: bytes) -> None:
+    """Search on, a second at a time: given six seconds of speech at once after other speech, the library has died."""
+    for first in range(0, len(pcm), _PIECE_BYTES):
+        decoder.process_raw(pcm[first : first + _PIECE_BYTES], no_search=False, full_utt=False)
 
 
 def _segments(decoder: Decoder) -> list[Segment]:
