@@ -58,6 +58,24 @@ LOOKS: Final = (
         cloth=(0.24, 0.30, 0.20), trim=(0.75, 0.80, 0.45), hair_style="long", age=0.15, eyes=1.12, nose=0.85,
         jaw=0.9, brows=0.8, lashes=1.2, blush=0.3, ears="long", horns=True, markings=True,
     ),
+    Look(
+        "dana", "A tired translator with dark blond hair",
+        skin=(0.93, 0.73, 0.63), lips=(0.72, 0.42, 0.41), iris=(0.36, 0.46, 0.50), hair=(0.52, 0.39, 0.24),
+        cloth=(0.42, 0.26, 0.34), trim=(0.82, 0.78, 0.72), hair_style="long", age=0.5, eyes=0.95, nose=1.04,
+        brows=1.05, lashes=1.0, blush=0.25,
+    ),
+    Look(
+        "walter", "A retired man with grey hair",
+        skin=(0.88, 0.66, 0.56), lips=(0.66, 0.42, 0.39), iris=(0.30, 0.34, 0.28), hair=(0.55, 0.54, 0.53),
+        cloth=(0.28, 0.36, 0.30), trim=(0.66, 0.60, 0.50), hair_style="short", age=0.8, eyes=0.93, nose=1.15,
+        jaw=1.02, brows=1.3, lashes=0.5, blush=0.4,
+    ),
+    Look(
+        "tam", "An electrician with short black hair",
+        skin=(0.66, 0.45, 0.34), lips=(0.56, 0.33, 0.29), iris=(0.22, 0.14, 0.08), hair=(0.10, 0.08, 0.07),
+        cloth=(0.90, 0.62, 0.16), trim=(0.80, 0.82, 0.80), hair_style="short", age=0.6, nose=1.1, jaw=1.1,
+        brows=1.4, lashes=0.6, blush=0.2, moustache=True,
+    ),
 )  # fmt: skip
 
 
