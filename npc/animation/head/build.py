@@ -170,10 +170,11 @@ def _still(name: str, pieces: dict[str, Part], origin: Floats) -> Mesh:
 
 
 def fingerprint(which: Look) -> str:
-    """Hash of the look and of everything that shapes the file."""
+    """Hash of the look and of everything that shapes the file; another look beside it (`looks.py`) does not."""
     digest = hashlib.sha256(repr(astuple(which)).encode())
     here = Path(__file__).resolve().parent
-    for source in (*sorted(here.glob("*.py")), here.parent / "channels.py"):
+    sources = [source for source in sorted(here.glob("*.py")) if source.name != "looks.py"]
+    for source in (*sources, here.parent / "channels.py"):
         digest.update(source.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:32]
 
