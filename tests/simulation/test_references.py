@@ -11,6 +11,8 @@ from npc.config.paths import data_dir
 from npc.conversation.replay import replay
 from npc.simulation.attempt import Attempt, load, log_files
 from npc.simulation.package import find_scenario
+from npc.simulation.review import write_report
+from npc.simulation.review.sound import RATE, mixed
 from npc.simulation.timeline import timeline
 from npc.store import read_lines
 
@@ -89,3 +91,19 @@ def test_the_sound_of_the_evidence_is_there(scenario: str) -> None:
             side = attempt.turn(cited.turn).speaker
             heard = sides[side][int(cited.start_s * rate) : int(cited.end_s * rate)]
             assert float(np.sqrt(np.mean(heard**2))) > 10 * max(quiet[side], 1e-4), (verdict.item, cited)
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_report_plays_the_evidence(scenario: str, quality: str, tmp_path: Path) -> None:
+    """The report of a shipped attempt carries sound, and something is heard wherever it cites what was said aloud."""
+    pytest.importorskip("soundfile")
+    folder, attempt = reference(scenario, quality)
+    [out] = write_report(folder, tmp_path / "report.html")
+    assert "data:audio/wav;base64," in out.read_text(encoding="utf-8")
+    sound = mixed(attempt, folder)
+    assert sound is not None
+    for verdict in attempt.verdicts:
+        for cited in verdict.evidence:
+            span = sound[int(cited.start_s * RATE) : int(cited.end_s * RATE)].astype(np.float64)
+            assert np.sqrt(np.mean(span**2)) > 100, (verdict.item, cited)
