@@ -219,7 +219,8 @@ class Report:
 
 
 def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path, notes: dict[str, str]) -> Report:
-    checkpoint = place / shape
+    place = place / shape  # everything of a shape lies here and goes with it: a 1 B model fills five gigabytes
+    checkpoint = place / "checkpoint"
     log.print(f"{shape}: writing random weights")
     write_checkpoint(checkpoint, shape, seed)
     reference = Worker(("transformers", "F32"), checkpoint, place)
@@ -265,11 +266,7 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
             report.turns[what] = workers[_OURS[0]].ask(what, threads=2)
         for engine, worker in workers.items():
             report.memory[engine] = round(worker.ask("memory")["peak_mb"], 1)
-    shutil.rmtree(checkpoint)
-    for path in [*place.glob("*.gguf"), *place.glob("*.npcq")]:
-        path.unlink()
-    for folder in [*place.glob("ct2-*"), *place.glob("openvino-*")]:
-        shutil.rmtree(folder)
+    shutil.rmtree(place)
     return report
 
 

@@ -25,7 +25,7 @@ class CTranslate2:
     """CTranslate2 with INT8 weights and activations. The model is written with the package's own specification."""
 
     def __init__(self, checkpoint: Path, cache: Path, form: str) -> None:
-        self._folder, self._out = checkpoint, cache / f"ct2-{checkpoint.name}"
+        self._folder, self._out = checkpoint, cache / "ctranslate2"
         self._generators: dict[int, Any] = {}
 
     def load(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class OpenVino:
     """OpenVINO through optimum-intel: INT4 weights in groups of 64 (embedding and head INT8, its own choice)."""
 
     def __init__(self, checkpoint: Path, cache: Path, form: str) -> None:
-        self._folder, self._out = checkpoint, cache / f"openvino-{checkpoint.name}"
+        self._folder, self._out = checkpoint, cache / "openvino"
         self._models: dict[int, Any] = {}
 
     def load(self) -> dict[str, Any]:
