@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from npc.dialogue.knowledge.words import stem, tokens
+from npc.dialogue.knowledge.words import numbers_in, stem, tokens
 
 #: Verbs that mean the same to a request; the first of each line is the name of the group.
 _GROUPS_TEXT = """
@@ -203,6 +203,23 @@ def groups_of(verb: str) -> frozenset[str]:
 def is_common(verb: str) -> bool:
     """Whether the verb is one whose meaning the lists know."""
     return verb in _GROUPS or verb in _OTHER_VERBS
+
+
+def phrased(phrase: str, text: str) -> int:
+    """How many words of an author's phrase stand in a text, one after the other, any number for a number ("I'll take
+    one" in "I'll take two lamps"); 0 where it does not stand there whole, or is a single word."""
+    wanted, said = _unnumbered(phrase), _unnumbered(text)
+    if len(wanted) < 2:
+        return 0
+    found = any(said[at : at + len(wanted)] == wanted for at in range(len(said) - len(wanted) + 1))
+    return len(wanted) if found else 0
+
+
+def _unnumbered(text: str) -> list[str]:
+    words = tokens(text.replace("’", "'"))
+    for _, at in numbers_in(text):
+        words[at] = "#"
+    return words
 
 
 def requests(text: str, own_verbs: Iterable[str] = ()) -> tuple[Request, ...]:

@@ -22,7 +22,7 @@ from importlib.resources import files
 import numpy as np
 
 from npc.dialogue.actions import ArgumentError, Decision, names_entity, validate
-from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, requests
+from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, phrased, requests
 from npc.dialogue.actions_slots import Filled, Surroundings, fill
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity, Fact
 from npc.dialogue.composed.deeds import deed_text
@@ -41,9 +41,11 @@ TAKEN = 0.5
 MEANT = 0.68
 #: Fixed sum from which an order by the action's own verb is taken without more.
 SURE = 0.75
-#: Weights of verb, parameters, shared words, meaning.
+#: What an author's own phrase for an action is worth where everything it needs is said: more than any other reading.
+PHRASED = 0.95
 #: Nearness of two verbs ("to lift", "to raise") that counts as the same deed.
 SAME_VERB = 0.65
+#: Weights of verb, parameters, shared words, meaning.
 _VERB, _SLOTS, _WORDS, _MEANING = 0.45, 0.25, 0.15, 0.35
 
 _FORBIDS = re.compile(
@@ -74,6 +76,8 @@ class _Scored:
     score: float
     verb: float
     features: Mapping[str, float] = field(default_factory=dict)
+    phrased: bool = False
+    """An author's phrase for the action stands in the turn."""
 
 
 #: What else the turn could mean: the best trained score of any fact, thing or saying for this reading of the turn.
@@ -118,7 +122,9 @@ class ActionSelector:
         text = text[:1_500]
         around = replace(around, turn=text, nearness=self._nearness if self._encoder is not None else None)
         asked = requests(text, self.own_verbs)
-        scored = [s for s in self.scored(text, asked, around) if not self._worse_than(text, s.spec)]
+        scored = [
+            self._phrased(s, text) for s in self.scored(text, asked, around) if not self._worse_than(text, s.spec)
+        ]
         best = max(scored, key=lambda s: s.score, default=None)
         if best is not None and best.score >= self._bar(best, asked):
             return self._judge(best, around, now)
@@ -151,10 +157,13 @@ class ActionSelector:
         taught = self._likeness.compare(read, self._deeds)[:, 2] if self._deeds else np.zeros(0, np.float32)
         rival = self._rival(read)
         found = []
-        for number, spec in enumerate(self._character.actions):
-            tried = [self._score(spec, request, text, around) for request in asked]
-            bare = Request(("",), text, text, False)
-            best = max(tried, default=None, key=lambda s: s.score) or self._score(spec, bare, text, around)
+        readings = asked or (Request(("",), text, text, False),)
+        bests = [
+            max((self._score(spec, request, text, around) for request in readings), key=lambda s: s.score)
+            for spec in self._character.actions
+        ]
+        for number, best in enumerate(bests):
+            verbs = [other.verb for i, other in enumerate(bests) if i != number]
             others = [float(score) for i, score in enumerate(taught) if i != number]
             f = {
                 "bias": 1.0,
@@ -163,6 +172,7 @@ class ActionSelector:
                 "over_others": _squash(float(taught[number]) - max(others, default=0.0)),
                 "sum": best.score,
                 "verb": best.verb,
+                "verb_lead": best.verb - max(verbs, default=0.0),
                 "asked": float(bool(asked)),
                 "firm": float(any(request.firm for request in asked)),
                 "missing": float(bool(best.filled.missing)),
@@ -174,6 +184,16 @@ class ActionSelector:
             odds = sum(weights.get(name, 0.0) * value for name, value in f.items())
             found.append(replace(best, score=1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, odds)))), features=f))
         return found
+
+    @staticmethod
+    def _phrased(scored: _Scored, text: str) -> _Scored:
+        """What the author wrote down as asking for an action asks for it, once what it needs is said; the longest
+        phrase first."""
+        length = max((phrased(phrase, text) for phrase in scored.spec.phrases), default=0)
+        needs = bool(scored.spec.parameters.get("required"))
+        if not length or scored.filled.missing or (needs and not scored.filled.said):
+            return scored
+        return replace(scored, score=max(scored.score, PHRASED + 0.001 * length), phrased=True)
 
     def _score(self, spec: ActionSpec, request: Request, text: str, around: Surroundings) -> _Scored:
         verbs = self._verbs[spec.name]
@@ -230,7 +250,7 @@ class ActionSelector:
         """From which score the best action is taken."""
         if self._likeness is None:
             return TAKEN - 0.1 if best.verb >= 0.8 and not best.filled.missing else TAKEN
-        return TAKEN if asked and best.verb >= SAME_VERB else MEANT
+        return TAKEN if best.phrased or (asked and best.verb >= SAME_VERB) else MEANT
 
     def _worse_than(self, text: str, spec: ActionSpec) -> bool:
         """Whether the turn speaks of harm that the action does not name: "set fire to the stall" is no lighting."""
