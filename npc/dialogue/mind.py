@@ -26,7 +26,7 @@ from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character
 from npc.dialogue.clauses import split_clauses
 from npc.dialogue.conditions import Situation
 from npc.dialogue.context import Context, Exchange
-from npc.dialogue.emotion import Baseline, EmotionState
+from npc.dialogue.emotion import Baseline, EmotionState, Impulse
 from npc.dialogue.emotion_appraisal import Happening, appraise
 from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader
 from npc.dialogue.interface import (
@@ -47,6 +47,7 @@ from npc.dialogue.narrative import Narrative, StoryState
 from npc.dialogue.safety import Moderator, clean
 from npc.dialogue.scene import SceneState
 from npc.dialogue.storyteller import Meaning, StoryTeller, Told
+from npc.dialogue.whisper import read
 
 #: Exchanges kept in the context; older talk lives in memory.
 MAX_HISTORY = 40
@@ -254,6 +255,8 @@ class CharacterMind:
                 return False
             case "whisper":
                 self._whisper = clean(str(data.get("text", "")), 400)
+                impulses = [Impulse(name, strength, "my own mind") for name, strength in read(self._whisper).moods]
+                self._held = replace(self._held, emotion=self._held.emotion.feel(impulses, self._clock()))
                 return False
 
     async def commit(self, turn: PlayerTurn | None, reply: HeardReply | None) -> None:
@@ -276,7 +279,9 @@ class CharacterMind:
             if reply is not None and reply.text:
                 del self._teller.lines[: len(draft.lines)]
         self._held = held
-        self._whisper = self._teller.hint = ""
+        if draft is None or not draft.fixed:
+            # What was said word for word did not follow the whisper: it waits for the next reply.
+            self._whisper = self._teller.hint = ""
         if told is not None:
             self._held = replace(held, flags={**held.flags, **told.flags})
             said = reply is not None and bool(reply.text)

@@ -81,6 +81,8 @@ BAD_NEWS = (
     "I feared something like that. Go on.",
 )  # fmt: skip
 GOOD_NEWS = ("Now that is good to hear.", "Well, that's something to smile about.", "Good news at last.")
+AGREED = ("All right{you}, let's do it that way.", "Fine. We'll do that.", "Very well, I'll go along with that.")
+NOT_AGREED = ("No. I won't go along with that.", "I can't agree to that{you}.", "No, not like that.", "That won't do.")
 HEARD = (
     "I see.", "Is that so?", "Fair enough{you}.", "I'll bear that in mind.", "Good to know{you}.", "I hear you.", "Noted{you}.",  # noqa: E501
     "Well, well. Anything I can do for you?",

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from npc.dialogue import whisper
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
 from npc.dialogue.composed.features import OWN_LIFE, RECALLS, Candidate, Heard, Leaning, Scored
@@ -41,6 +42,8 @@ from npc.dialogue.memory.store import PlayerMemory
 _BIOGRAPHY_WORDS, _FACT_WORDS = 30, 30
 #: Log-odds by which a candidate must beat "nothing" when the turn asks, and when it only says something.
 _ASKED, _SAID = -0.7, 1.0
+#: The same when an instructor wants something brought up: what comes nearest is told.
+_TOLD_TO = -4.0
 #: Log-odds within which two facts are as likely meant, and both are said.
 _EITHER = 0.4
 #: Spread of the scores of a fact's parts below which the whole fact is said: longer, but never the wrong half.
@@ -91,6 +94,9 @@ class ComposedResponder:
 
     def compose(self, context: Context) -> Reply:
         """The whole reply at once. Pure but for reading memory and caches."""
+        followed = _Turn(self, context).followed()
+        if followed is not None:
+            return followed
         reply = _Turn(self, context).reply()
         better = self._realiser.realise(context, reply) if self._realiser is not None else None
         return better or reply
@@ -100,6 +106,7 @@ class _Turn:
     """One turn being answered."""
 
     def __init__(self, owner: ComposedResponder, context: Context) -> None:
+        self._owner = owner
         self._character, self._knowledge = owner._character, owner._knowledge
         self._style, self._memory = owner._style, owner._memory
         self._context = context
@@ -130,6 +137,28 @@ class _Turn:
         if found is None and self._recalls():
             return self._line(phrases.FORGOTTEN, "forgotten")
         return found or self._unknown()
+
+    def followed(self) -> Reply | None:
+        """The reply that a whisper asks for; None without one, or where safety or a deed come first."""
+        context = self._context
+        direction = whisper.read(context.whisper) if context.whisper else None
+        if direction is None or not direction.speaks or context.act != "open" or context.scripted:
+            return None
+        if direction.say:
+            return Reply(direction.say, "whisper")
+        stance = {"agree": phrases.AGREED, "refuse": phrases.NOT_AGREED}.get(direction.stance)
+        first = self._line(stance, "whisper") if stance is not None else None
+        topic = self._topic(direction.topic) if direction.topic else None
+        if topic is None:
+            return first
+        return _behind(first or self._spoken_to(), topic)
+
+    def _topic(self, topic: str) -> Reply | None:
+        """What the character knows of something and may tell this player."""
+        asked = replace(self._context, turn=replace(self._context.turn, text=f"Tell me about {topic}."))
+        turn = _Turn(self._owner, asked)
+        found = turn._answer(_TOLD_TO)
+        return found if found is not None and found.citations else None
 
     def _line(self, lines: Sequence[str], route: str, **values: str) -> Reply:
         line = phrases.pick(lines, self._chance, self._said, self._style)
@@ -269,9 +298,7 @@ class _Turn:
         more = self._tell(choice, also)
         if len(reply.text.split()) + len(more.text.split()) > _FACT_WORDS:
             return reply
-        shift = len(reply.text.split())
-        spans = [replace(c, word_start=c.word_start + shift, word_end=c.word_end + shift) for c in more.citations]
-        return replace(reply, text=f"{reply.text} {more.text}", citations=(*reply.citations, *spans))
+        return replace(_behind(reply, more), route=reply.route, slots=reply.slots)
 
     @staticmethod
     def _nearly_as_good(choice: Choice, best: Scored) -> Scored | None:
@@ -391,6 +418,13 @@ def _said_part(told: Sequence[Candidate], reply: str) -> Candidate | None:
     return max(
         told, key=lambda c: len(words & set(re.findall(r"\w+", c.text.lower()))) / len(c.text.split()), default=None
     )
+
+
+def _behind(first: Reply, then: Reply) -> Reply:
+    """One reply after another, citations in place."""
+    shift = len(first.text.split())
+    spans = [replace(c, word_start=c.word_start + shift, word_end=c.word_end + shift) for c in then.citations]
+    return Reply(f"{first.text} {then.text}", "whisper", (*first.citations, *spans))
 
 
 def _cite(reply: Reply, said: str, fact_id: str, source: str) -> Reply:
