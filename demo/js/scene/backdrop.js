@@ -111,6 +111,31 @@ function works(context, random) {
   for (let k = 0; k < 12; k += 1) glow(context, 360 * random(), 40 + 90 * random(), 8 + 12 * random(), k % 3 ? '#ffc36b' : '#ff7b52', 0.5);
 }
 
+function parlour(context, random) {
+  gradient(context, ['#54455c', '#6b5264', '#7c5a5c', '#4b3640']);
+  context.fillStyle = '#2c3454';
+  context.fillRect(232, 28, 96, 112);
+  for (let k = 0; k < 14; k += 1) glow(context, 238 + 84 * random(), 70 + 66 * random(), 4 + 5 * random(), ['#ffcf7d', '#ff9d6b', '#9fc0ff'][k % 3], 0.6);
+  context.fillStyle = '#8b6a58';
+  for (const [x, y, w, h] of [[228, 24, 104, 5], [228, 138, 104, 6], [228, 24, 5, 118], [327, 24, 5, 118], [278, 28, 3, 112]]) context.fillRect(x, y, w, h);
+  context.fillStyle = '#3e2c35';
+  context.fillRect(16, 30, 104, 160);
+  const spines = ['#a6584c', '#c79a5b', '#5f7f86', '#7a6a9a', '#b88a78', '#58705a'];
+  for (const shelf of [38, 78, 118, 158]) {
+    for (let x = 22; x < 108;) {
+      const wide = 4 + Math.floor(5 * random());
+      const tall = 22 + 8 * random();
+      context.fillStyle = spines[Math.floor(spines.length * random())];
+      if (random() > 0.12) context.fillRect(x, shelf + 31 - tall, wide, tall);
+      x += wide + 1;
+    }
+    context.fillStyle = '#5b4038';
+    context.fillRect(16, shelf + 31, 104, 4);
+  }
+  glow(context, 176, 84, 96, '#ffca85', 0.5);
+  glow(context, 176, 84, 24, '#ffe7bd', 0.8);
+}
+
 function woods(context, random) {
   gradient(context, ['#a9c8a4', '#6d9a7a', '#3f6650', '#24382c']);
   for (let k = 0; k < 16; k += 1) {
@@ -128,8 +153,9 @@ function dusk(context, random) {
 /** Places by what a scene calls itself; light colours are key, fill, rim; `wood` is the counter. */
 const PLACES = [
   [/\b(market|lantern|tavern|inn|night|fog|bazaar)s?\b/, { paint: lanterns, key: '#ffd2a0', fill: '#8a84ff', rim: '#ff9a4d', wood: '#6a4630', air: '#ffcf8a', drift: 0.012 }],
-  [/\b(hospital|clinic|ward|surgery|front desk|pharmacy|practice|consult)s?\b/, { paint: corridor, key: '#fff6ea', fill: '#bfe3ea', rim: '#d6f2ff', wood: '#c9cfcf', air: '#ffffff', drift: 0 }],
-  [/\b(site|plant room|factory|works|warehouse|industrial|yard|refinery|tank|boiler|vessel)s?\b/, { paint: works, key: '#ffe0b0', fill: '#8fa6c0', rim: '#ffae5a', wood: '#5f6468', air: '#ffd79a', drift: 0.006 }],
+  [/\b(hospital|clinic|ward|surgery|front desk|pharmacy|practice|consulting room)s?\b/, { paint: corridor, key: '#fff6ea', fill: '#bfe3ea', rim: '#d6f2ff', wood: '#c9cfcf', air: '#ffffff', drift: 0 }],
+  [/\b(site|plant room|pump|factory|works|warehouse|industrial|yard|refinery|tank|boiler|vessel)s?\b/, { paint: works, key: '#ffe0b0', fill: '#8fa6c0', rim: '#ffae5a', wood: '#5f6468', air: '#ffd79a', drift: 0.006 }],
+  [/\b(flat|home|house|kitchen|apartment|parlour|living room|call)s?\b/, { paint: parlour, key: '#ffe3c2', fill: '#b4a6d8', rim: '#ffb678', wood: '#6b4a3a', air: '#ffdfae', drift: 0.003 }],
   [/\b(forest|wood|garden|grove|field)s?\b/, { paint: woods, key: '#fff2cf', fill: '#a8d0a8', rim: '#e8ffb0', wood: '#6b5138', air: '#f2ffc0', drift: 0.01 }],
   [/\b(museum|gallery|library|hall|shop|store|office|counter|school|room)s?\b/, { paint: windows, key: '#ffe9c4', fill: '#b9a8c8', rim: '#ffd28a', wood: '#6e4529', air: '#ffe9b8', drift: 0.004 }],
 ];
