@@ -89,3 +89,9 @@ def weights(page: Any) -> dict[str, float]:
     """The pose drawn last, by channel."""
     found = page.evaluate("Object.fromEntries(npcPage.performer.channels.map((n, c) => [n, npcPage.drawn.weights[c]]))")
     return {str(name): float(value) for name, value in found.items()}
+
+
+def rest(page: Any) -> None:
+    """Wait until a frame with the lips at rest is drawn; a starved renderer may take a second to draw the next one."""
+    index = [f"npcPage.drawn.weights[npcPage.performer.index.get('{name}')]" for name in LIPS]
+    until(page, f"Math.max({', '.join(index)}) < 0.05", 3_000)

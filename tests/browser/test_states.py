@@ -120,7 +120,13 @@ def test_hearing_and_thinking(server: str, chromium: str, shots: Path, tmp_path:
     note = """
     () => {
       const page = globalThis.npcPage;
-      page.session.on('npc.turn', ({ state }) => { if (state === 'thinking') page.thought ??= 'begun'; });
+      // The words on the page stay as they were then, however soon the reply comes.
+      const turned = page.turned.bind(page);
+      page.turned = (event) => {
+        if (page.thought) return;
+        turned(event);
+        if (event.state === 'thinking') page.thought = 'begun';
+      };
       const { face } = page;
       const draw = face.draw.bind(face);
       face.draw = (...given) => {
@@ -128,7 +134,6 @@ def test_hearing_and_thinking(server: str, chromium: str, shots: Path, tmp_path:
         draw(...given);
         if (page.thought !== 'begun') return;
         page.thought = 'kept';
-        page.turned = () => {};
       };
     }
     """
