@@ -51,12 +51,15 @@ _SETTLED = 20
 class EchoFrame:
     """`own_voice` is the probability that what is heard is our own voice and nothing else, `player` that a player
     speaks (perhaps over our voice); both are 0 in silence. `cleaned` is the frame without our voice, `delay` the
-    samples from the promised to the real time of the echo (None while unknown)."""
+    samples from the promised to the real time of the echo (None while unknown). `ours` is our own voice as it was sent,
+    in [-1, 1], where it sounds in this frame (at its promised time while the delay is unknown); None while we are
+    silent and no echo can come any more."""
 
     own_voice: float
     player: float
     cleaned: Pcm16
     delay: int | None
+    ours: NDArray[np.float64] | None = None
 
 
 class DelaySearch:
@@ -152,12 +155,13 @@ class EchoGuard:
         if self._seeking or self._now - self._looked >= 16 * FRAME:
             self._seek(self._search)
         if self._delay is None or self._filter is None:
-            return EchoFrame(self._search.suspicion, 0.0, frame, None)
+            return EchoFrame(self._search.suspicion, 0.0, frame, None, self._read(self._now - FRAME, self._now))
         self._known += 1
         if self._known in _REHEARSALS:
             self._train(self._filter)
         residual = self._filter.step(self._block(self._now - FRAME - self._delay), sound)
-        return self._judge(sound, residual)
+        begin = self._now - FRAME - self._delay
+        return self._judge(sound, residual, self._read(begin, begin + FRAME))
 
     # -- reference -----------------------------------------------------------------------------------------------------
 
@@ -224,7 +228,9 @@ class EchoGuard:
         power = float(np.mean(sound**2)) + 1e-10
         self._floor = min(power, self._floor * 1.02) if power > self._floor else 0.7 * self._floor + 0.3 * power
 
-    def _judge(self, sound: NDArray[np.float64], residual: NDArray[np.float64]) -> EchoFrame:
+    def _judge(
+        self, sound: NDArray[np.float64], residual: NDArray[np.float64], ours: NDArray[np.float64]
+    ) -> EchoFrame:
         heard, left = float(np.mean(sound**2)), float(np.mean(residual**2))
         self._powers = [*self._powers[1 - _MEMORY :], (heard, left)]
         heard_db = 10 * np.log10(sum(h for h, _ in self._powers) / len(self._powers) + 1e-10)
@@ -239,4 +245,4 @@ class EchoGuard:
         own = 1.0 - player if loud else 0.0
         # What is left of a mere echo is made as quiet as the room, so that no detector after us takes it for speech.
         keep = player + (1 - player) * min(1.0, np.sqrt(self._floor / (left + 1e-10)))
-        return EchoFrame(own, player, to_int16(residual * keep), self._delay)
+        return EchoFrame(own, player, to_int16(residual * keep), self._delay, ours)

@@ -5,8 +5,9 @@
                                                      ▼                              pause ─▶ end-of-turn ─▶ Judged
                                               sound for the recogniser
 
-Positions are samples at 16 kHz since the session began. The gate opens on two voiced frames or one very sure one,
-and closes after two unvoiced ones; both are dated back to where the voice really began or ended.
+Positions are samples at 16 kHz since the session began. The gate opens on two voiced frames or one very sure one (in a
+pause of a turn on any one: a voice that comes back is nothing new), and closes after two unvoiced ones; both are dated
+back to where the voice really began or ended.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from npc.audio.resample import Resampler
 from npc.audio.vad import FRAME, VadFrame, VadStream, VoiceGate
 from npc.conversation.endpointing.interface import EndOfTurnDetector, Pause
 from npc.conversation.endpointing.voice import shipped
+from npc.conversation.talkover import Frame, Presence
 from npc.conversation.turn_events import Heard, Judged, VoiceStarted, VoiceStopped
 
 Pcm16 = NDArray[np.int16]
@@ -31,6 +33,8 @@ EarEvent = VoiceStarted | VoiceStopped | Heard | Judged
 
 #: One frame this sure opens the gate alone: a pause of our output 32 ms earlier is worth a few false ones.
 SURE = 0.85
+#: A player's voice over the character opens the gate from this belief of the network on, with a hint of voice.
+OVERHEARD, HINT = 0.6, 0.15
 #: An echo path counts as being learnt for so many frames after it was found (EchoGuard's filter settles in 20), and
 #: what is heard meanwhile as our own voice with at least this probability.
 LEARNING_FRAMES, LEARNING = 24, 0.8
@@ -41,8 +45,8 @@ _KEPT_SECONDS = 8
 
 
 class OwnVoice(Protocol):
-    """What the guard says of a frame: probability that it holds only our own voice, the frame without it, and the delay
-    of the echo in samples (None while there is none known)."""
+    """What the guard says of a frame: probability that it holds only our own voice, the frame without it, the delay of
+    the echo in samples (None while there is none known), and our voice as it was sent for that time, if any."""
 
     @property
     def delay(self) -> int | None: ...
@@ -53,6 +57,9 @@ class OwnVoice(Protocol):
     @property
     def cleaned(self) -> Pcm16: ...
 
+    @property
+    def ours(self) -> NDArray[np.float64] | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
@@ -61,6 +68,7 @@ class NotOurs:
     cleaned: Pcm16
     own_voice: float = 0.0
     delay: int | None = None
+    ours: NDArray[np.float64] | None = None
 
 
 class OwnVoiceGuard(Protocol):
@@ -71,6 +79,13 @@ class OwnVoiceGuard(Protocol):
 
     def heard(self, frame: Pcm16) -> OwnVoice:
         """Judge one frame of 512 samples."""
+
+
+class TalkoverSense(Protocol):
+    """Hears who speaks over the character (`npc.conversation.talkover`)."""
+
+    def step(self, frame: Frame, sounding: bool) -> Presence | None:
+        """Judge the next frame; `sounding`: our voice was sent out lately. None while we are silent."""
 
 
 class NoOwnVoice:
@@ -112,6 +127,7 @@ class Ear:
     detector: EndOfTurnDetector
     guard: OwnVoiceGuard
     partial: Partial = field(default_factory=Partial)
+    talkover: TalkoverSense | None = None
     pitched: bool = False
     """Measure the pitch of every voiced frame (0.1 ms each): a listening body wants it."""
 
@@ -129,6 +145,8 @@ class Ear:
         self._unvoiced = 0
         self._own = 0.0
         self._learning = 0
+        self._sounding_until = 0
+        self._presence: Presence | None = None
         self.prosody: voices.PauseProsody | None = None
         self._ending: float | None = None
         self._judged: tuple[int, float] | None = None
@@ -149,7 +167,9 @@ class Ear:
 
     def sent(self, pcm: Pcm16) -> None:
         """Our own voice at 16 kHz as it begins to sound at the player's: now, by the clock of the sound so far."""
-        self.guard.sent(pcm, self._at + int(self._frame_sound.size))
+        now = self._at + int(self._frame_sound.size)
+        self.guard.sent(pcm, now)
+        self._sounding_until = max(self._sounding_until, now) + int(pcm.size)
 
     def sense(self, pcm: Pcm16) -> Sensed:
         """Take sound at the client's rate."""
@@ -159,16 +179,26 @@ class Ear:
         events: list[EarEvent] = []
         cleaned: list[Pcm16] = []
         for begin in range(0, whole, FRAME):
-            own = self.guard.heard(self._frame_sound[begin : begin + FRAME])
+            sound = self._frame_sound[begin : begin + FRAME]
+            own = self.guard.heard(sound)
             self._own = self._doubtful(own)
             cleaned.append(own.cleaned)
             self._recent = np.concatenate([self._recent, own.cleaned])[-_KEPT_SECONDS * LISTEN_RATE :]
             self._at += FRAME
             for frame in self.vad.push(own.cleaned):
+                self._presence = self._over_us(sound, own, frame.probability)
                 events += self._frame(frame)
         self._frame_sound = self._frame_sound[whole:]
-        sound = np.concatenate(cleaned) if cleaned else np.zeros(0, np.int16)
-        return Sensed(start, sound, tuple(events))
+        heard = np.concatenate(cleaned) if cleaned else np.zeros(0, np.int16)
+        return Sensed(start, heard, tuple(events))
+
+    def _over_us(self, sound: Pcm16, own: OwnVoice, speech: float) -> Presence | None:
+        """Who is heard in a frame over the character."""
+        if self.talkover is None:
+            return None
+        ours = np.zeros(FRAME) if own.ours is None else own.ours
+        frame = Frame(sound, own.cleaned, ours, own.own_voice, own.delay is not None, speech)
+        return self.talkover.step(frame, self._at - FRAME < self._sounding_until)
 
     def _doubtful(self, heard: OwnVoice) -> float:
         """Own-voice probability of a frame, kept high while the guard has only just found that there is an echo: in its
@@ -182,18 +212,22 @@ class Ear:
     def _frame(self, frame: VadFrame) -> Sequence[EarEvent]:
         voiced = self._gate.step(frame.probability)
         pitch = voices.newest_pitch(self._recent) if self.pitched and self._voice else 0.0
-        events: list[EarEvent] = [Heard(frame.end, self._own, round(float(frame.level_db), 2), pitch)]
-        if voiced:
+        player = talker = None
+        if self._presence is not None:
+            player, talker = round(self._presence.player, 3), round(self._presence.talker, 3)
+        events: list[EarEvent] = [Heard(frame.end, self._own, round(float(frame.level_db), 2), pitch, player, talker)]
+        overheard = player is not None and player >= OVERHEARD and frame.probability >= HINT
+        if voiced or (overheard and not self._voice):
             self._unvoiced = 0
             second = self._first is not None
             self._first = frame.start if self._first is None else self._first
             if self._voice:
                 self._last_end = frame.end
-            elif second or frame.probability >= SURE:
+            elif second or overheard or frame.probability >= SURE or self._turn_start is not None:
                 self._voice, self._voice_start, self._last_end = True, self._first, frame.end
                 self._turn_start = self._first if self._turn_start is None else self._turn_start
                 self._judged = None
-                events.append(VoiceStarted(self._first, frame.end, self._own))
+                events.append(VoiceStarted(self._first, frame.end, self._own, player))
             return events
         self._first = None
         if self._voice:

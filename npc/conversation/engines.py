@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from npc.animation.interface import Animator
 from npc.asr.interface import StreamingRecognizer
 from npc.audio.vad import VoiceActivityDetector
-from npc.conversation.ear import NoOwnVoice, OwnVoiceGuard
+from npc.conversation.ear import NoOwnVoice, OwnVoiceGuard, TalkoverSense
 from npc.conversation.endpointing.interface import EndOfTurnDetector
 from npc.conversation.reply import Speaker
 from npc.conversation.saving import SaveSlots, SlotsInMemory
@@ -37,7 +37,7 @@ class PlayerRef:
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Shared by the sessions of one character; only `open_mind`, `guard` and lanes make state of a session.
+    """Shared by the sessions of one character; only `open_mind`, `guard`, `talkover` and lanes make state of a session.
 
     `recognizer` None means nothing is understood but typing, `speaker` None that replies are text. `lines` are what the
     character says when a part fails: "not_heard" (sound without words) and "lost_thread" (the mind failed).
@@ -52,6 +52,8 @@ class Engines:
     speaker: Speaker | None = None
     animator: Animator | None = None
     guard: Callable[[], OwnVoiceGuard] = NoOwnVoice
+    talkover: Callable[[], TalkoverSense | None] = lambda: None
+    """Hears who speaks over the character; None: overlaps are judged by their length, level and words."""
     slots: SaveSlots = field(default_factory=SlotsInMemory)
     voice_id: str = ""
     voices: frozenset[str] = frozenset()

@@ -72,7 +72,7 @@ class Hearing:
         self._on_events, self._on_words, self._on_trouble, self._spawn = on_events, on_words, on_trouble, spawn
         self._lane = engines.workers.lane("hearing")
         self._asr, self._second = engines.workers.lane("asr"), engines.workers.lane("second_pass")
-        self.ear = Ear(rate, engines.vad.open(), engines.detector, engines.guard())
+        self.ear = Ear(rate, engines.vad.open(), engines.detector, engines.guard(), talkover=engines.talkover())
         self._pending: deque[tuple[Pcm16, Pcm16]] = deque()
         self._pending_size = 0
         self._busy = False
@@ -198,9 +198,9 @@ class Hearing:
             self._utterance.resumed()
 
     def refine(self, wait: float) -> None:
-        """Begin a second pass if it can be done by `wait` seconds from now, or the little while after that it has."""
-        if self._utterance is not None:
-            self._utterance.refine(wait + self._engines.refine_budget)
+        """Begin a second pass if it can be done by `wait` seconds from now: one that comes later unmakes the draft."""
+        if self._utterance is not None and self._engines.refine_budget > 0.0:
+            self._utterance.refine(wait)
 
     def conclude(self) -> None:
         """This pause may be the end of the turn: get the final text of what was said."""

@@ -5,7 +5,9 @@
                        onset │
                        │←── a strong voice is decided on after 448 ms ──→│ a sinking one after 480
 
-`judge` is asked at every frame of the overlap and answers INTERRUPT, FALSE_ALARM or WAIT. What it goes by:
+`judge` is asked at every frame of the overlap and answers INTERRUPT, FALSE_ALARM or WAIT. Where the network of
+`npc.conversation.talkover` listens, its word counts: sure of a talker, it cuts in at once, and after 384 ms when that
+is likelier than not. A recognised command or backchannel, and a voice that simply keeps talking, overrule it. Without:
 
 - own voice: the echo judge's probability that all of the sound is ours; high means false alarm whatever else holds;
 - length: backchannels and coughs are short; people who want the floor keep talking (LiveKit's default, read in
@@ -52,6 +54,18 @@ SHORTEST_COMMAND = LISTEN_RATE * 160 // 1000
 SHORTEST_WORDS = LISTEN_RATE * 288 // 1000
 #: A backchannel may be drawn out ("mhmmm", "yeah right") this long before it counts as taking the floor.
 LONGEST_BACKCHANNEL = LISTEN_RATE * 900 // 1000
+#: With the network: a talker this sure cuts in at once...
+SURE = 0.9
+#: ... and so late from the onset what is likelier is believed. The onset is dated up to 64 ms after the first loud
+#: sample, the frame and the client's own frames add 50 ms: half a second in all.
+BELIEVE_BY = LISTEN_RATE * 384 // 1000
+LIKELY = 0.5
+#: A short sound that is over is let go when the network believes less than this in a talker.
+UNLIKELY = 0.3
+#: A voice that is not ours and keeps on for so long cuts in, whatever the network says: it has only heard synthesisers.
+KEEPS_TALKING = LISTEN_RATE * 900 // 1000
+#: The network must believe this much in a player's voice for it to pause the reply.
+NOTICED = 0.4
 #: Probability of own voice from which the sound is believed to be only that.
 OWN_VOICE = 0.6
 
@@ -112,7 +126,7 @@ class Overlap:
     `voiced` counts voiced samples since `onset`, `voice_end` is the last voiced one, `heard` the newest sample known.
     `own_voice` is the mean probability over the voiced frames that the sound is only our own, `peak` the level of the
     loudest frame in dB and `recent` that of the newest; `echoed` says that
-    the recognised words are those that the character is saying.
+    the recognised words are those that the character is saying. `talker` is what the network says now, if it listens.
     """
 
     onset: int
@@ -126,6 +140,7 @@ class Overlap:
     peak: float = -100.0
     recent: float = -100.0
     echoed: bool = False
+    talker: float | None = None
     decide_by: int = DECIDE_BY
     """Samples after `onset`."""
 
@@ -142,6 +157,8 @@ def continued(dismissed: Overlap, seen: Overlap) -> Overlap:
 
 def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
     """Decide an overlap. `min_words` > 0 (a client's wish) lets only that many recognised words interrupt."""
+    if overlap.talker is not None and min_words == 0:
+        return _by_network(overlap, overlap.talker)
     if overlap.own_voice >= OWN_VOICE or overlap.echoed:
         return Verdict.FALSE_ALARM
     words = wording(overlap.text)
@@ -168,3 +185,18 @@ def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
     if speaking and overlap.voiced >= TAKES_FLOOR and overlap.recent >= overlap.peak - SINKING_DB:
         return Verdict.INTERRUPT
     return Verdict.FALSE_ALARM if elapsed >= overlap.decide_by + LATER or not speaking else Verdict.WAIT
+
+
+def _by_network(overlap: Overlap, talker: float) -> Verdict:
+    if overlap.echoed:
+        return Verdict.FALSE_ALARM
+    words = wording(overlap.text)
+    if words is Wording.COMMAND and overlap.voiced >= SHORTEST_COMMAND and talker >= UNLIKELY:
+        return Verdict.INTERRUPT
+    elapsed = overlap.heard - overlap.onset
+    believed = LIKELY if elapsed >= BELIEVE_BY and words is not Wording.BACKCHANNEL else SURE
+    keeps_on = overlap.active and overlap.voiced >= KEEPS_TALKING and overlap.own_voice < OWN_VOICE
+    if talker >= believed or keeps_on:
+        return Verdict.INTERRUPT
+    over = overlap.heard - overlap.voice_end >= OVER and talker < UNLIKELY
+    return Verdict.FALSE_ALARM if over or elapsed >= BELIEVE_BY else Verdict.WAIT

@@ -84,7 +84,7 @@ log = logging.getLogger(__name__)
 
 #: Silence after which the recogniser is asked for its last word on what was said: longer than a stop inside a word,
 #: early enough to be answered before the shortest wait is over.
-CONCLUDE_AFTER = LISTEN_RATE * 128 // 1000
+CONCLUDE_AFTER = LISTEN_RATE * 96 // 1000
 
 
 class TalkSession:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from npc.conversation.reply import Reply
 
-#: Drafts for one turn; LiveKit stops at three. A player who pauses more often gets an answer made after the turn.
-MOST_DRAFTS = 4
+#: Drafts for one turn: a better text replaces one as often as a pause does. LiveKit stops at three; with four, turns
+#: with two pauses had none left for their end, and were answered 200 ms later (docs/log.md).
+MOST_DRAFTS = 8
 
 _WORD = re.compile(r"[\w']+")
 

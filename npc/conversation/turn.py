@@ -192,16 +192,9 @@ def _user_speaking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Ef
             dropped: tuple[Effect, ...] = (DropDraft(),) if turn.drafted else ()
             return replace(turn, until=None, drafted=False), dropped
         case Judged(until, complete) if not turn.voice and turn.rules.hands_free:
-            turn = replace(turn, until=until)
-            effects: list[Effect] = []
-            near = turn.voice_end + until - turn.heard <= DRAFT_AHEAD
-            if not turn.drafted and (complete >= DRAFT_FROM or near):
-                turn = replace(turn, drafted=True)
-                effects.append(Draft(turn.voice_end))
-            turn, ended = _end_if_due(turn, now)
-            return turn, (*effects, *ended)
+            return _draft_and_end(replace(turn, until=until), complete >= DRAFT_FROM, now)
         case VoiceStopped() | Heard():
-            return _end_if_due(turn, now)
+            return _draft_and_end(turn, False, now)
         case Committed(heard):
             return _end_turn(turn, heard, now)
         case Typed():
@@ -214,6 +207,17 @@ def _user_speaking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Ef
             return _end_turn(replace(turn, voice=False), turn.voice_end, now)
         case _:
             return turn, ()
+
+
+def _draft_and_end(turn: Turn, likely: bool, now: float) -> tuple[Turn, tuple[Effect, ...]]:
+    """In a pause: think ahead when its end is likely the turn's, or near anyway; end the turn when it is due."""
+    drafts: tuple[Effect, ...] = ()
+    waiting = None if turn.voice or turn.drafted else turn.until
+    if waiting is not None and (likely or turn.voice_end + waiting - turn.heard <= DRAFT_AHEAD):
+        turn = replace(turn, drafted=True)
+        drafts = (Draft(turn.voice_end),)
+    turn, ended = _end_if_due(turn, now)
+    return turn, (*drafts, *ended)
 
 
 def _end_if_due(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:
@@ -253,19 +257,19 @@ def _thinking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect,
 
 def _speaking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect, ...]]:
     match event:
-        case VoiceStarted(at, heard, own) if turn.rules.hands_free and turn.utterance is None:
-            return _notice(turn, at, heard, own, now)
-        case Heard(heard=heard, own_voice=own, level=level) if (
+        case VoiceStarted(at, heard, own, player) if turn.rules.hands_free and turn.utterance is None:
+            return _notice(turn, at, heard, own, player, now)
+        case Heard(heard=heard, own_voice=own, level=level, player=player) if (
             turn.voice and turn.rules.hands_free and turn.overlap is None and level >= overlaps.FLOOR_DB
         ):
-            # The sound began as our echo, or as a backchannel that is being drawn out: watch what becomes of it.
-            return _notice(turn, heard, heard, own, now) if own < OWN_VOICE and turn.utterance is None else (turn, ())
+            # The sound began as our echo or a noise, or as a backchannel that is being drawn out.
+            return _notice(turn, heard, heard, own, player, now) if turn.utterance is None else (turn, ())
         case VoiceStopped() if turn.utterance is not None:
             return replace(turn, utterance=None, overlap=None), (DropUtterance(),)
         case Words() if turn.overlap is not None:
             return _weigh(_reworded(turn, turn.overlap, event), now)
-        case Heard(own_voice=own, level=level) if turn.overlap is not None:
-            return _weigh(_extend(turn, own, level), now)
+        case Heard() if turn.overlap is not None:
+            return _weigh(_extend(turn, turn.overlap, event), now)
         case Committed(heard):
             turn, effects = _interrupt(turn, turn.utterance if turn.utterance is not None else heard, now)
             turn, ended = _end_turn(turn, heard, now)
@@ -284,9 +288,14 @@ def _speaking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect,
             return turn, ()
 
 
-def _notice(turn: Turn, at: int, heard: int, own: float, now: float) -> tuple[Turn, tuple[Effect, ...]]:
-    """A voice over ours: pause first, decide soon; our own echo is left alone."""
-    if own >= OWN_VOICE or not turn.rules.interruptible:
+def _notice(
+    turn: Turn, at: int, heard: int, own: float, player: float | None, now: float
+) -> tuple[Turn, tuple[Effect, ...]]:
+    """A voice over ours: pause first, decide soon; our own echo, and what the network takes for a noise, is left
+    alone unless it keeps on."""
+    ours = own >= OWN_VOICE if player is None else player < overlaps.NOTICED
+    keeps_on = turn.voice_start is not None and heard - turn.voice_start >= overlaps.KEEPS_TALKING and own < OWN_VOICE
+    if (ours and not keeps_on) or not turn.rules.interruptible:
         return turn, ()
     seen = Overlap(at, heard, max(0, heard - at), heard, True, own)
     if turn.dismissed is not None:
@@ -301,13 +310,13 @@ def _maybe_interrupted(turn: Turn, event: Event, now: float) -> tuple[Turn, tupl
     seen = turn.overlap
     assert seen is not None, "MAYBE_INTERRUPTED holds an overlap"
     match event:
-        case Heard(own_voice=own, level=level):
-            return _weigh(_extend(turn, own, level), now)
+        case Heard():
+            return _weigh(_extend(turn, seen, event), now)
         case VoiceStopped(at, _):
             end = min(max(at, seen.onset), max(seen.voice_end, seen.onset))
             stopped = replace(seen, active=False, voice_end=end, heard=turn.heard)
             return _weigh(replace(turn, overlap=replace(stopped, voiced=min(seen.voiced, at - seen.onset))), now)
-        case VoiceStarted(at, heard, _):
+        case VoiceStarted(at, heard):
             voiced = seen.voiced + max(0, heard - at)
             return _weigh(replace(turn, overlap=replace(seen, active=True, heard=turn.heard, voiced=voiced)), now)
         case Words():
@@ -327,11 +336,11 @@ def _maybe_interrupted(turn: Turn, event: Event, now: float) -> tuple[Turn, tupl
             return turn, ()
 
 
-def _extend(turn: Turn, own: float, level: float) -> Turn:
+def _extend(turn: Turn, seen: Overlap, frame: Heard) -> Turn:
     """One more frame of the overlap. What lies far below its loudest frame is the tail of the gate, not voice."""
-    assert turn.overlap is not None
-    peak = max(turn.overlap.peak, level)
-    seen = replace(turn.overlap, peak=peak, recent=level)
+    own, level = frame.own_voice, frame.level
+    peak = max(seen.peak, level)
+    seen = replace(seen, peak=peak, recent=level, talker=frame.talker)
     if not turn.voice or level < max(peak - overlaps.TAIL_DB, overlaps.FLOOR_DB):
         return replace(turn, overlap=replace(seen, heard=turn.heard, active=turn.voice))
     total, frames = turn.own_sum + own, turn.own_frames + 1
@@ -375,7 +384,7 @@ def _false_alarm(turn: Turn, now: float) -> tuple[Turn, tuple[Effect, ...]]:
     seen = turn.overlap
     assert seen is not None
     backchannel = overlaps.wording(seen.text) is overlaps.Wording.BACKCHANNEL
-    watching = turn.voice and backchannel
+    watching = turn.voice and (backchannel or seen.talker is not None)
     turn, entered = _enter(turn, State.SPEAKING, now)
     if watching:
         return turn, (ResumeReply(), entered)

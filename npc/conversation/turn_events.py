@@ -36,11 +36,12 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class VoiceStarted:
-    """The voice-activity gate opened: first voiced sample `at`, newest sample `heard`."""
+    """The voice-activity gate opened: first voiced sample `at`, newest sample `heard`. `player` as in `Heard`."""
 
     at: int
     heard: int
     own_voice: float = 0.0
+    player: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,16 @@ class VoiceStopped:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """Sound arrived up to `heard`. `own_voice`: how probable it is that the newest frame is only our echo; `level` is
-    its level in dB of full scale, `pitch_hz` the voice's pitch (0: unvoiced, or nobody wants to know)."""
+    its level in dB of full scale, `pitch_hz` the voice's pitch (0: unvoiced, or nobody wants to know). While the
+    character speaks `player` is the probability that somebody's voice is heard over it, `talker` that it is somebody
+    who wants the floor; None where nothing listens for that (`npc.conversation.talkover`)."""
 
     heard: int
     own_voice: float = 0.0
     level: float = 0.0
     pitch_hz: float = 0.0
+    player: float | None = None
+    talker: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ MAX_BEHIND = 8 * LISTEN_RATE
 LONGEST_SEGMENT = 30 * LISTEN_RATE
 #: Pause kept in front of the next segment.
 KEPT = LISTEN_RATE * 300 // 1000
+#: A second pass that is expected to be done gets so much longer than expected, seconds.
+GRACE = 0.03
 #: The recogniser may take this long for one call before it counts as hung, seconds.
 HUNG = 5.0
 
@@ -215,7 +217,7 @@ class Utterance:
         if segment.refining is not None and not segment.refining.done():
             left = segment.refining_since + self._pace.expected(segment.samples) - began
             if left <= budget:
-                await asyncio.wait({segment.refining}, timeout=budget)
+                await asyncio.wait({segment.refining}, timeout=min(budget, max(0.0, left) + GRACE))
             self._give_up(segment)
         if segment.refined is None and segment.concluding is not None:
             _, waiting = await asyncio.wait({segment.concluding}, timeout=HUNG)

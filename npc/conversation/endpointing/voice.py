@@ -1,7 +1,7 @@
-"""Does the voice sound finished? A small convolutional network over the last 1.6 s before a pause; 3 ms a pause.
+"""Does the voice sound finished? A small convolutional network over the last 1.6 s before a pause; 5 ms a pause.
 
-    sound ─▶ 160 frames of 10 ms ─▶ 3 convolutions, every 2nd step kept ─▶ last 6 of 20 steps, mean of all ─▶ log-odds
-             40 log-mel bands,                                             how it ended      how it was said
+    sound ─▶ 160 frames of 10 ms ─▶ 6 convolutions, 20 steps left ─▶ last 8 steps, mean of all ─▶ log-odds
+             40 log-mel bands,                                       how it ended  how it was said
              log pitch, voiced
 
 It hears what bare words do not show: the last syllable drawn out or not, the pitch falling or hanging, the words
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from npc.audio.clock import LISTEN_RATE
+from npc.audio.mel import mel_filters
 from npc.audio.pcm import Pcm16
 from npc.audio.prosody import pitch_track
 
@@ -30,23 +30,12 @@ FRAMES: Final = 160
 AFTER: Final = 1024
 BANDS: Final = 40
 _HOP, _WINDOW, _FFT = 160, 400, 512
-_LOW_HZ, _HIGH_HZ = 60.0, 7_600.0
 #: Pitch is given relative to this, a middling voice.
 _PITCH_HZ = 150.0
-#: Steps at the end that are looked at one by one.
-LAST_STEPS: Final = 6
-
-
-@lru_cache(maxsize=1)
-def _filters() -> NDArray[np.float64]:
-    """[257, 40] triangular filters, evenly spaced on the mel scale 2595 log10(1 + f/700), of height 1."""
-    low, high = (2595.0 * np.log10(1.0 + hertz / 700.0) for hertz in (_LOW_HZ, _HIGH_HZ))
-    edges = 700.0 * (10.0 ** (np.linspace(low, high, BANDS + 2) / 2595.0) - 1.0)
-    bins = (np.arange(_FFT // 2 + 1) * LISTEN_RATE / _FFT)[:, None]
-    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    weights: NDArray[np.float64] = np.maximum(0.0, np.minimum(rise, fall))
-    return weights
+#: What a network is trained with: of each convolution, every so many steps are kept.
+STRIDES: Final = (2, 1, 2, 1, 2, 1)
+#: ... and so many steps at the end are looked at one by one.
+LAST_STEPS: Final = 8
 
 
 def features(pcm: Pcm16, last: int) -> NDArray[np.float32]:
@@ -57,7 +46,7 @@ def features(pcm: Pcm16, last: int) -> NDArray[np.float32]:
     sound = np.concatenate([np.zeros(length - heard.size), heard])
     frames = sliding_window_view(sound, _WINDOW)[::_HOP][-FRAMES:] * np.hanning(_WINDOW)
     power = np.abs(np.fft.rfft(frames, _FFT, axis=1)) ** 2
-    bands = np.log(power @ _filters() + 1e-7)
+    bands = np.log(power @ mel_filters(BANDS, _FFT) + 1e-7)
     halved = 0.5 * (sound[0:-1:2] + sound[1::2])
     pitch = pitch_track(np.pad(halved, (0, _WINDOW)))[-FRAMES:]
     pitch = np.pad(pitch, (FRAMES - pitch.size, 0))
@@ -74,10 +63,12 @@ def normalised(found: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class VoiceModel:
-    """The network by its weights: "c0".."c2" [out, in, 5] with biases "b0".."b2", "hidden", "out" and theirs."""
+    """The network by its weights: "c0", "c1", … [out, in, 5] with biases "b0", "b1", …, "strides" of them, "hidden",
+    "out" and theirs."""
 
     def __init__(self, weights: Mapping[str, NDArray[np.floating]]) -> None:
         self._weights = {name: np.asarray(value, dtype=np.float32) for name, value in weights.items()}
+        self._strides = [int(stride) for stride in weights["strides"]]
 
     def logit(self, pcm: Pcm16, last: int) -> float:
         """Log-odds that the turn is over after sample `last`, the last voiced one."""
@@ -86,19 +77,20 @@ class VoiceModel:
     def forward(self, given: NDArray[np.float32]) -> float:
         """Log-odds of normalised features [160, 42]."""
         steps = given.T
-        for layer in range(3):
-            steps = _convolved(steps, self._weights[f"c{layer}"], self._weights[f"b{layer}"])
-        seen = np.concatenate([steps[:, -LAST_STEPS:].ravel(), steps.mean(axis=1)])
+        for layer, stride in enumerate(self._strides):
+            steps = _convolved(steps, self._weights[f"c{layer}"], self._weights[f"b{layer}"], stride)
+        last = self._weights["hidden"].shape[1] // len(steps) - 1
+        seen = np.concatenate([steps[:, -last:].ravel(), steps.mean(axis=1)])
         hidden = np.maximum(self._weights["hidden"] @ seen + self._weights["hidden_bias"], 0.0)
         return float(self._weights["out"] @ hidden + self._weights["out_bias"][0])
 
 
 def _convolved(
-    steps: NDArray[np.float32], kernel: NDArray[np.float32], bias: NDArray[np.float32]
+    steps: NDArray[np.float32], kernel: NDArray[np.float32], bias: NDArray[np.float32], stride: int
 ) -> NDArray[np.float32]:
-    """[in, time] to [out, time / 2]: width 5, two zeros at both ends, every second step, rectified."""
+    """[in, time] to [out, time / stride]: width 5, two zeros at both ends, rectified."""
     width = kernel.shape[2]
-    windows = sliding_window_view(np.pad(steps, ((0, 0), (width // 2, width // 2))), width, axis=1)[:, ::2]
+    windows = sliding_window_view(np.pad(steps, ((0, 0), (width // 2, width // 2))), width, axis=1)[:, ::stride]
     flat = windows.transpose(0, 2, 1).reshape(-1, windows.shape[1])
     made: NDArray[np.float32] = np.maximum(kernel.reshape(kernel.shape[0], -1) @ flat + bias[:, None], 0.0)
     return made
