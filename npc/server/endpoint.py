@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 SUBPROTOCOL = "realtime"
 _KEY = "openai-insecure-api-key."
 _RESUME = "npc-resume."
+#: Close codes of a client that is done, or whose page was left or reloaded (RFC 6455, 7.4.1): it will not resume.
+_LEAVING = frozenset({1000, 1001})
 #: Longest wait for a peer to take our close frame.
 _CLOSE_S = 2.0
 #: Messages handled in one go before other connections get their turn.
@@ -56,6 +58,7 @@ class Socket:
         self._waiter: asyncio.Future[None] | None = None
         self._written = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
+        self._left = False
         self._errors: list[float] = []
         self._window = self._loop.time()
         self._budget = 4 * hub.bounds.messages_per_s
@@ -68,7 +71,7 @@ class Socket:
         finally:
             writer.cancel()
             await asyncio.wait([writer])
-            self._live.dropped(self)
+            self._live.dropped(self, left=self._left)
             if self._closing is not None:
                 await asyncio.wait([self._closing])
 
@@ -137,6 +140,7 @@ class Socket:
         while True:
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
+                self._left = self._closing is None and message.get("code") in _LEAVING
                 return
             if self._closing is not None or self._live.link is not self:
                 # Not counted as received: a client that resumes sends it again.

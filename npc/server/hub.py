@@ -164,15 +164,16 @@ class Live:
             input_samples=self.input_samples,
         )
 
-    def dropped(self, link: Link) -> None:
-        """The socket is gone. A client that can resume has the window to come back; a stock client has left."""
+    def dropped(self, link: Link, *, left: bool = False) -> None:
+        """The socket is gone. A client that can resume has the window to come back, unless it said that it has `left`;
+        a stock client always has."""
         if self.link is not link:
             return
         self.link = None
         self.carrier.connected = False
         if self._closing is not None or self.task.done():
             return
-        if not self.carrier.opted_in or self.hub.draining:
+        if left or not self.carrier.opted_in or self.hub.draining:
             self.end("client left")
             return
         self.conversation.attach(False)

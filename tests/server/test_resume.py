@@ -244,6 +244,37 @@ def test_a_stock_client_that_leaves_ends_its_session_at_once() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("code", [1000, 1001])
+def test_a_client_that_says_goodbye_ends_its_session_at_once(code: int) -> None:
+    async def main() -> None:
+        async with running(ScriptedService()) as server:
+            ws = await _open(server.ws("model=ada&npc=1"))
+            token = await _token(ws)
+            await ws.close(code)
+            await until(lambda: not len(server.app.hub))
+            assert server.service.conversations[0].closed == "client left"
+            late = await _open(server.ws("after=1"), f"npc-resume.{token}")
+            with pytest.raises(websockets.ConnectionClosed):
+                await late.recv()
+            assert late.close_code == 4404
+
+    asyncio.run(main())
+
+
+def test_a_socket_closed_for_another_reason_can_be_resumed() -> None:
+    async def main() -> None:
+        async with running(ScriptedService()) as server:
+            ws = await _open(server.ws("model=ada&npc=1"))
+            token = await _token(ws)
+            await ws.close(3001)
+            await until(lambda: server.app.hub.sessions()[0].link is None)
+            again = await _open(server.ws("after=1"), f"npc-resume.{token}")
+            assert json.loads(await again.recv())["type"] == "npc.resumed"
+            await again.close()
+
+    asyncio.run(main())
+
+
 def test_a_client_that_does_not_read_is_cut_off_and_can_resume() -> None:
     async def main() -> None:
         settings = ServerSettings(bounds=Bounds(queue_ms=1000))
