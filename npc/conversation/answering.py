@@ -288,6 +288,7 @@ class Answering:
             rate=session.audio.output.format.rate,
             lane=self._lane,
             speaker=None if text_only else engines.speaker,
+            others=engines.others,
             animator=engines.animator if npc is not None else None,
             fps=npc.cues.fps if npc is not None else 60,
             seed=engines.seed + self._ordinal + 1,

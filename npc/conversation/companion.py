@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from npc.conversation.engines import PlayerRef, Recorder, Temperament
 from npc.conversation.port import AudioOut
+from npc.conversation.reply import Speaker
 from npc.dialogue.interface import Mind, WorldEvent
 from npc.protocol import ErrorEvent, NpcInstructed, NpcInstructor, Rehearsal
 
@@ -81,6 +82,10 @@ class Companion(Protocol):
     @property
     def temperament(self) -> Temperament:
         """How it takes interruptions."""
+
+    @property
+    def speakers(self) -> Mapping[str, Speaker]:
+        """Voices of further characters by id; empty where there is one character."""
 
     @property
     def greets(self) -> bool:
@@ -191,6 +196,7 @@ class Company:
         self.companion = companion
         session.give_recorder(lambda own: _Both(own, companion.recorder))
         companion.recorder.record("session.opened", session.opened(), session.clock())
+        session.engines = replace(session.engines, others=companion.speakers)
         self.swap_mind(companion.mind, companion.temperament)
         companion.begin(self)
         if companion.greets:

@@ -50,6 +50,8 @@ class Engines:
     detector: EndOfTurnDetector
     recognizer: StreamingRecognizer | None = None
     speaker: Speaker | None = None
+    others: Mapping[str, Speaker] = field(default_factory=dict)
+    """Voices of further characters by id, where a scenario brings some."""
     animator: Animator | None = None
     guard: Callable[[], OwnVoiceGuard] = NoOwnVoice
     talkover: Callable[[], TalkoverSense | None] = lambda: None

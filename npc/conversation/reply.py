@@ -53,11 +53,15 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a reply is performed with. `speaker` None makes it text only; `animator` None leaves the face out."""
+    """What a reply is performed with. `speaker` None makes it text only; `animator` None leaves the face out.
+
+    `others` are the voices of further characters by id, for clauses that say whose they are.
+    """
 
     rate: int
     lane: Lane
     speaker: Speaker | None = None
+    others: Mapping[str, Speaker] = field(default_factory=dict)
     animator: Animator | None = None
     fps: int = 60
     seed: int = 0
@@ -186,8 +190,9 @@ class Reply:
 
     async def _speak_piece(self, clause: Clause, offset: int, text: str) -> None:
         """A part of a clause from its character `offset` on: the whole of it but for endless ones."""
-        speaker, at = self._stage.speaker, self.score.length
-        assert speaker is not None
+        own, at = self._stage.speaker, self.score.length
+        assert own is not None
+        speaker = self._stage.others.get(clause.by, own)
         into = at - self.score.clause_start
         request = SpeechRequest(text, _prosody(clause.affect, self._stage.speed), speaker.language, speaker.lexicon)
 

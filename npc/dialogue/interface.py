@@ -40,13 +40,17 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One speakable piece of a reply. A reply is its clauses' texts joined by single spaces."""
+    """One speakable piece of a reply. A reply is its clauses' texts joined by single spaces.
+
+    `by` names the character that says it where several play in one session; empty for the session's own.
+    """
 
     text: str
     affect: Affect = Affect()
     citations: tuple[Citation, ...] = ()
     actions: tuple[Action, ...] = ()
     gesture: str | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,7 @@ class NpcRehearsal(NpcDown):
     """Where a training attempt stands: sent when it begins, after every finished turn, and when it ends.
 
     `turns_saved` turns are on disk: an attempt that is cut off goes on from there (`session.npc.rehearsal.attempt`).
+    `character` is the one that is spoken to: where several play, another one once it was addressed.
     """
 
     type: Literal["npc.rehearsal"] = "npc.rehearsal"

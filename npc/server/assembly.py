@@ -26,8 +26,9 @@ from npc.audio.clock import LISTEN_RATE
 from npc.audio.resample import Resampler
 from npc.audio.vad import VoiceActivityDetector
 from npc.config.settings import Settings
+from npc.conversation import talkover
 from npc.conversation.detection import FixedSilence
-from npc.conversation.ear import NoOwnVoice, OwnVoiceGuard
+from npc.conversation.ear import NoOwnVoice, OwnVoiceGuard, TalkoverSense
 from npc.conversation.endpointing.interface import EndOfTurnDetector
 from npc.conversation.engines import Engines, PlayerRef, Recorder
 from npc.conversation.late_mind import LateMind
@@ -35,6 +36,7 @@ from npc.conversation.port import Conversation, Opening, Outbox, UnknownCharacte
 from npc.conversation.reply import Speaker
 from npc.conversation.saving import SlotsInMemory
 from npc.conversation.session import TalkSession
+from npc.conversation.talkover import Network
 from npc.conversation.workers import ThreadWorkers, Workers
 from npc.dialogue import mind_open
 from npc.dialogue.character import Character
@@ -76,6 +78,7 @@ class TalkService:
         self._vad: VoiceActivityDetector | None = None
         self._detector: EndOfTurnDetector | None = None
         self._guard: Callable[[], OwnVoiceGuard] = NoOwnVoice
+        self._talkover: Network | None = None
         self._model: LanguageModel | None = None
         self._composed: Composer | None = None
         self._memory: MemoryStore | None = None
@@ -85,7 +88,11 @@ class TalkService:
         self._engines: dict[tuple[str, str], Engines] = {}
         self._minds: dict[str, Future[mind_open.Shared]] = {}
         self._scenarios = Scenarios(
-            settings.scenarios, settings.folder / "attempts", responders=self._responder, seed=settings.seed
+            settings.scenarios,
+            settings.folder / "attempts",
+            responders=self._responder,
+            speaker=lambda character: self._speaker(character)[0],
+            seed=settings.seed,
         )
         self._indexer = ThreadPoolExecutor(1, "npc-index")
         self._sessions: WeakSet[TalkSession] = WeakSet()
@@ -123,6 +130,7 @@ class TalkService:
         # Without its classifier a turn simply ends on half a second of silence.
         self._detector = self._part("end_of_turn", lambda: load_detector(self.settings)) or FixedSilence(8000)
         self._guard = self._part("own_voice", lambda: guard_maker(self.settings)) or NoOwnVoice
+        self._talkover = self._part("talkover", talkover.shipped)
         self._recognizer = self._part("asr", lambda: load_recognizer(self.settings))
         if self._recognizer is not None:
             # Its processes start in the background, so that the first player does not wait for them.
@@ -179,6 +187,9 @@ class TalkService:
         self._sessions.add(session)
         return session
 
+    def _listens_over_us(self) -> TalkoverSense | None:
+        return None if self._talkover is None else talkover.Talkover(self._talkover)
+
     def _recorder(self, opening: Opening) -> Recorder | None:
         """The session's log, where the operator keeps logs for days; the session may still ask for less."""
         days = parse_retention(self.settings.store.retain)
@@ -205,6 +216,7 @@ class TalkService:
                 speaker=speaker,
                 animator=load_animator() if self.settings.tts.face else None,
                 guard=self._guard,
+                talkover=self._listens_over_us,
                 slots=self._slots,
                 voice_id=voice_id,
                 voices=frozenset((voice_id,)),

@@ -6,7 +6,7 @@ character file ─ knows, withheld ─▶ facts · behaviour ─▶ personality,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from npc.conversation.engines import PlayerRef
@@ -14,13 +14,16 @@ from npc.dialogue import mind_open
 from npc.dialogue.character import Character
 from npc.dialogue.mind import CharacterMind
 from npc.inference.encoder import SentenceEncoder
+from npc.simulation.ensemble import Ensemble, names_of
 from npc.simulation.package import Package
 from npc.simulation.punctuation import punctuated
 from npc.simulation.rubric import RubricEngine
 from npc.simulation.rubric.model import Turn
-from npc.simulation.scenario import Level
+from npc.simulation.scenario import Behaviour, CharacterRole, Level
 from npc.simulation.unread import SpeechActs
 
+#: What plays in a scenario: one mind, or several of which one is spoken to.
+ScenarioMind = CharacterMind | Ensemble
 #: Who answers in a session; None: the embedded composer (see `mind_open.open_mind`).
 Responders = Callable[[PlayerRef], "mind_open.ResponderFactory | None"]
 
@@ -28,6 +31,16 @@ Responders = Callable[[PlayerRef], "mind_open.ResponderFactory | None"]
 def character_at(package: Package, level: Level) -> Character:
     """The first character of the scenario as the level makes it."""
     character, role, how = package.main, package.scenario.characters[0], level.character
+    return _in_scene(package, role, character, how)
+
+
+def others_of(package: Package) -> list[Character]:
+    """The further characters of the scenario, as their files and roles have them; levels change the first alone."""
+    roles = package.scenario.characters[1:]
+    return [_in_scene(package, role, package.characters[role.id], Behaviour()) for role in roles]
+
+
+def _in_scene(package: Package, role: CharacterRole, character: Character, how: Behaviour) -> Character:
     known = set(role.knows) if role.knows is not None else None
     facts = tuple(
         fact.model_copy(update={"secret": True, "tell_to": None}) if fact.id in how.withheld else fact
@@ -89,6 +102,8 @@ class Cast:
     level: Level
     shared: mind_open.Shared
     engine: RubricEngine
+    others: Mapping[str, mind_open.Shared] = field(default_factory=dict)
+    """Of the further characters, by id."""
 
     def mind(
         self,
@@ -96,10 +111,26 @@ class Cast:
         clock: Callable[[], float],
         seed: int = 0,
         responder: mind_open.ResponderFactory | None = None,
+    ) -> ScenarioMind:
+        """A mind that remembers nothing of earlier attempts and leaves nothing behind but the attempt; of all
+        characters together where there are several."""
+        members = {one.character.id: one for one in (self.shared, *self.others.values())}
+        minds = {name: self._one(shared, player, clock, seed, responder) for name, shared in members.items()}
+        if len(minds) == 1:
+            return next(iter(minds.values()))
+        spoken = {role.id: role.addressed_as for role in self.package.scenario.characters}
+        return Ensemble(minds, {name: names_of(one.character, spoken[name]) for name, one in members.items()})
+
+    def _one(
+        self,
+        shared: mind_open.Shared,
+        player: PlayerRef,
+        clock: Callable[[], float],
+        seed: int,
+        responder: mind_open.ResponderFactory | None,
     ) -> CharacterMind:
-        """A mind that remembers nothing of earlier attempts and leaves nothing behind but the attempt."""
         return mind_open.open_mind(
-            self.shared,
+            shared,
             player_id=player.player_id,
             responder=responder,
             clock=clock,
@@ -111,9 +142,13 @@ class Cast:
 
 
 def cast(package: Package, level: Level, engine: RubricEngine, encoder: SentenceEncoder | None = None) -> Cast:
-    """Prepare the scenario's character (0.2-0.5 s). Raises AuthoredFileError, DocumentError."""
+    """Prepare the scenario's characters (0.2-0.5 s each). Raises AuthoredFileError, DocumentError."""
     character = character_at(package, level)
-    folder = package.paths[character.id].parent
-    shared = mind_open.prepare(character, folder, encoder)
+    others = {one.id: _prepared(package, one, encoder) for one in others_of(package)}
+    return Cast(package, level, _prepared(package, character, encoder), engine, others)
+
+
+def _prepared(package: Package, character: Character, encoder: SentenceEncoder | None) -> mind_open.Shared:
+    shared = mind_open.prepare(character, package.paths[character.id].parent, encoder)
     reader = shared.reader if package.scenario.infers_emotion else SpeechActs(shared.encoder)
-    return Cast(package, level, replace(shared, story=package.story, reader=reader), engine)
+    return replace(shared, story=package.story, reader=reader)

@@ -15,7 +15,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 from npc.conversation.companion import CannotJoin, Stage
 from npc.conversation.engines import Recorder, Temperament
 from npc.conversation.port import AudioOut
+from npc.conversation.reply import Speaker
 from npc.dialogue.interface import WorldEvent
-from npc.dialogue.mind import CharacterMind
 from npc.protocol import NpcInstructor
 from npc.protocol.npc_server import NpcAssessment, NpcRehearsal
 from npc.simulation.attempt import Attempt, Audio, Judged, Outcome, to_json
+from npc.simulation.casting import ScenarioMind
+from npc.simulation.ensemble import Ensemble
 from npc.simulation.judging import judge, passed, score
 from npc.simulation.package import Package
 from npc.simulation.recording import AttemptWriter
@@ -75,20 +77,23 @@ class Play:
     writer: AttemptWriter
     timeline: Timeline
     engine: RubricEngine
-    recast: Callable[[str, Callable[[], float]], Awaitable[CharacterMind]]
+    recast: Callable[[str, Callable[[], float]], Awaitable[ScenarioMind]]
     """A mind at another level of difficulty."""
     wall: Callable[[], float]
     """Seconds since the epoch."""
     resumed: bool = False
+    speakers: Mapping[str, Speaker] = field(default_factory=dict)
+    """Voices of the further characters by id."""
 
 
 class RunningScenario:
     """Implements `Companion` and its `Recorder`."""
 
     def __init__(
-        self, play: Play, mind: CharacterMind, clock: StoryClock, closed: Callable[[], None] = lambda: None
+        self, play: Play, mind: ScenarioMind, clock: StoryClock, closed: Callable[[], None] = lambda: None
     ) -> None:
-        self.mind: CharacterMind = mind
+        self.mind = self._listening_to(mind)
+        self.speakers = play.speakers
         self._play, self._clock = play, clock
         self._closed = closed
         self._attempt = play.attempt
@@ -112,6 +117,12 @@ class RunningScenario:
         self._ears = Ears(self._anchor, play.writer if keeps else None)
         self._mouth = Mouth(self._anchor, play.writer if keeps else None)
         self.recorder: Recorder = self
+
+    def _listening_to(self, mind: ScenarioMind) -> ScenarioMind:
+        """Of several characters, the client is told who is spoken to."""
+        if isinstance(mind, Ensemble):
+            mind.changed = lambda _: self._tell()
+        return mind
 
     # -- Recorder ------------------------------------------------------------------------------------------------------
 
@@ -170,7 +181,8 @@ class RunningScenario:
     def committed(self) -> None:
         if self._state == "finished" or self._stage is None:
             return
-        self._stage.record("rehearsal.state", {"mind": self.mind.snapshot(), "clock": self._clock()})
+        spoken_to = {"character": self.mind.active} if isinstance(self.mind, Ensemble) else {}
+        self._stage.record("rehearsal.state", {"mind": self.mind.snapshot(), "clock": self._clock(), **spoken_to})
         if self._ending is not None:
             self._finish(self._ending)
             return
@@ -243,7 +255,7 @@ class RunningScenario:
     async def _set_level(self, level: str) -> None:
         mind = await self._play.recast(level, self._clock)
         mind.restore(self.mind.snapshot())
-        self.mind, self._level = mind, level
+        self.mind, self._level = self._listening_to(mind), level
         stage = self._stage
         assert stage is not None, "a level is set while it runs"
         stage.swap_mind(mind, _TEMPERAMENT[mind.character.interruption])
@@ -362,7 +374,7 @@ class RunningScenario:
         state = "finished" if self._state == "finished" else "paused" if self._state == "paused" else "running"
         self._stage.send(
             NpcRehearsal(
-                character=self.mind.character_id,
+                character=self.mind.character.id,
                 attempt=attempt.id,
                 scenario=package.scenario.id,
                 version=package.scenario.version,

@@ -148,7 +148,7 @@ class TraineeRole(_Authored):
 
 
 class CharacterRole(_Authored):
-    """A character of the scenario. The first one is met by the trainee."""
+    """A character of the scenario. The first one is met by the trainee; the others answer once they are spoken to."""
 
     id: Identifier
     file: Short
@@ -156,6 +156,8 @@ class CharacterRole(_Authored):
     role: Short = ""
     knows: tuple[Key, ...] | None = None
     """Ids of the facts of the file that it knows in this scenario; None: all of them."""
+    addressed_as: tuple[Short, ...] = ()
+    """What else it answers to, beside its name: "Doctor", "boss"."""
 
 
 class TraineeAction(_Authored):

@@ -18,11 +18,12 @@ from npc.config.authored import AuthoredFileError
 from npc.config.paths import state_dir
 from npc.conversation.companion import CannotJoin, Companion, Wish
 from npc.conversation.engines import PlayerRef
+from npc.conversation.reply import Speaker
 from npc.dialogue import mind_open
-from npc.dialogue.mind import CharacterMind
+from npc.dialogue.character import Character
 from npc.inference.encoder import EncoderError, SentenceEncoder, load_encoder
 from npc.simulation.attempt import Attempt, AttemptError, Audio, Consent, ScenarioRef, load, log_files
-from npc.simulation.casting import Cast, cast
+from npc.simulation.casting import Cast, ScenarioMind, cast
 from npc.simulation.package import Package, PackageError, ScenarioNotFound, find_scenario, list_scenarios
 from npc.simulation.recording import AttemptWriter
 from npc.simulation.rubric import RubricEngine
@@ -51,6 +52,7 @@ class Scenarios:
         attempts: Path | None = None,
         *,
         responders: Responders = lambda _: None,
+        speaker: Callable[[Character], Speaker | None] = lambda _: None,
         seed: int = 0,
         wall: Callable[[], float] = time.time,
         new_id: Callable[[], str] = lambda: f"att_{secrets.token_hex(8)}",
@@ -58,6 +60,7 @@ class Scenarios:
         self.folders = tuple(folders)
         self.attempts = attempts if attempts is not None else attempts_dir()
         self._responders, self._seed, self._wall, self._new_id = responders, seed, wall, new_id
+        self._speaker = speaker
         self._casts: dict[tuple[str, str], Cast] = {}
         self._engine: RubricEngine | None = None
         self._encoder: SentenceEncoder | None = None
@@ -109,14 +112,21 @@ class Scenarios:
         if "mind" in state:
             mind.restore(state["mind"])
 
-        async def recast(level: str, clock: Callable[[], float]) -> CharacterMind:
+        async def recast(level: str, clock: Callable[[], float]) -> ScenarioMind:
             return await self._mind(package, level, clock, wish.player)
 
         engine = await self._rubric()
         writer = AttemptWriter(self.attempts / attempt.id, number)
-        play = Play(package, attempt, writer, timeline, engine, recast, self._wall, resumed)
+        speakers = await asyncio.to_thread(self._speakers, package)
+        play = Play(package, attempt, writer, timeline, engine, recast, self._wall, resumed, speakers)
         self._running.add(attempt.id)
         return RunningScenario(play, mind, clock, lambda: self._running.discard(attempt.id))
+
+    def _speakers(self, package: Package) -> dict[str, Speaker]:
+        """Voices of the further characters, loaded where they were not yet."""
+        others = (package.characters[role.id] for role in package.scenario.characters[1:])
+        found = {one.id: self._speaker(one) for one in others}
+        return {name: speaker for name, speaker in found.items() if speaker is not None}
 
     def _new_attempt(self, wish: Wish, package: Package, level: str) -> Attempt:
         scenario = package.scenario
@@ -165,7 +175,7 @@ class Scenarios:
 
     # -- models --------------------------------------------------------------------------------------------------------
 
-    async def _mind(self, package: Package, level: str, clock: Callable[[], float], player: PlayerRef) -> CharacterMind:
+    async def _mind(self, package: Package, level: str, clock: Callable[[], float], player: PlayerRef) -> ScenarioMind:
         engine = await self._rubric()
         key = (package.digest, level)
         async with self._loading:

@@ -14,9 +14,8 @@ from typing import Any
 
 from npc.conversation.engines import PlayerRef
 from npc.dialogue.interface import Clause, HeardReply, PlayerTurn, WorldEvent
-from npc.dialogue.mind import CharacterMind
 from npc.simulation.attempt import Judged, Turn
-from npc.simulation.casting import Cast
+from npc.simulation.casting import Cast, ScenarioMind
 from npc.simulation.judging import judge, passed, score
 from npc.simulation.timeline import Timeline
 from npc.simulation.trainees import Step, Trainee
@@ -95,7 +94,7 @@ async def simulate(cast: Cast, trainee: Trainee, seed: int = 0) -> Run:
     )
 
 
-async def _play(stage: _Stage, mind: CharacterMind, cast: Cast, steps: Sequence[Step]) -> str:
+async def _play(stage: _Stage, mind: ScenarioMind, cast: Cast, steps: Sequence[Step]) -> str:
     limit = cast.package.scenario.minutes * 60
     await _speak(stage, mind, None, [clause async for clause in mind.greet()])
     for step in steps:
@@ -128,7 +127,7 @@ def _ended(stage: _Stage) -> bool:
     return any(event.kind == "section_entered" and event.detail.get("end") for event in stage.timeline.events)
 
 
-async def _turn(stage: _Stage, mind: CharacterMind, text: str) -> None:
+async def _turn(stage: _Stage, mind: ScenarioMind, text: str) -> None:
     stage.number += 1
     item_id, start = f"item_{stage.number}", stage.now
     stage.now += len(text.split()) / WORDS_A_SECOND
@@ -141,7 +140,7 @@ async def _turn(stage: _Stage, mind: CharacterMind, text: str) -> None:
     await _speak(stage, mind, turn, [clause async for clause in mind.respond(turn)])
 
 
-async def _speak(stage: _Stage, mind: CharacterMind, turn: PlayerTurn | None, clauses: list[Clause]) -> None:
+async def _speak(stage: _Stage, mind: ScenarioMind, turn: PlayerTurn | None, clauses: list[Clause]) -> None:
     stage.now += CHARACTER_GAP
     stage.number += 1
     response = f"resp_{stage.number}"
@@ -159,7 +158,7 @@ async def _speak(stage: _Stage, mind: CharacterMind, turn: PlayerTurn | None, cl
     _tell(stage, mind)
 
 
-async def _observe(stage: _Stage, mind: CharacterMind, event: WorldEvent) -> None:
+async def _observe(stage: _Stage, mind: ScenarioMind, event: WorldEvent) -> None:
     stage.record("observed", {"kind": event.kind, "data": dict(event.data)})
     wants = await mind.observe(event)
     _tell(stage, mind)
@@ -169,7 +168,7 @@ async def _observe(stage: _Stage, mind: CharacterMind, event: WorldEvent) -> Non
         await _speak(stage, mind, turn, [clause async for clause in mind.respond(turn)])
 
 
-async def _wait(stage: _Stage, mind: CharacterMind, until: float) -> None:
+async def _wait(stage: _Stage, mind: ScenarioMind, until: float) -> None:
     """Let time pass, with the story's timed events in it."""
     while not _ended(stage):
         due = mind.story_due()
@@ -181,7 +180,7 @@ async def _wait(stage: _Stage, mind: CharacterMind, until: float) -> None:
         stage.now = max(stage.now, until)
 
 
-def _tell(stage: _Stage, mind: CharacterMind) -> None:
+def _tell(stage: _Stage, mind: ScenarioMind) -> None:
     for event in mind.state().narrative:
         stage.record("story", dict(event))
 

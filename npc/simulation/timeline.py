@@ -104,6 +104,7 @@ class Timeline:
                 self.begun = self.begun or data
             case "rehearsal.state":
                 self.state = data
+                self._answered_by(data.get("character"))
             case "rehearsal.ended":
                 self.outcome = data["outcome"]
         self.duration = max(self.duration, at)
@@ -198,6 +199,12 @@ class Timeline:
                 character=self.character,
             )
         )  # fmt: skip
+
+    def _answered_by(self, character: str | None) -> None:
+        """Where several characters play, whose the newest reply was."""
+        last = next((n for n in reversed(range(len(self._turns))) if self._turns[n].speaker == "character"), None)
+        if character is not None and last is not None and not self._turns[last].by_instructor:
+            self._turns[last] = replace(self._turns[last], character=character)
 
     def _observed(self, data: Mapping[str, Any], at: float) -> None:
         trigger = data["data"].get("trigger") if data["kind"] == "event" else None

@@ -49,6 +49,7 @@ def stem(word: str) -> str:
     return word
 
 
+@lru_cache(maxsize=8192)
 def subject_words(text: str) -> frozenset[str]:
     """Stems of the words that carry the subject."""
     return frozenset(stem(word) for word in _WORD.findall(text.lower()) if word not in _COMMON)

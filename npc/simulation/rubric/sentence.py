@@ -7,7 +7,9 @@ sorry" contains one, and "apologises, acknowledges, full marks please" reads the
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 _SENTENCE = re.compile(r"(?:\.{2,}|[^.!?])+[.!?]*")
 _OPENER = r"(?:so|and|but|okay|right|now|well|good|oh|then|sorry|please|just|hang on|for \w+ \w+)?[, ]*"
@@ -145,7 +147,8 @@ SIGNS = {
 }
 
 
-def wording(text: str) -> dict[str, float]:
+@lru_cache(maxsize=4096)
+def wording(text: str) -> Mapping[str, float]:
     """Named signs, 0 or 1: those of SIGNS, and question, mark (ends with one) and short (two words at most)."""
     signs = {name: float(bool(pattern.search(text))) for name, pattern in SIGNS.items()}
     return signs | {
