@@ -12,7 +12,7 @@ extern "C" {
 // Weight formats. Rows come in tiles of 16, columns in blocks of 128 (the last one may be 32, 64 or 96 wide).
 enum { NPC_F32 = 0, NPC_BF16 = 1, NPC_INT8 = 2, NPC_INT4 = 3, NPC_TERNARY = 4 };
 // Cache formats.
-enum { NPC_KV_F32 = 0, NPC_KV_F16 = 1, NPC_KV_INT8 = 2 };
+enum { NPC_KV_F32 = 0, NPC_KV_BF16 = 1, NPC_KV_INT8 = 2 };
 // Instruction levels, each with every level below it.
 enum { NPC_PLAIN = 0, NPC_AVX2 = 1, NPC_AVX512 = 2, NPC_AMX = 3 };
 

@@ -8,6 +8,7 @@
 #include "team.h"
 
 enum { PAGE = 32 };     // tokens of a cache page
+enum { QUERIES = 128 }; // query rows (tokens x heads of one group) of an attention unit at most
 enum { AMX_ROWS = 16 }; // from here on the tile unit is the faster way to the same numbers
 
 struct Block { // adjacent rows of one sequence that share an attention unit

@@ -32,7 +32,7 @@ int detect() {
   const bool avx512 = (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1); // F, DQ, BW, VL
   const bool vnni = c >> 11 & 1;
   if (!(wide && avx512 && vnni)) return NPC_AVX2;
-  const bool amx = (d >> 24 & 1) && (d >> 25 & 1) && (low >> 17 & 3) == 3; // tile, int8; tile state enabled
+  const bool amx = (d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1) && (low >> 17 & 3) == 3; // bf16, tile, int8; tile state enabled
   return amx && amx_permitted() ? NPC_AMX : NPC_AVX512;
 }
 #else
@@ -217,7 +217,7 @@ int npc_forward(NpcContext *c, const NpcBatch *batch) {
   c->batch = *batch;
   c->blocks.clear();
   const int group = c->model.heads / c->model.kv_heads;
-  const int tokens = 64 / group < 1 ? 1 : 64 / group > 16 ? 16 : 64 / group;
+  const int tokens = QUERIES / group < 1 ? 1 : QUERIES / group;
   for (int r = 0; r < batch->rows;) {
     int n = 1;
     while (n < tokens && r + n < batch->rows && batch->sequence[r + n] == batch->sequence[r]) n++;

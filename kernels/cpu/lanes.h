@@ -107,6 +107,25 @@ INLINE f32x16 exp16(f32x16 x) {
   return select(underflow, splat(0.0f), p * power);
 }
 
+// e^x for x <= 0 (NaN stays NaN): exp16 without its guards for large numbers.
+INLINE f32x16 exp_down16(f32x16 x) {
+  const f32x16 low = splat(-87.33654f);
+  const i32x16 underflow = x < low;
+  x = select(underflow, low, x);
+  const f32x16 n = nearest(x * 1.44269504f);
+  f32x16 r = fma16(n, splat(-0.693359375f), x);
+  r = fma16(n, splat(2.12194440e-4f), r);
+  f32x16 p = splat(1.9875691500e-4f); // Cephes expf
+  p = fma16(p, r, splat(1.3981999507e-3f));
+  p = fma16(p, r, splat(8.3334519073e-3f));
+  p = fma16(p, r, splat(4.1665795894e-2f));
+  p = fma16(p, r, splat(1.6666665459e-1f));
+  p = fma16(p, r, splat(5.0000001201e-1f));
+  p = fma16(p, r * r, r + 1.0f);
+  const f32x16 power = (f32x16)((__builtin_convertvector(n, i32x16) + 127) << 23);
+  return select(underflow, splat(0.0f), p * power);
+}
+
 INLINE f32x16 silu16(f32x16 x) { return x / (exp16(-x) + 1.0f); }
 
 INLINE f32x16 load_bf16(const uint16_t *p) {

@@ -1,6 +1,7 @@
 // One instruction level: this file is compiled once per level with NPC_LEVEL_NAME and the level's -m flags.
 // core.cpp goes first to the linker: of inline functions compiled in several files the linker keeps the first copy, and that
 // must be the one any machine can run. Nothing here may instantiate a standard container.
+#include <climits>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -21,12 +22,12 @@ namespace JOIN(npc_, NPC_LEVEL_NAME) {
 #include "linear.inc"
 #include "pack.inc"
 
-#include "attention.inc"
-#include "scan.inc"
 #if defined(__AMX_INT8__)
 #define NPC_HAS_AMX 1
 #include "amx.inc"
 #endif
+#include "attention.inc"
+#include "scan.inc"
 #include "forward.inc"
 
 static int linear_test(const NpcMatrix &w, const Rows &a, int m, float *y, int8_t *panel) {

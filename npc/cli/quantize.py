@@ -27,8 +27,13 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
     formats = [f.name.lower() for f in Format if f is not Format.F32]
-    parser.add_argument("--format", choices=formats, default="int4", help="int4: 4.25 bits a weight (default)")
+    parser.add_argument("--format", choices=formats, default="int4", help="int4: 4.3 bits a weight (default)")
     parser.add_argument("--head-format", choices=formats, help="of embedding and head, when different")
+    parser.add_argument(
+        "--entry-format",
+        choices=formats,
+        help="of attention in the first eighth of the layers (default: int8 in an int4 model: half the loss)",
+    )
     parser.add_argument(
         "--calibration",
         choices=["none", "activations", "gptq"],
@@ -48,6 +53,7 @@ def main(argv: list[str]) -> int:
     plan = Plan(
         format=Format[given.format.upper()],
         head_format=Format[given.head_format.upper()] if given.head_format else None,
+        entry_format=Format[given.entry_format.upper()] if given.entry_format else None,
         method=given.calibration,
         prune=given.prune,
         evaluation_tokens=given.tokens,

@@ -29,7 +29,7 @@ _PORTABLE: Final = {"core": ("core.cpp", []), "plain": ("level.cpp", ["-DNPC_LEV
 _X86: Final = {
     "avx2": ("level.cpp", ["-DNPC_LEVEL_NAME=avx2", "-mavx2", "-mfma", "-mf16c"]),
     "avx512": ("level.cpp", ["-DNPC_LEVEL_NAME=avx512", *_WIDE]),
-    "amx": ("level.cpp", ["-DNPC_LEVEL_NAME=amx", *_WIDE, "-mamx-tile", "-mamx-int8"]),
+    "amx": ("level.cpp", ["-DNPC_LEVEL_NAME=amx", *_WIDE, "-mamx-tile", "-mamx-int8", "-mamx-bf16"]),
 }
 
 

@@ -42,10 +42,11 @@ class Format(IntEnum):
 
 
 class CacheFormat(IntEnum):
-    """Formats of the key-value cache. INT8 keeps one scale per token and head."""
+    """Formats of the key-value cache. BF16 is read by the tile unit where there is one; INT8 keeps one scale per token
+    and head; F32 is for parity."""
 
     F32 = 0
-    F16 = 1
+    BF16 = 1
     INT8 = 2
 
 

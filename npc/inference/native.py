@@ -49,7 +49,7 @@ class NativeSettings:
     """
 
     format: Format = Format.INT4
-    cache: CacheFormat = CacheFormat.F16
+    cache: CacheFormat = CacheFormat.BF16
     context: int = 4096
     cache_mib: int = 256
     threads: int = 2
@@ -74,7 +74,7 @@ def load_weights(folder: Path, settings: NativeSettings) -> tuple[ModelConfig, W
 def open_step(config: ModelConfig, weights: Weights, settings: NativeSettings) -> Step:
     """The model ready to run, on the kernels or, without a compiler, on NumPy."""
     positions = min(settings.context, config.positions)
-    per_page = 2 * config.layers * config.kv_heads * PAGE * kernels.pad(config.head_dim, 16) * 2
+    per_page = 2 * config.layers * config.kv_heads * PAGE * kernels.pad(config.head_dim, 32) * 2
     pages = max(-(-positions // PAGE), settings.cache_mib * 2**20 // per_page)
     if kernels.load() is None:
         return ReferenceStep(config, weights, pages=pages, positions=positions, cache=settings.cache)

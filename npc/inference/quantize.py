@@ -47,6 +47,7 @@ class Plan:
 
     format: Format = Format.INT4
     head_format: Format | None = None
+    entry_format: Format | None = None
     method: Method = "activations"
     prune: Prune = "none"
     calibration_tokens: int = 512
@@ -108,7 +109,7 @@ def _logits(step: Step, tokens: Sequence[int]) -> Floats:
 def _open(config: ModelConfig, weights: Weights, tokens: int, threads: int) -> Step:
     pages, positions = -(-tokens // PAGE) + 1, min(config.positions, tokens + PAGE)
     if kernels.load() is None:
-        return ReferenceStep(config, weights, pages=pages, positions=positions, cache=CacheFormat.F16)
+        return ReferenceStep(config, weights, pages=pages, positions=positions, cache=CacheFormat.BF16)
     return KernelStep(config, weights, pages=pages, positions=positions, threads=threads, max_rows=128)
 
 
@@ -185,6 +186,7 @@ def quantize(
         tensors,
         plan.format,
         head_format=plan.head_format,
+        entry_format=plan.entry_format,
         importance=importance,
         threads=plan.threads,
         adjust=adjust,

@@ -80,16 +80,41 @@ def silu(x: Floats) -> Floats:
         return np.asarray(x / (1 + np.exp(-x)), np.float32)
 
 
+def to_bf16(x: Floats) -> Floats:
+    """The nearest bfloat16 numbers, ties to even, as float32."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32).astype(np.uint64)
+    nearest = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16).astype(np.uint32).view(np.float32)
+    return np.where(np.isnan(x), x, nearest).astype(np.float32)
+
+
 def _as_cached(x: Floats, cache: CacheFormat) -> Floats:
     """What comes back of a key or value (rows x heads x d) after it was written to a cache of this format."""
     if cache is CacheFormat.F32:
         return x
     with np.errstate(over="ignore", invalid="ignore"):
-        if cache is CacheFormat.F16:
-            return x.astype(np.float16).astype(np.float32)
+        if cache is CacheFormat.BF16:
+            return to_bf16(x)
         most = np.abs(x).max(-1, keepdims=True)
         scale = most / np.float32(127)
         return np.asarray(np.rint(np.where(most > 1e-30, x * (127 / most), 0)) * scale, np.float32)
+
+
+def _mixed_by_pages(score: Floats, values: Floats, begin: int) -> Floats:
+    """Softmax of `score` (kv heads x queries x keys, the first at position `begin`) times `values`, page by page with
+    probabilities as bfloat16: the definition of kernels/cpu/attention_bf16.inc."""
+    most = np.full((*score.shape[:2], 1), -np.inf, np.float32)
+    total, out = np.zeros_like(most), np.zeros((*score.shape[:2], values.shape[-1]), np.float32)
+    at = 0
+    while at < score.shape[2]:
+        end = min(score.shape[2], at + PAGE - (begin + at) % PAGE)
+        now = np.maximum(most, score[..., at:end].max(-1, keepdims=True))
+        keep = np.exp(most - now)
+        p = np.exp(score[..., at:end] - now)
+        p = ((np.ascontiguousarray(p).view(np.uint32) + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)
+        total = total * keep + p.sum(-1, keepdims=True)
+        out = out * keep + p @ values[:, at:end]
+        most, at = now, end
+    return np.asarray(out / total, np.float32)
 
 
 class ReferenceStep:
@@ -158,6 +183,8 @@ class ReferenceStep:
             q, k = rms_norm(q, layer.q_norm, c.eps), rms_norm(k, layer.k_norm, c.eps)
         turn = self._rope[batch.positions]
         q, k = rotate(q, turn), rotate(k, turn)
+        if self.cache is CacheFormat.BF16:
+            q = to_bf16(q)
         page, slot = batch.tables[batch.sequences, batch.positions // PAGE], batch.positions % PAGE
         self._pool[page, i, 0, :, slot] = _as_cached(k, self.cache)
         self._pool[page, i, 1, :, slot] = _as_cached(v, self.cache)
@@ -171,7 +198,10 @@ class ReferenceStep:
             keys, values = held[:, :, begin - first * PAGE : end - first * PAGE]
             queries = q[row].reshape(c.kv_heads, -1, d)
             score = queries @ keys.transpose(0, 2, 1) * np.float32(d**-0.5)
-            weight = np.exp(score - score.max(-1, keepdims=True))
-            mixed = (weight / weight.sum(-1, keepdims=True)) @ values
+            if self.cache is CacheFormat.BF16:
+                mixed = _mixed_by_pages(score, values, begin)
+            else:
+                weight = np.exp(score - score.max(-1, keepdims=True))
+                mixed = (weight / weight.sum(-1, keepdims=True)) @ values
             out[row, :, :d] = mixed.reshape(c.heads, d)
         return self._linear(batch, i, "o", layer.o, out.reshape(rows, -1))

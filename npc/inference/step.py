@@ -109,7 +109,7 @@ class KernelStep:
         *,
         pages: int,
         positions: int,
-        cache: CacheFormat = CacheFormat.F16,
+        cache: CacheFormat = CacheFormat.BF16,
         threads: int = 2,
         max_rows: int = 256,
         level: Level | None = None,

@@ -152,6 +152,43 @@ def test_whole_steps_agree_whatever_the_level_threads_and_chunks(cache: CacheFor
     base.close()
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("cache", list(CacheFormat))
+def test_a_page_that_held_nan_is_clean_for_who_comes_next(cache: CacheFormat, level: Level) -> None:
+    config, packed = tiny.model()
+    step = tiny.step(config, packed, cache=cache, level=level)
+    tokens = np.random.default_rng(9).integers(0, 96, 40)
+    want = bits(tiny.logits(step, tokens[:20]))
+    broken = np.full((config.layers, config.hidden), np.nan, np.float32)
+    span = np.arange(40, dtype=np.int32)
+    pages = np.array([[0, 1]], np.int32)
+    result = step.forward(Batch(tokens.astype(np.int32), span, span * 0, pages, span, steering=[(broken, 1.0)] * 40))
+    assert np.isnan(result.logits).all()
+    assert (bits(tiny.logits(step, tokens[:20])) == want).all()
+    step.close()
+
+
+@pytest.mark.parametrize("cache", list(CacheFormat))
+def test_a_sliding_window_is_the_same_in_chunks_and_at_each_level(cache: CacheFormat) -> None:
+    changes = {"sliding_window": 45, "architectures": ["MistralForCausalLM"], "model_type": "mistral"}
+    config, packed = tiny.model(**changes)
+    assert config.windows[0] == 45
+    tokens = np.random.default_rng(10).integers(0, 96, 150)
+    pages, want = np.arange(5, dtype=np.int32)[None], None
+    for level in LEVELS:
+        for cuts in ((150,), (1, 50, 51, 150), (100, 103, 150)):
+            step = tiny.step(config, packed, cache=cache, level=level)
+            rows = []
+            for first, end in zip((0, *cuts[:-1]), cuts, strict=True):
+                span = np.arange(first, end, dtype=np.int32)
+                batch = Batch(tokens[span].astype(np.int32), span, span * 0, pages, span - first)
+                rows.append(step.forward(batch).logits.copy())
+            got = bits(np.concatenate(rows))
+            want = got if want is None else want
+            assert (got == want).all(), (level.name, cuts)
+            step.close()
+
+
 def test_neighbours_do_not_change_a_row() -> None:
     config, packed = tiny.model()
     step = tiny.step(config, packed)

@@ -93,10 +93,10 @@ def test_float_logits_agree(case: tuple[Path, np.ndarray, Floats]) -> None:
 @pytest.mark.parametrize(
     ("format", "cache", "kl", "cosine"),
     [
-        (Format.BF16, CacheFormat.F16, 1e-3, 0.9998),
-        (Format.INT8, CacheFormat.F16, 0.008, 0.997),
+        (Format.BF16, CacheFormat.BF16, 1e-3, 0.9998),
+        (Format.INT8, CacheFormat.BF16, 0.008, 0.997),
         (Format.INT8, CacheFormat.INT8, 0.009, 0.997),
-        (Format.INT4, CacheFormat.F16, 0.45, 0.80),
+        (Format.INT4, CacheFormat.BF16, 0.45, 0.80),
     ],
 )
 def test_quantised_logits_stay_within_their_bound(

@@ -11,7 +11,7 @@ import pytest
 from npc.cli.quantize import main
 from npc.inference import formats
 from npc.inference.checkpoint import Checkpoint, write_safetensors
-from npc.inference.config import read_config
+from npc.inference.config import parse_config, read_config
 from npc.inference.gptq import pack_compensated
 from npc.inference.kernels import Format
 from npc.inference.native import NativeSettings, load_weights
@@ -129,3 +129,15 @@ def test_the_command_compensates(source: Path, tmp_path: Path, capsys: pytest.Ca
         assert json.loads(capsys.readouterr().out)["calibration"] == method
         packed[method] = load_weights(out, NativeSettings())[1].layers[1].down.packed
     assert (packed["gptq"] != packed["none"]).any()
+
+
+def test_attention_of_the_first_layers_keeps_eight_bits() -> None:
+    raw = {**tiny.BASE, "num_hidden_layers": 16}
+    config, tensors = parse_config(raw), tiny.tensors(raw)
+    made = from_tensors(config, tensors, Format.INT4)
+    entry = [layer.qkv.format for layer in made.layers]
+    assert entry == [Format.INT8] * 2 + [Format.INT4] * 14
+    assert [layer.o.format for layer in made.layers] == entry
+    assert made.layers[0].down.format is made.head.format is Format.INT4
+    plain = from_tensors(config, tensors, Format.INT4, entry_format=Format.INT4)
+    assert all(matrix.format is Format.INT4 for matrix in plain.matrices().values())

@@ -70,7 +70,7 @@ def model(format: Format = Format.INT4, seed: int = 0, **changes: Any) -> tuple[
 
 
 def step(
-    config: ModelConfig, weights: Weights, pages: int = 64, cache: CacheFormat = CacheFormat.F16, **options: Any
+    config: ModelConfig, weights: Weights, pages: int = 64, cache: CacheFormat = CacheFormat.BF16, **options: Any
 ) -> KernelStep:
     """The kernels' step over a tiny model."""
     return KernelStep(config, weights, pages=pages, positions=config.positions, cache=cache, **options)
