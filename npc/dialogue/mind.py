@@ -311,6 +311,11 @@ class CharacterMind:
             notes |= more()
         return MindState(emotion.affect(), self._held.player_affect, notes, self._teller.events())
 
+    @property
+    def player_affect(self) -> Affect:
+        """What was read in the player's last turn."""
+        return self._held.player_affect
+
     def snapshot(self) -> dict[str, Any]:
         """What is held between turns, as JSON values (see `mind_snapshot.py`)."""
         return mind_snapshot.dump(self._held)

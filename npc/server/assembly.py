@@ -92,6 +92,7 @@ class TalkService:
             settings.folder / "attempts",
             responders=self._responder,
             speaker=lambda character: self._speaker(character)[0],
+            model=self._judge,
             seed=settings.seed,
         )
         self._indexer = ThreadPoolExecutor(1, "npc-index")
@@ -253,6 +254,12 @@ class TalkService:
             consent=player.remember,
             responder=self._responder(player),
         )
+
+    def _judge(self, player: PlayerRef) -> LanguageModel | None:
+        """The language model for what is judged freely; a remote one only with the player's consent."""
+        endpoint = getattr(self._model, "endpoint", None)
+        remote = endpoint is not None and not endpoint.is_local
+        return None if remote and not player.remote_llm else self._model
 
     def _responder(self, player: PlayerRef) -> mind_open.ResponderFactory:
         """Who answers in this session: `composed` alone, or the language model with `composed` behind it."""

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from npc.animation.interface import Affect
 from npc.dialogue.character import Character
 from npc.dialogue.interface import Clause, HeardReply, MindState, PlayerTurn, WorldEvent
 from npc.dialogue.mind import CharacterMind
@@ -145,6 +146,11 @@ class Ensemble:
 
     def speculation(self) -> Mapping[str, float]:
         return self._now.speculation()
+
+    @property
+    def player_affect(self) -> Affect:
+        """What was read in the trainee's last turn."""
+        return self._now.player_affect
 
     def story_due(self) -> float | None:
         return self._now.story_due()

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from npc.simulation import free
 from npc.simulation.attempt import Judged, State, StoryEvent, Turn
 from npc.simulation.package import Package
 from npc.simulation.punctuation import punctuated
 from npc.simulation.rubric import RubricEngine
-from npc.simulation.rubric.model import Evidence, Verdict, cite
+from npc.simulation.rubric.model import Evidence, Item, Verdict, cite
 from npc.simulation.scenario import RubricItem
 
 #: Kinds whose verdict can no longer change for the worse once it is "met".
@@ -34,14 +35,16 @@ def judge(
     *,
     over: bool,
     emotions: Mapping[int, str] | None = None,
+    opinion: str | None = None,
 ) -> tuple[Judged, ...]:
     """One verdict per item, in the rubric's order. `emotions` are the labels read in the trainee by turn, where the
-    package may read them at all."""
+    package may read them at all; `opinion` is what a language model answered about the items of kind "free"."""
     items = package.items()
     authored = package.scenario.rubric.items
-    by_engine = [item for item, one in zip(items, authored, strict=True) if one.kind not in _OWN]
+    by_engine = [item for item, one in zip(items, authored, strict=True) if one.kind not in _OWN and one.kind != "free"]
     read = [_readable(turn) for turn in turns]
     verdicts = {verdict.item: verdict for verdict in engine.judge(by_engine, [turn.judged() for turn in read])}
+    verdicts |= _free(free_items(package), read, opinion)
     spoke = any(turn.speaker == "trainee" and turn.text for turn in turns)
     judged = []
     for one in authored:
@@ -53,6 +56,12 @@ def judge(
             verdict = Verdict(one.id, None, 1.0, reason="the trainee said nothing")
         judged.append(_judged(one, verdict, turns, over))
     return tuple(judged)
+
+
+def free_items(package: Package) -> list[Item]:
+    """What a language model is to judge."""
+    authored = package.scenario.rubric.items
+    return [item for item, one in zip(package.items(), authored, strict=True) if one.kind == "free"]
 
 
 def score(judged: Sequence[Judged]) -> float | None:
@@ -73,7 +82,7 @@ def _judged(item: RubricItem, verdict: Verdict, turns: Sequence[Turn], over: boo
     met = verdict.met
     if not over and ((met is False and item.kind in _GAINED) or (met is True and item.kind not in _GAINED)):
         met = None
-    if not over and item.kind in ("timing", "delivery", "order"):
+    if not over and item.kind in ("timing", "delivery", "order", "free"):
         met = None
     state: State = "not_observed" if met is None else "met" if met else "not_met"
     evidence = verdict.evidence
@@ -117,6 +126,12 @@ def timed(evidence: Evidence, turns: Sequence[Turn]) -> Evidence:
     # In the turn's own words, without the sentence ends that were put in for judging.
     evidence = replace(evidence, quote=" ".join(turn.text.split()[evidence.word_start : evidence.word_end]))
     return replace(evidence, start_s=round(words[0].start_s, 3), end_s=round(words[-1].end_s, 3))
+
+
+def _free(items: Sequence[Item], turns: Sequence[Turn], opinion: str | None) -> dict[str, Verdict]:
+    if opinion is None:
+        return free.unjudged(items, "no language model judged it")
+    return free.checked(opinion, items, [turn.judged() for turn in turns])
 
 
 # -- kinds of this module ----------------------------------------------------------------------------------------------

@@ -26,12 +26,14 @@ from npc.conversation.engines import Recorder, Temperament
 from npc.conversation.port import AudioOut
 from npc.conversation.reply import Speaker
 from npc.dialogue.interface import WorldEvent
+from npc.inference.interface import LanguageModel
 from npc.protocol import NpcInstructor
 from npc.protocol.npc_server import NpcAssessment, NpcRehearsal
+from npc.simulation import free
 from npc.simulation.attempt import Attempt, Audio, Judged, Outcome, to_json
 from npc.simulation.casting import ScenarioMind
 from npc.simulation.ensemble import Ensemble
-from npc.simulation.judging import judge, passed, score
+from npc.simulation.judging import free_items, judge, passed, score
 from npc.simulation.package import Package
 from npc.simulation.recording import AttemptWriter
 from npc.simulation.rubric import RubricEngine
@@ -82,6 +84,8 @@ class Play:
     wall: Callable[[], float]
     """Seconds since the epoch."""
     resumed: bool = False
+    model: LanguageModel | None = None
+    """Judges items of kind "free"; None where none is configured or the trainee's words may not leave this machine."""
     speakers: Mapping[str, Speaker] = field(default_factory=dict)
     """Voices of the further characters by id."""
 
@@ -128,7 +132,7 @@ class RunningScenario:
 
     def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
         """One record of the session."""
-        if self._state == "finished":
+        if self._state == "finished" and kind != "rehearsal.opinion":
             return
         if kind == "session.opened":
             offset = self._timeline.duration - at
@@ -181,6 +185,7 @@ class RunningScenario:
     def committed(self) -> None:
         if self._state == "finished" or self._stage is None:
             return
+        self._read_emotion()
         spoken_to = {"character": self.mind.active} if isinstance(self.mind, Ensemble) else {}
         self._stage.record("rehearsal.state", {"mind": self.mind.snapshot(), "clock": self._clock(), **spoken_to})
         if self._ending is not None:
@@ -304,7 +309,11 @@ class RunningScenario:
         """Judge what was said so far and tell what changed."""
         async with self._judging:
             package, turns, events = self._play.package, self._timeline.turns(), tuple(self._timeline.events)
-            work = asyncio.to_thread(judge, package, self._play.engine, turns, events, over=over)
+            emotions = self._timeline.emotions()
+            opinion = await self._opinion() if over else None
+            work = asyncio.to_thread(
+                judge, package, self._play.engine, turns, events, over=over, emotions=emotions, opinion=opinion
+            )
             try:
                 judged = await asyncio.wait_for(work, JUDGE_DEADLINE)
             except Exception:
@@ -330,6 +339,27 @@ class RunningScenario:
                     )
                 )
         self._save()
+
+    async def _opinion(self) -> str | None:
+        """What the language model says about the items of kind "free"; kept in the log, so that judging again needs no
+        model. None without such items, without a model, or when it did not answer."""
+        model, items = self._play.model, free_items(self._play.package)
+        if model is None or not items or self._timeline.opinion is not None:
+            return self._timeline.opinion
+        try:
+            answer = await free.answer(model, items, [turn.judged() for turn in self._timeline.turns()])
+        except free.NotAnswered as error:
+            log.warning("free items were not judged: %s", error, extra={"attempt": self._attempt.id})
+            return None
+        assert self._stage is not None, "an attempt is judged while it runs"
+        self._stage.record("rehearsal.opinion", {"model": model.name, "answer": answer})
+        return answer
+
+    def _read_emotion(self) -> None:
+        """What was read in the trainee's turn, where the package may read it and an item asks for it."""
+        asked = any(item.kind == "emotion" for item in self._play.package.scenario.rubric.items)
+        if self._stage is not None and asked and self.reads_emotion and self.mind.player_affect.label != "neutral":
+            self._stage.record("rehearsal.emotion", {"label": self.mind.player_affect.label})
 
     def _now(self) -> Attempt:
         """The attempt as it stands."""

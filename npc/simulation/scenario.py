@@ -34,7 +34,7 @@ EMOTION_RESTRICTED: frozenset[str] = frozenset({"workplace", "education"})
 
 Kind = Literal[
     "must_say", "must_not_say", "must_ask", "order", "timing", "delivery", "action", "fact_elicited", "objective",
-    "emotion",
+    "emotion", "free",
 ]  # fmt: skip
 
 #: Fields that an item of each kind needs, and those that it may have beside them.
@@ -49,6 +49,7 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fact_elicited": (("fact",), ()),
     "objective": (("objective",), ()),
     "emotion": (("emotions",), ()),
+    "free": (("question",), ()),
 }
 _PARAMETERS = sorted({name for needed, optional in NEEDS.values() for name in (*needed, *optional)})
 
@@ -82,6 +83,8 @@ class RubricItem(_Authored):
     objective: Name | None = None
     """Id of an objective of the story."""
     emotions: tuple[Emotion, ...] = ()
+    question: Line | None = None
+    """What a language model is asked about the conversation, to be answered with yes or no and quotes."""
 
     @model_validator(mode="after")
     def _fits_kind(self) -> RubricItem:
@@ -120,6 +123,8 @@ class RubricItem(_Authored):
                 params = {"objective": self.objective}
             case "emotion":
                 params = {"emotions": list(self.emotions)}
+            case "free":
+                params = {"question": self.question}
         return Item(self.id, self.kind, self.description, params, self.weight, self.critical)  # type: ignore[arg-type]
 
 

@@ -22,6 +22,7 @@ from npc.conversation.reply import Speaker
 from npc.dialogue import mind_open
 from npc.dialogue.character import Character
 from npc.inference.encoder import EncoderError, SentenceEncoder, load_encoder
+from npc.inference.interface import LanguageModel
 from npc.simulation.attempt import Attempt, AttemptError, Audio, Consent, ScenarioRef, load, log_files
 from npc.simulation.casting import Cast, ScenarioMind, cast
 from npc.simulation.package import Package, PackageError, ScenarioNotFound, find_scenario, list_scenarios
@@ -53,6 +54,7 @@ class Scenarios:
         *,
         responders: Responders = lambda _: None,
         speaker: Callable[[Character], Speaker | None] = lambda _: None,
+        model: Callable[[PlayerRef], LanguageModel | None] = lambda _: None,
         seed: int = 0,
         wall: Callable[[], float] = time.time,
         new_id: Callable[[], str] = lambda: f"att_{secrets.token_hex(8)}",
@@ -60,7 +62,7 @@ class Scenarios:
         self.folders = tuple(folders)
         self.attempts = attempts if attempts is not None else attempts_dir()
         self._responders, self._seed, self._wall, self._new_id = responders, seed, wall, new_id
-        self._speaker = speaker
+        self._speaker, self._model = speaker, model
         self._casts: dict[tuple[str, str], Cast] = {}
         self._engine: RubricEngine | None = None
         self._encoder: SentenceEncoder | None = None
@@ -118,7 +120,9 @@ class Scenarios:
         engine = await self._rubric()
         writer = AttemptWriter(self.attempts / attempt.id, number)
         speakers = await asyncio.to_thread(self._speakers, package)
-        play = Play(package, attempt, writer, timeline, engine, recast, self._wall, resumed, speakers)
+        play = Play(
+            package, attempt, writer, timeline, engine, recast, self._wall, resumed, self._model(wish.player), speakers
+        )
         self._running.add(attempt.id)
         return RunningScenario(play, mind, clock, lambda: self._running.discard(attempt.id))
 

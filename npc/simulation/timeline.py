@@ -67,6 +67,9 @@ class Timeline:
         self.state: Mapping[str, Any] | None = None
         """The newest `rehearsal.state`: the mind after the last finished turn."""
         self.outcome: Outcome | None = None
+        self.opinion: str | None = None
+        """What a language model answered about the conversation."""
+        self._emotions: dict[str, str] = {}
 
     # -- folding -------------------------------------------------------------------------------------------------------
 
@@ -105,6 +108,10 @@ class Timeline:
             case "rehearsal.state":
                 self.state = data
                 self._answered_by(data.get("character"))
+            case "rehearsal.emotion":
+                self._felt(data["label"])
+            case "rehearsal.opinion":
+                self.opinion = data["answer"]
             case "rehearsal.ended":
                 self.outcome = data["outcome"]
         self.duration = max(self.duration, at)
@@ -200,6 +207,12 @@ class Timeline:
             )
         )  # fmt: skip
 
+    def _felt(self, label: str) -> None:
+        """What was read in the trainee's newest turn."""
+        last = next((turn for turn in reversed(self._turns) if turn.speaker == "trainee"), None)
+        if last is not None:
+            self._emotions[last.item_id] = label
+
     def _answered_by(self, character: str | None) -> None:
         """Where several characters play, whose the newest reply was."""
         last = next((n for n in reversed(range(len(self._turns))) if self._turns[n].speaker == "character"), None)
@@ -237,6 +250,10 @@ class Timeline:
             )
         turns.sort(key=lambda turn: turn.start_s)
         return tuple(replace(turn, n=number) for number, turn in enumerate(turns, 1))
+
+    def emotions(self) -> dict[int, str]:
+        """What was read in the trainee, by turn; empty where nothing may be read or no item asks for it."""
+        return {turn.n: self._emotions[turn.item_id] for turn in self.turns() if turn.item_id in self._emotions}
 
 
 def timeline(logs: Iterable[Iterable[Record]], actions: Iterable[str] = ()) -> Timeline:
