@@ -22,16 +22,17 @@ from importlib.resources import files
 import numpy as np
 
 from npc.dialogue.actions import ArgumentError, Decision, names_entity, validate
+from npc.dialogue.actions_bans import Bans, opposed
 from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, phrased, requests
 from npc.dialogue.actions_slots import Filled, Surroundings, fill
-from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity, Fact
+from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity
 from npc.dialogue.composed.deeds import deed_text
 from npc.dialogue.composed.likeness import Asked, Likeness
 from npc.dialogue.conditions import Situation, holds
 from npc.dialogue.context import Context
 from npc.dialogue.emotion_reading import Encoder
 from npc.dialogue.interface import Action
-from npc.dialogue.knowledge.words import STOPWORDS, content, numbers_in, stem, tokens
+from npc.dialogue.knowledge.words import STOPWORDS, content, stem, tokens
 from npc.dialogue.scene import SceneState
 
 #: Score from which an action is taken to be meant. A synonym verb and one filled parameter give 0.62; nearness of
@@ -48,13 +49,6 @@ SAME_VERB = 0.65
 #: Weights of verb, parameters, shared words, meaning.
 _VERB, _SLOTS, _WORDS, _MEANING = 0.45, 0.25, 0.15, 0.35
 
-_FORBIDS = re.compile(
-    r"\b(?:no|nobody|none|never|not|cannot|can't|must not|may not|forbidden|prohibited|not allowed|banned|only|except"
-    r"|unless|without|at most|no more than|under)\b",
-    re.IGNORECASE,
-)
-_LIMIT = re.compile(r"\b(?:at most|no more than|only|up to|maximum(?: of)?|never more than)\s+(?:about )?(\w+)", re.I)
-_TIMES = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
 _IMMOVABLE = re.compile(
     r"\b(?:fixture|person|animal|vehicle|building|door|sign|furniture|machine|robot|valve|hazard|plant|statue)\b", re.I
 )
@@ -115,7 +109,7 @@ class ActionSelector:
         lines = [(spec.name, text) for spec in character.actions for text in (_sentence(spec), *spec.phrases)]
         self._lines = tuple(name for name, _ in lines)
         self._vectors = encoder.encode([text for _, text in lines]) if encoder is not None and lines else None
-        self._forbidding = tuple(f for f in character.facts if not f.is_secret and _FORBIDS.search(f.text))
+        self._bans = Bans(character, encoder, self._verbs)
 
     def select(self, text: str, around: Surroundings, now: Situation) -> Decision:
         """Decide about a turn. Looks at the first 1,500 characters."""
@@ -137,7 +131,7 @@ class ActionSelector:
         wanted = deed or next((r for r in asked if _DANGEROUS.search(r.text)), None)
         if wanted is None or not self._is_deed(wanted):
             return Decision()
-        fact = self._forbidden_by(wanted.text)
+        fact = self._bans.against(wanted.text)
         return Decision("refuse", reason=fact.text if fact else "", fact_id=fact.id if fact else None)
 
     def call(self, spec: ActionSpec, filled: Filled, around: Surroundings, score: float = 1.0) -> Decision:
@@ -233,7 +227,7 @@ class ActionSelector:
         """0.7 when a verb the lists do not join means nearly the same ("lift" and "raise"), else 0."""
         if self._encoder is None or not asked[0] or not own:
             return 0.0
-        mine = sorted(verb for verb in own if not _opposed(groups_of(verb), groups_of(asked[0])))
+        mine = sorted(verb for verb in own if not opposed(groups_of(verb), groups_of(asked[0])))
         if not mine:
             return 0.0
         vectors = self._encoder.encode([f"to {verb}" for verb in (asked[0], *mine)])
@@ -257,21 +251,22 @@ class ActionSelector:
         return bool(_DANGEROUS.search(text)) and not _DANGEROUS.search(_sentence(spec).replace("_", " "))
 
     def _nearness(self, text: str, others: Sequence[tuple[str, str]]) -> Sequence[float]:
-        """Nearness of words ("fiddle", "violin case"): a name's counts whole, a description's less."""
-        if self._encoder is None:
-            return [0.0] * len(others)
+        """Nearness in meaning, the mean of two: of words ("fiddle", "violin case"; those of a name count whole,
+        of a description less), and of the whole request to name and description ("glass thing", "magnifier: a thick round lens")."""
         said = [word for word in dict.fromkeys(tokens(text)) if word not in STOPWORDS]
-        if not said:
+        if self._encoder is None or not said:
             return [0.0] * len(others)
         vectors = self._encoder.encode(said)
+        wholes = [f"{name}: {description}" if description else name for name, description in others]
+        whole = self._encoder.encode(wholes) @ self._encoder.encode([text])[0]
         found = []
-        for name, description in others:
+        for (name, description), near in zip(others, whole, strict=True):
             best = 0.0
             for words, weight in ((tokens(name), 1.0), (tokens(description), 0.85)):
                 topical = [word for word in words if word not in STOPWORDS]
                 if topical:
                     best = max(best, weight * float((vectors @ self._encoder.encode(topical).T).max()))
-            found.append(best)
+            found.append((best + float(near)) / 2)
         return found
 
     def _judge(self, best: _Scored, around: Surroundings, now: Situation) -> Decision:
@@ -282,7 +277,7 @@ class ActionSelector:
         if filled.out_of_range:
             name, complaint = next(iter(filled.out_of_range.items()))
             return Decision("refuse", spec=spec, reason=f"{name}: {complaint}", score=best.score)
-        fact = self._forbidden_by(best.request.text, spec, filled, around.scene)
+        fact = self._bans.against(best.request.text, spec, filled, around.scene)
         if fact is not None:
             return Decision("refuse", spec=spec, reason=fact.text, fact_id=fact.id, score=best.score)
         if filled.missing and self._names_something_else(spec, filled.missing[0], best.request.text):
@@ -298,59 +293,6 @@ class ActionSelector:
                     "refuse", spec=spec, reason=f"the {entity.name} cannot be handed over", score=best.score
                 )
         return self.call(spec, filled, around, best.score)
-
-    def _forbidden_by(
-        self,
-        text: str,
-        spec: ActionSpec | None = None,
-        filled: Filled | None = None,
-        scene: SceneState | None = None,
-    ) -> Fact | None:
-        """The open fact that speaks against the request: it forbids, and it is about the same deed and thing."""
-        said = set(content(text))
-        best, best_score = None, 0.0
-        for fact in self._forbidding:
-            about = set(content(fact.text))
-            shared = len(said & about)
-            thing = spec is not None and self._bans_the_thing(spec, filled, fact.text, scene)
-            if spec is not None and _over_limit(text, fact.text):
-                return fact
-            if not shared and not thing:
-                continue
-            near = shared / max(2, len(said))
-            if self._encoder is not None:
-                pair = self._encoder.encode([text, fact.text])
-                near = float(np.dot(pair[0], pair[1]))
-            if filled is not None and _about_another_choice(spec, filled, fact.text):
-                continue
-            if spec is None:
-                # Better no reason than a wrong one: near in meaning, and about a thing the player named.
-                score = shared + 4.0 * max(0.0, near - 0.3) if near >= 0.4 else 0.0
-                bar = 1.4
-            else:
-                limit = _limit_of(fact.text)
-                if limit is not None and any(value > limit for value, _ in numbers_in(text)):
-                    return fact
-                verbs = {stem(v) for v in self._verbs[spec.name]} | {stem(v) for v in tokens(text)}
-                same_deed = shared >= 2 and bool(verbs & about)
-                if thing and (near >= 0.25 or _same_group(self._verbs[spec.name], fact.text)):
-                    same_deed = not _opposite(self._verbs[spec.name], fact.text)
-                score = shared + near if _strong_ban(fact.text) and (same_deed or near >= 0.5) else 0.0
-                bar = 0.0
-            if score > max(best_score, bar):
-                best, best_score = fact, score
-        return best
-
-    @staticmethod
-    def _bans_the_thing(spec: ActionSpec, filled: Filled | None, text: str, scene: SceneState | None) -> bool:
-        """Whether the fact names the very thing the action would take ("Nightshade is never given to strangers")."""
-        words = set(tokens(text))
-        for name, schema in spec.parameters.get("properties", {}).items():
-            value = filled.arguments.get(name) if filled is not None else None
-            entity = scene.everything.get(value) if scene is not None and names_entity(schema) and value else None
-            if entity is not None and set(tokens(entity.name)) <= words:
-                return True
-        return False
 
     def _names_something_else(self, spec: ActionSpec, name: str, text: str) -> bool:
         """A thing or choice is named that is not there, so asking "which one?" would be odd."""
@@ -385,50 +327,11 @@ def _squash(score: float) -> float:
 _SPECIFIC_NOT = frozenset(
     {"item", "thing", "tool", "object", "goods", "stuff", "something", "up", "down", "out", "over"}
 )
-_OPPOSITES = (
-    ("open", "close"),
-    ("raise", "lower"),
-    ("start", "stop"),
-    ("lock", "unlock"),
-    ("give", "take"),
-    ("light", "stop"),
-)
 
 
 def _specific(spec: ActionSpec) -> bool:
     """Whether the name says what the action is about: give_map does, give_item does not."""
     return any(part not in _SPECIFIC_NOT for part in spec.name.split("_")[1:])
-
-
-def _same_group(verbs: frozenset[str], text: str) -> bool:
-    mine = {group for verb in verbs for group in groups_of(verb)}
-    return any(mine & groups_of(word) or mine & groups_of(stem(word)) for word in tokens(text) if is_common(stem(word)))
-
-
-def _opposite(verbs: frozenset[str], text: str) -> bool:
-    """ "Never open the valve" does not forbid closing it."""
-    mine = {group for verb in verbs for group in groups_of(verb)}
-    theirs = {group for word in tokens(text) for group in groups_of(stem(word))}
-    return _opposed(frozenset(mine), frozenset(theirs))
-
-
-def _opposed(mine: frozenset[str], theirs: frozenset[str]) -> bool:
-    return any((a in mine and b in theirs) or (b in mine and a in theirs) for a, b in _OPPOSITES)
-
-
-def _about_another_choice(spec: ActionSpec | None, filled: Filled, text: str) -> bool:
-    """ "The right shutter must not be forced" says nothing about the left one."""
-    if spec is None:
-        return False
-    words = set(tokens(text))
-    for name, schema in spec.parameters.get("properties", {}).items():
-        chosen = filled.arguments.get(name)
-        others = [choice for choice in schema.get("enum", ()) if choice != chosen]
-        if chosen is None or set(tokens(str(chosen))) & words:
-            continue
-        if any(set(tokens(str(choice).replace("_", " "))) <= words for choice in others):
-            return True
-    return False
 
 
 def _own_verbs(spec: ActionSpec) -> frozenset[str]:
@@ -449,37 +352,6 @@ def _own_words(spec: ActionSpec) -> frozenset[str]:
 
 def _sentence(spec: ActionSpec) -> str:
     return f"{spec.name.replace('_', ' ')}: {spec.description}"
-
-
-def _limit_of(text: str) -> float | None:
-    words = [match.group(1).lower() for match in _LIMIT.finditer(text)]
-    limits = [number for word in words for number, _ in numbers_in(word)]
-    limits += [_TIMES[word] for word in words if word in _TIMES]
-    return min(limits, default=None)
-
-
-def _over_limit(asked: str, rule: str) -> bool:
-    """ "Sixty days" against "at most thirty days": the same unit, and more of it."""
-    for match in _LIMIT.finditer(rule):
-        allowed = numbers_in(match.group(1))
-        unit = re.match(r"\s*(\w+)", rule[match.end() :])
-        if not allowed or unit is None:
-            continue
-        words = tokens(asked)
-        for value, index in numbers_in(asked):
-            following = words[index + 1] if index + 1 < len(words) else ""
-            if value > allowed[0][0] and stem(following) == stem(unit.group(1).lower()):
-                return True
-    return False
-
-
-def _strong_ban(text: str) -> bool:
-    return bool(
-        re.match(r"^\s*(?:no|nobody|none|never)\b", text, re.IGNORECASE)
-        or re.search(
-            r"\b(?:may not|must not|never|forbidden|prohibited|not allowed|nobody|cannot)\b", text, re.IGNORECASE
-        )
-    )
 
 
 def allowed_actions(character: Character, context: Context) -> tuple[ActionSpec, ...]:

@@ -23,6 +23,7 @@ _ANAPHORA = re.compile(
 _THAT_ONE = re.compile(r"\b(?:that|this|the same|the other|the first|the second|such an?) one\b|\bthe same\b", re.I)
 _NOT_A_NUMBER = re.compile(
     r"\b(that|this|the|which|another|other|any|no|every|each|red|blue|green|black|white|big|small|long|old|new) one\b"
+    r"|\b(?:the|a|that|this|my|your) (?!\w*number)[a-z-]+ one\b(?! (?:hundred|thousand))"
     r"|\bone (?:of|more thing|thing|moment|second|day|time)\b|\bat once\b",
     re.IGNORECASE,
 )
@@ -58,7 +59,7 @@ class Filled:
 #: (a text, names of things with a description each) -> how near the text is in meaning to each.
 Nearness = Callable[[str, Sequence[tuple[str, str]]], Sequence[float]]
 #: A value nobody named is taken by meaning when it is this near and leads the next one by so much.
-_NEAR, _LEAD = 0.38, 0.04
+_NEAR, _LEAD = 0.3, 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,42 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
     return Filled(arguments, missing, bad, said, tuple(n for n in numbers if n not in taken))
 
 
+#: "four seven one": digits read out one by one.
+_DIGIT = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
+_SPELT = re.compile(rf"\b(?:{_DIGIT}[ -]){{2,}}{_DIGIT}\b", re.I)
+_DIGITS = {"zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
+           "seven": "7", "eight": "8", "nine": "9"}  # fmt: skip
+_MINUTES = (
+    (r"three quarters of an hour", 45),
+    (r"half an hour", 30),
+    (r"(?:a )?quarter of an hour", 15),
+    (r"an hour", 60),
+)
+_AFTERNOON = re.compile(r"\b(?:in the (?:afternoon|evening)|p\.?m\b|at night|tonight|this (?:afternoon|evening))", re.I)
+
+
+def _said_numbers(name: str, schema: Mapping[str, Any], text: str) -> list[float]:
+    """Numbers that the parameter's name lets one read out of words: spans in minutes, hours of the evening, "twice",
+    "all the way up"."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    kind = stem(name.split("_")[-1])
+    if kind == stem("minutes"):
+        return [float(value) for pattern, value in _MINUTES if re.search(rf"\b{pattern}\b", text, re.I)][:1]
+    if kind in (stem("hour"), stem("time")) and name != "times" and high is not None and _AFTERNOON.search(text):
+        return [value + 12 for value in _numbers(text) if value < 12 and value + 12 <= high]
+    if name == "times":
+        return [float(_WORD_NUMBERS[word]) for word in tokens(text) if word in ("once", "twice", "thrice")][:1]
+    if low is not None and high is not None and high - low >= 50:
+        if re.search(r"\ball the way (?:up|open)\b|\bfull(?:y| up| on)?\b|\bto the (?:top|maximum)\b", text, re.I):
+            return [float(high)]
+        if re.search(r"\ball the way (?:down|shut|off)\b|\bto nothing\b", text, re.I):
+            return [float(low)]
+    return []
+
+
 def _numbers(text: str) -> list[float]:
     masked = _NOT_A_NUMBER.sub(" ", text)
+    masked = _SPELT.sub(lambda m: "".join(_DIGITS[word] for word in re.split(r"[ -]", m.group(0).lower())), masked)
     found = [value for value, _ in numbers_in(masked)]
     found += [value for word in re.findall(r"\b(\w{3,})pence\b", masked.lower()) for value, _ in numbers_in(word)]
     found += [float(_WORD_NUMBERS[word]) for word in tokens(masked) if word in _WORD_NUMBERS]
@@ -138,6 +173,9 @@ def _number(
 ) -> tuple[float | None, bool, str]:
     low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
     free = [value for value in numbers if value not in taken and (schema["type"] == "number" or value.is_integer())]
+    for value in _said_numbers(name, schema, text):
+        if low <= value <= high:
+            return value, True, ""
     near = _beside(name, text, free) if rivals > 1 else None
     for value in [near] if near is not None else free:
         if low <= value <= high:

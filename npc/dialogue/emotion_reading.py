@@ -69,6 +69,10 @@ def _reactions() -> tuple[tuple[str, ...], NDArray[np.float32]]:
         return tuple(json.loads(str(data["names"]))), data["weights"].astype(np.float32)
 
 
+#: "Sorry" that is no apology: it comes with one of these.
+_SORRY_FOR = frozenset({"bad_news", "sympathy", "alarm"})
+
+
 class PlayerReader:
     """Reads player turns. Stateless but for the vectors of the examples, made once."""
 
@@ -89,6 +93,9 @@ class PlayerReader:
             witnesses["form"] = f"{reaction} {strength:.2f}"
         near, near_strength = self._by_meaning(text)
         witnesses["meaning"] = f"{near} {near_strength:.2f}"
+        if reaction == "apology" and near in _SORRY_FOR:
+            # "Your brother's gone. I am sorry."
+            reaction, strength = near, near_strength
         emotions = self._words.emotions(text)
         best = max(emotions, key=lambda name: emotions[name] if name != "neutral" else emotions[name] * 0.8)
         witnesses["words"] = f"{best} {emotions[best]:.2f}"

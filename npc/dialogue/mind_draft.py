@@ -20,15 +20,18 @@ from npc.dialogue.actions_select import ActionSelector
 from npc.dialogue.actions_slots import Surroundings
 from npc.dialogue.character import ActionSpec, Character
 from npc.dialogue.clauses import split_sentences
+from npc.dialogue.composed.likeness import context_before
+from npc.dialogue.composed.question import understand, without_guess
 from npc.dialogue.conditions import Situation
 from npc.dialogue.context import Act, Context, Exchange
 from npc.dialogue.emotion import EmotionState
 from npc.dialogue.emotion_appraisal import Happening, appraise
-from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader, Reading
+from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader, Reading, struck_by
 from npc.dialogue.interface import Action, PlayerTurn
-from npc.dialogue.knowledge.words import content
+from npc.dialogue.knowledge.words import STOPWORDS, content, tokens
 from npc.dialogue.safety import Moderator, Verdict, clean
 from npc.dialogue.scene import SceneState
+from npc.inference.encoder import SentenceEncoder
 
 _YES = re.compile(
     r"^\W*(?:yes|yeah|yep|yup|sure|please do|do it|go ahead|ok(?:ay)?|of course|aye|certainly|right)\b", re.I
@@ -86,8 +89,14 @@ class Drafter:
     """Makes drafts for one character."""
 
     def __init__(
-        self, character: Character, reader: PlayerReader, moderator: Moderator, selector: ActionSelector
+        self,
+        character: Character,
+        reader: PlayerReader,
+        moderator: Moderator,
+        selector: ActionSelector,
+        encoder: SentenceEncoder | None = None,
     ) -> None:
+        self._encoder = encoder
         self._character = character
         self._reader = reader
         self._moderator = moderator
@@ -98,6 +107,7 @@ class Drafter:
 
     def draft(self, turn: PlayerTurn, moment: Moment) -> Draft:
         """Decide about a turn (10-40 ms with the sentence encoder: call it on a worker thread)."""
+        self._read_ahead(turn.text)
         verdict = self._moderator.judge(turn.text)
         text = clean(turn.text)
         turn = replace(turn, text=text)
@@ -140,6 +150,18 @@ class Drafter:
             urgent=reading.reaction == "alarm",
         )
 
+    def _read_ahead(self, text: str) -> None:
+        """Encode in one pass what safety, reading, action and answer will each look at: a pass mostly waits for the
+        weights, so six texts together cost little more than one."""
+        if self._encoder is None:
+            return
+        text = clean(text)[:1_500]
+        asking = understand(text).asking
+        words = [word for word in dict.fromkeys(tokens(text)) if word not in STOPWORDS and word.isalpha()]
+        self._encoder.encode(
+            [text, asking, without_guess(asking), *split_sentences(text)[:6], *struck_by(text), *words]
+        )
+
     def _decide(self, text: str, moment: Moment) -> Decision:
         pending = moment.pending
         if pending.kind == "confirm" and pending.action is not None:
@@ -149,7 +171,7 @@ class Drafter:
                 return Decision()
         last = moment.history[-1].reply if moment.history else ""
         said = "\n".join(exchange.player for exchange in moment.history[-6:])
-        before = (moment.history[-1].player, last) if moment.history else ("", "")
+        before = context_before(moment.history)
         around = Surroundings(moment.scene, last, self._near(f"{text} {last}"), before=before, player_words=said)
         return self._selector.select(text, around, moment.situation)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import itertools
 import json
 import sqlite3
 from collections import OrderedDict
@@ -38,6 +39,8 @@ PINNED_SHA256 = {
 MAX_TOKENS = 128
 #: Sentences whose vectors are kept: questions repeat between retrieval, intent and memory within one turn.
 _CACHE = 8192
+#: Tokens that go through the matrices together.
+_TOGETHER = 1024
 
 
 class EncoderError(RuntimeError):
@@ -159,7 +162,7 @@ class MiniLM:
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """See `SentenceEncoder.encode`. Texts are grouped by length, so padding never enters the sums."""
+        """See `SentenceEncoder.encode`."""
         result = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         missing: dict[str, list[int]] = {}
         for row, text in enumerate(texts):
@@ -167,17 +170,13 @@ class MiniLM:
                 result[row] = known
             elif text.strip():
                 missing.setdefault(text, []).append(row)
-        by_length: dict[int, list[tuple[str, list[int]]]] = {}
-        for text in missing:
-            ids = self._tokenizer.encode(text).ids
-            by_length.setdefault(len(ids), []).append((text, ids))
-        for group in by_length.values():
-            for first in range(0, len(group), 32):
-                batch = group[first : first + 32]
-                vectors = self._forward(np.array([ids for _, ids in batch], dtype=np.int64))
-                for (text, _), vector in zip(batch, vectors, strict=True):
-                    result[missing[text]] = vector
-                    self._cache[text] = vector
+        if not missing:
+            return result
+        ids = [self._tokenizer.encode(text).ids for text in missing]
+        for (text, rows), states in zip(missing.items(), self.states(ids), strict=True):
+            pooled = states.mean(axis=0)
+            result[rows] = vector = pooled / np.maximum(np.linalg.norm(pooled), np.float32(1e-12))
+            self._cache[text] = vector
         while len(self._cache) > _CACHE:
             self._cache.popitem(last=False)
         return result
@@ -187,15 +186,19 @@ class MiniLM:
         return list(self._tokenizer.encode(text).ids)
 
     def states(self, ids: Sequence[Sequence[int]]) -> list[Vectors]:
-        """Token states [length, dimensions] of the last layer for each row of ids; nothing is cached."""
+        """Token states [length, dimensions] of the last layer for each row of ids; nothing is cached.
+
+        Rows of different lengths go through the matrices together, end to end, and only attend apart: a pass over one
+        sentence mostly waits for the weights, so six cost little more. No padding ever enters the sums.
+        """
         found: dict[int, Vectors] = {}
-        by_length: dict[int, list[int]] = {}
-        for row, tokens in enumerate(ids):
-            by_length.setdefault(len(tokens), []).append(row)
-        for rows in by_length.values():
-            for first in range(0, len(rows), 32):
-                batch = rows[first : first + 32]
-                found.update(zip(batch, self._layered(np.array([ids[row] for row in batch])), strict=True))
+        batches: list[list[int]] = [[]]
+        for row in sorted(range(len(ids)), key=lambda row: len(ids[row])):
+            if sum(len(ids[other]) for other in batches[-1]) + len(ids[row]) > _TOGETHER:
+                batches.append([])
+            batches[-1].append(row)
+        for batch in filter(None, batches):
+            found.update(zip(batch, self._layered([ids[row] for row in batch]), strict=True))
         return [found[row] for row in range(len(ids))]
 
     def changed(self, change: Callable[[int, str], Vectors]) -> MiniLM:
@@ -237,32 +240,35 @@ class MiniLM:
         except sqlite3.Error:
             self.encode(wanted)
 
-    def _forward(self, ids: NDArray[np.int64]) -> Vectors:
-        """Token ids [batch, length] to unit vectors [batch, dimensions]."""
-        pooled: Vectors = self._layered(ids).mean(axis=1)
-        unit: Vectors = pooled / np.maximum(np.linalg.norm(pooled, axis=-1, keepdims=True), np.float32(1e-12))
-        return unit
-
-    def _layered(self, ids: NDArray[np.int64]) -> Vectors:
-        """Token ids [batch, length] to the states of the last layer [batch, length, dimensions]."""
-        batch, length = ids.shape
+    def _layered(self, ids: Sequence[Sequence[int]]) -> list[Vectors]:
+        """Rows of token ids, shortest first, to their states of the last layer [length, dimensions]."""
         width, heads = self.dimensions, self._heads
         head = width // heads
         scale = np.float32(1.0 / np.sqrt(head))
-        x = self._words[ids] + self._positions[:length]
-        x = _normalise(x, *self._norm, self._eps).reshape(batch * length, width)
+        lengths = [len(row) for row in ids]
+        groups, first = [], 0
+        for length, rows in itertools.groupby(lengths):
+            count = len(list(rows))
+            groups.append((first, count, length))
+            first += count * length
+        x = self._words[np.concatenate([np.asarray(row, dtype=np.int64) for row in ids])]
+        x = x + np.concatenate([self._positions[:length] for length in lengths])
+        x = _normalise(x, *self._norm, self._eps)
+        mixed = np.empty_like(x)
         for layer in self._layers:
-            qkv = (x @ layer.qkv_w + layer.qkv_b).reshape(batch, length, 3, heads, head).transpose(2, 0, 3, 1, 4)
-            scores = (qkv[0] * scale) @ qkv[1].swapaxes(-1, -2)
-            scores -= scores.max(axis=-1, keepdims=True)
-            np.exp(scores, out=scores)
-            scores /= scores.sum(axis=-1, keepdims=True)
-            mixed = (scores @ qkv[2]).transpose(0, 2, 1, 3).reshape(batch * length, width)
+            qkv = x @ layer.qkv_w + layer.qkv_b
+            for at, count, length in groups:
+                end = at + count * length
+                parts = qkv[at:end].reshape(count, length, 3, heads, head).transpose(2, 0, 3, 1, 4)
+                scores = (parts[0] * scale) @ parts[1].swapaxes(-1, -2)
+                scores -= scores.max(axis=-1, keepdims=True)
+                np.exp(scores, out=scores)
+                scores /= scores.sum(axis=-1, keepdims=True)
+                mixed[at:end] = (scores @ parts[2]).transpose(0, 2, 1, 3).reshape(count * length, width)
             x = _normalise(x + mixed @ layer.out_w + layer.out_b, *layer.norm1, self._eps)
             hidden = _gelu(x @ layer.up_w + layer.up_b)
             x = _normalise(x + hidden @ layer.down_w + layer.down_b, *layer.norm2, self._eps)
-        states: Vectors = x.reshape(batch, length, width)
-        return states
+        return np.split(x, np.cumsum(lengths)[:-1])
 
 
 def _norm_of(weights: dict[str, Vectors], name: str) -> tuple[Vectors, Vectors]:

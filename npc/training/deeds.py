@@ -24,9 +24,8 @@ from npc.dialogue.composed.likeness import Likeness
 from npc.dialogue.knowledge.knowledge import authored_candidates
 from npc.dialogue.scene import SceneState
 from npc.inference.encoder import MiniLM, load_encoder
-from npc.training.likeness import fold_of
 from npc.training.minds import Written
-from npc.training.turns import character_of, choices_of, written_minds
+from npc.training.turns import character_of, choices_of, fold_of, written_minds
 
 
 def rows_of(mind: Written, encoder: MiniLM, likeness: Likeness) -> Iterator[tuple[list[dict[str, float]], int, str]]:

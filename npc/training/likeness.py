@@ -18,7 +18,6 @@ import random
 import re
 import sys
 import time
-import zlib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -28,7 +27,7 @@ import torch
 
 from npc.dialogue.composed.likeness import RANK, context_of
 from npc.inference.encoder import MiniLM, load_encoder
-from npc.training.turns import Choice, choices_of, written_minds
+from npc.training.turns import Choice, choices_of, fold_of, written_minds
 
 #: Steps of one character each; the rate falls linearly.
 LEARNING_RATE = 2e-3
@@ -192,35 +191,33 @@ def accuracy(model: Adapted, minds: Sequence[list[Choice]]) -> dict[str, float]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m npc.training.likeness", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--folds", type=int, default=0, help="also train K models that each leave characters out")
-    parser.add_argument("--only-folds", action="store_true", help="leave the model of all characters as it is")
+    parser.add_argument("--only", default="all", help="train one part: 'whole' or the number of a fold (default: all)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(str(files("npc.dialogue") / "data" / "likeness.safetensors")))
     options = parser.parse_args(argv)
     torch.manual_seed(options.seed)
     torch.set_num_threads(1)
     base = load_encoder()
-    minds = {split: [list(choices_of(mind)) for mind in minds] for split, minds in written_minds().items()}
-    if not options.only_folds:
+    written = written_minds()
+    minds = {split: [list(choices_of(mind, recalls=split == "train")) for mind in of] for split, of in written.items()}
+    if options.only in ("all", "whole"):
         model = Adapted(base)
-        print(f"dev before: {accuracy(model, minds['dev'])}", flush=True)
         run(minds["train"], model, options.epochs, options.seed)
         for split in ("dev", "held"):
             print(f"{split}: {accuracy(model, minds[split])}", flush=True)
         save(model, options.out)
     for fold in range(options.folds):
+        if options.only not in ("all", str(fold)):
+            continue
+        torch.manual_seed(options.seed + fold)
         model = Adapted(base)
         out = [m for m in minds["train"] if fold_of(m[0].world, options.folds) == fold]
         run([m for m in minds["train"] if fold_of(m[0].world, options.folds) != fold], model, options.epochs, fold)
         print(f"fold {fold}, left out: {accuracy(model, out)}", flush=True)
         save(model, options.out.with_name(f"fold-{fold}-of-{options.folds}.safetensors"))
     return 0
-
-
-def fold_of(world: str, folds: int) -> int:
-    """Which fold a character belongs to: by its id, so that adding others moves nobody."""
-    return zlib.crc32(world.encode()) % folds
 
 
 def save(model: Adapted, path: Path) -> None:

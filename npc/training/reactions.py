@@ -40,7 +40,20 @@ def labelled() -> list[tuple[str, str]]:
         found.append((label, sentence.strip()))
     turns = [said for mind in written_minds()["train"] for talk in mind.talks for said in talk]
     calm = [said.text for said in turns if said.kind not in ("emotion", "injection")]
-    return found + [("none", sentence) for turn in calm for sentence in struck_by(turn)]
+    moved = [(reaction, said.text) for said in turns if (reaction := reaction_to(said.emotions)) is not None]
+    return found + moved + [("none", sentence) for turn in calm for sentence in struck_by(turn)]
+
+
+def reaction_to(emotions: Sequence[str]) -> str | None:
+    """What most likely struck a character that is expected to feel one of these; None where that is open."""
+    felt = set(emotions)
+    if felt & {"anger", "disgust"} and not felt & {"fear", "joy", "trust"}:
+        return "insult"
+    if "joy" in felt and not felt & {"sadness", "concern", "surprise"}:
+        return "praise" if "pride" in felt else "thanks"
+    if {"fear", "surprise"} <= felt and "joy" not in felt:
+        return "alarm"
+    return None
 
 
 def fit(vectors: NDArray[np.float32], labels: Sequence[int], classes: int, seed: int = 0) -> NDArray[np.float32]:

@@ -25,9 +25,8 @@ from npc.dialogue.composed.features import Heard, Index, Leaning, asking_text, m
 from npc.dialogue.composed.likeness import Likeness
 from npc.dialogue.composed.question import understand
 from npc.inference.encoder import MiniLM, load_encoder
-from npc.training.likeness import fold_of
 from npc.training.minds import Written
-from npc.training.turns import ASKED, Choice, choices_of, written_minds
+from npc.training.turns import ASKED, RECALLS, Choice, choices_of, fold_of, written_minds
 
 Features = dict[str, float]
 
@@ -46,8 +45,8 @@ def examples_of(mind: Written, encoder: MiniLM | None, likeness: Likeness | None
     """Training examples of one character, in a fixed order."""
     indexes: dict[tuple[str, ...], Index] = {}
     place = f"{mind.place} {mind.role}"
-    for number, choice in enumerate(choices_of(mind)):
-        if choice.kind not in (*ASKED, "first") or (choice.kind == "first" and number % 6):
+    for number, choice in enumerate(choices_of(mind, recalls=True)):
+        if choice.kind not in (*ASKED, *RECALLS, "first") or (choice.kind == "first" and number % 6):
             continue
         pool = tuple(c for c in choice.candidates if c.origin != "deed")
         right = tuple(i for i, c in enumerate(pool) if any(choice.candidates[r].key == c.key for r in choice.right))

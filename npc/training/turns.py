@@ -1,20 +1,26 @@
 """Written talks as questions of choice: what was said, what was said before, what could answer, and what does.
 
 Every candidate is made as a mind makes it: parts of the facts, sentences of the biography, the card's name and role,
-things in view, and what the player said earlier in the talk.
+things in view, and what the player said earlier in the talk. Besides, every training character is told things by
+players (`data/recalls.txt`) and asked for them.
 """
 
 from __future__ import annotations
 
+import random
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 
 from npc.dialogue.character import Character
 from npc.dialogue.composed.deeds import deed_candidates
 from npc.dialogue.composed.features import Candidate
+from npc.dialogue.composed.likeness import context_before
 from npc.dialogue.composed.sayings import sayings
+from npc.dialogue.context import Exchange
 from npc.dialogue.knowledge.facts import Fact
 from npc.dialogue.knowledge.knowledge import authored_candidates
 from npc.training.minds import Said, Written, load, record
@@ -22,8 +28,16 @@ from npc.training.minds import Said, Written, load, record
 #: Kinds of turns in which something is asked that a candidate, or nothing, answers.
 ASKED = ("fact", "followup", "correction", "unknown", "memory", "self", "scene", "unlock", "secret")
 
+#: Kinds of the questions made of `data/recalls.txt`.
+RECALLS = ("recalled", "untold")
+
 #: Kinds in which nothing is asked: a deed is wanted, or the words only strike the character.
 DONE = ("action", "action_refused", "emotion", "smalltalk", "injection")
+
+#: Sayings of `data/recalls.txt` told to a training character, asked for, and asked for without having been told.
+TOLD, RECALLED, UNTOLD = 14, 12, 4
+#: A saying is told only to characters of its own sixth, so that two, three or six folds by character part them too.
+_SIXTHS = 6
 
 #: First questions anybody asks, by the card candidate that answers; `{}` varies the words around them.
 _FIRST = {
@@ -54,7 +68,8 @@ _FIRST = {
 class Choice:
     """One turn: the exchange before it, the words, indices of right candidates ((): nothing answers), and its kind.
 
-    `candidates` are the world's own, then what the player said before; `said` are the earlier player turns.
+    `candidates` are the world's own, then what the player said before; `earlier` are the earlier player turns. `before`
+    is made as the mind makes it (`composed.likeness.context_before`).
     """
 
     world: str
@@ -127,32 +142,70 @@ def character_of(mind: Written) -> Character:
     )  # fmt: skip
 
 
-def choices_of(mind: Written) -> Iterator[Choice]:
-    """Every turn that asks, in order, with what stands to choose."""
+def fold_of(world: str, folds: int) -> int:
+    """Which fold a character belongs to: by its id, so that adding others moves nobody."""
+    return zlib.crc32(world.encode()) % _SIXTHS % folds
+
+
+def choices_of(mind: Written, *, recalls: bool = False) -> Iterator[Choice]:
+    """Every turn that asks, in order, with what stands to choose. `recalls`: also questions for what players told of
+    themselves (for training characters only)."""
     character = character_of(mind)
     own = (*authored_candidates(character), *deed_candidates(character.actions))
+    asked: list[Choice] = []
     for talk in mind.talks:
         earlier: list[str] = []
-        before, leaning = ("", ""), ""
+        talked: list[Exchange] = []
+        leaning = ""
         for said in talk:
             told = [Candidate(f"said/{i}", text, "said") for i, text in enumerate(sayings(earlier))]
             pool = (*own, *told)
+            before = context_before(talked)
+            reply = ""
             if said.kind in ASKED:
                 right = _right(said, pool)
                 if right is not None:
-                    yield Choice(mind.id, said.kind, before, said.text, pool, right, leaning, tuple(earlier))
+                    asked.append(Choice(mind.id, said.kind, before, said.text, pool, right, leaning, tuple(earlier)))
+                    yield asked[-1]
                 reply = pool[right[0]].text if right else ""
-                before, leaning = (said.text, reply), pool[right[0]].key if right else leaning
-            else:
-                if said.kind in DONE:
-                    done = _done(said, pool)
-                    yield Choice(mind.id, said.kind, before, said.text, pool, done, leaning, tuple(earlier))
-                before = (said.text, "")
+                leaning = pool[right[0]].key if right else leaning
+            elif said.kind in DONE:
+                done = _done(said, pool)
+                yield Choice(mind.id, said.kind, before, said.text, pool, done, leaning, tuple(earlier))
+            told_fact = said.kind in ASKED and right and pool[right[0]].fact_id
+            talked.append(Exchange(said.text, reply, fact_ids=(told_fact,) if told_fact else ()))
             earlier.append(said.text)
     for key, phrasings in _FIRST.items():
         at = next((i for i, candidate in enumerate(own) if candidate.key == key), None)
         for phrasing in phrasings if at is not None else ():
             yield Choice(mind.id, "first", ("", ""), phrasing, own, (at,) if at is not None else ())
+    if recalls:
+        yield from _recalled(mind.id, own, [choice.before for choice in asked])
+
+
+@lru_cache(maxsize=1)
+def recalls() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(what a player told, questions for it) of `data/recalls.txt`."""
+    found = []
+    for line in (files("npc.training") / "data" / "recalls.txt").read_text("utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            saying, _, questions = line.partition(" => ")
+            found.append((saying.strip(), tuple(question.strip() for question in questions.split(" / "))))
+    return tuple(found)
+
+
+def _recalled(world: str, own: Sequence[Candidate], befores: Sequence[tuple[str, str]]) -> Iterator[Choice]:
+    """Questions for things told to this character among others told, and for things never told: kinds "recalled" and
+    "untold"."""
+    chance = random.Random(zlib.crc32(world.encode()))
+    mine = [pair for pair in recalls() if fold_of(pair[0], _SIXTHS) == fold_of(world, _SIXTHS)]
+    chance.shuffle(mine)
+    told = mine[:TOLD]
+    pool = (*own, *(Candidate(f"said/{i}", saying, "said") for i, (saying, _) in enumerate(told)))
+    for number, (_, questions) in enumerate([*told[:RECALLED], *mine[TOLD : TOLD + UNTOLD]]):
+        before = chance.choice(befores) if befores else ("", "")
+        right = (len(own) + number,) if number < RECALLED else ()
+        yield Choice(world, "recalled" if right else "untold", before, chance.choice(questions), pool, right)
 
 
 def _right(said: Said, pool: Sequence[Candidate]) -> tuple[int, ...] | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from npc.dialogue.composed.likeness import Likeness
@@ -110,22 +112,19 @@ class Index:
         if likeness is not None:
             likeness.learn([c.text for c in self.candidates])
         self.vectors: Vectors | None = encoder.encode([c.text for c in self.candidates]) if encoder else None
-        wholes = [f"{c.text} {c.context} {c.source}" for c in self.candidates]
-        self.stems = [[stem(word) for word in tokens(c.text)] for c in self.candidates]
-        self.context_stems = [frozenset(stem(word) for word in tokens(whole)) for whole in wholes]
-        self.words = [_topical(c.text) for c in self.candidates]
-        self.context_words = [_topical(whole) for whole in wholes]
-        self.subjects = [_subject(c) for c in self.candidates]
-        self.numbers = [frozenset(value for value, _ in numbers_in(c.text)) for c in self.candidates]
-        self._counts: dict[str, int] = {}
-        for stems in self.context_stems:
-            for item in stems:
-                self._counts[item] = self._counts.get(item, 0) + 1
-        self.vocabulary = frozenset(word for whole in wholes for word in tokens(whole))
-        self.names = frozenset(stem(n) for c in self.candidates for n in names_in(c.text))
+        read = [_read(candidate) for candidate in self.candidates]
+        self.context_stems = [r.context_stems for r in read]
+        self.words = [r.words for r in read]
+        self.context_words = [r.context_words for r in read]
+        self.subjects = [r.subject for r in read]
+        self.numbers = [r.numbers for r in read]
+        self.topics = tuple(dict.fromkeys(word for r in read for word in r.context_words))
+        self._counts = Counter(item for r in read for item in r.context_stems)
+        self.vocabulary = frozenset().union(*(r.tokens for r in read))
+        self.names = frozenset().union(*(r.names for r in read))
         self.english: frozenset[str] = getattr(encoder, "words", frozenset())
         self.meaning = meaning or WordMeaning(encoder)
-        self.meaning.learn([word for words in self.context_words for word in words])
+        self.meaning.learn(self.topics)
 
     def weight(self, item: str) -> float:
         """Inverse document frequency of a stem among the candidates."""
@@ -145,6 +144,30 @@ class Index:
             return repair(lower, self.vocabulary, self.english)
 
         return re.sub(r"\b[A-Za-z]{4,}\b(?!['’])", fix, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A candidate's words as the features look at them. `context_…` and `tokens` take in its context and source."""
+
+    words: tuple[str, ...]
+    context_words: tuple[str, ...]
+    context_stems: frozenset[str]
+    tokens: frozenset[str]
+    subject: tuple[str, ...]
+    numbers: frozenset[float]
+    names: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def _read(candidate: Candidate) -> _Read:
+    whole = f"{candidate.text} {candidate.context} {candidate.source}"
+    return _Read(
+        tuple(_topical(candidate.text)), tuple(_topical(whole)), frozenset(stem(word) for word in tokens(whole)),
+        frozenset(tokens(whole)), tuple(_subject(candidate)),
+        frozenset(value for value, _ in numbers_in(candidate.text)),
+        frozenset(stem(name) for name in names_in(candidate.text)),
+    )  # fmt: skip
 
 
 def _subject(candidate: Candidate) -> list[str]:
@@ -246,6 +269,7 @@ def measure(
     pointed = bool(_POINTED.search(asking))
     permission = bool(_PERMISSION.search(asking))
     index.meaning.learn([*words, *told_words])
+    index.meaning.weigh([*words, *told_words, *(before if follow else ())], index.topics)
     names = {stem(w) for w in tokens(asking)} & index.names
     numbers = {value for value, _ in numbers_in(asking)} - {1.0}
     you = bool(re.search(r"\b(you|your|yours|yourself)\b", asking, re.I))

@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from npc.dialogue.composed.question import understand
+from npc.dialogue.context import Exchange
 from npc.inference.encoder import MiniLM, Vectors
 
 WEIGHTS = "likeness.safetensors"
@@ -40,6 +42,18 @@ def context_of(encoder: MiniLM, player: str, reply: str) -> list[int]:
         return first
     ids = [*encoder.ids(player)[1:-1][-_BEFORE // 2 :], *encoder.ids(reply)[1:-1][-_BEFORE // 2 :]]
     return [*first, *ids, encoder.ids("")[1]]
+
+
+def context_before(history: Sequence[Exchange]) -> tuple[str, str]:
+    """What a turn is read with: the exchange before it. Where that one told and asked nothing ("thanks", a deed), the
+    last one of the three before that told a fact, then the player's words since: "and on Sundays?" may pick it up."""
+    if not history:
+        return ("", "")
+    last = history[-1]
+    if last.fact_ids or understand(last.player).asking:
+        return (last.player, last.reply)
+    told = next((exchange for exchange in reversed(history[-4:-1]) if exchange.fact_ids), None)
+    return (f"{told.player} {told.reply}", last.player) if told is not None else (last.player, last.reply)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from npc.dialogue import whisper
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
 from npc.dialogue.composed.features import OWN_LIFE, RECALLS, Candidate, Heard, Leaning, Scored
+from npc.dialogue.composed.likeness import context_before
 from npc.dialogue.composed.persona import asked_of_self, introduce
 from npc.dialogue.composed.polarity import verdict
 from npc.dialogue.composed.question import Question, understand
@@ -269,8 +270,7 @@ class _Turn:
         if leaning is not None and self._question.elliptical:
             query = f"{leaning.asking} {query}"
         index = self._knowledge.index_for(query, scene, allowed, self._told())
-        last = context.history[-1] if context.history else None
-        heard = Heard(context.turn.text, (last.player, last.reply) if last else ("", ""))
+        heard = Heard(context.turn.text, context_before(context.history))
         now = scene.time if scene else ""
         return choose(index, self._question, place=place, now=now, leaning=leaning, heard=heard)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from npc.dialogue.composed.question import Wanted
 from npc.dialogue.knowledge.words import STOPWORDS, names_in, numbers_in, stem, tokens
@@ -106,7 +107,8 @@ _BY_DAY = re.compile(
 )
 
 
-def scope(text: str) -> dict[str, str]:
+@lru_cache(maxsize=4096)
+def scope(text: str) -> Mapping[str, str]:
     """Season, shift and part of the week a sentence is limited to. A season counts where the sentence opens or
     "in winter", not in "since the spring" or "last autumn"."""
     plain = text.lower()

@@ -161,25 +161,59 @@ def _join(left: str, right: str, link: str) -> tuple[str, str] | None:
     verb = verb_at(words)
     if verb is None or verb[0] == 0 or not others or len(others) < 2:
         return None
-    if re.match(r"(when|if|because|although|unless|who|which|where|not|so|then|never|called|born)\b", right):
+    if re.match(r"(when|if|because|although|unless|who|which|where|not|so|then|never|called|born|or|nor|and)\b", right):
+        return None
+    if re.match(r"(of|for|in|on|to|with) (whom|which|whose)\b|a (half|quarter)\b", right):
         return None
     if re.match(r"(when|if|because|although|unless|after|before|in|on|at|from)\b", left, re.I) and "," in left + link:
         return None
     subject = " ".join(left.split()[: verb[0]])
     other_verb = verb_at(others)
     bare_noun = other_verb is not None and other_verb[1] == len(others) and others[other_verb[0]] not in AUXILIARIES
+    if others[0] in ("now", "then", "also", "still", "so") and (others[1] in THIRD_TO_BASE or others[1] in AUXILIARIES):
+        return (left, f"{subject} {right}") if "and" in link else None
+    opens_with_verb = "and" in link and others[0] in THIRD_TO_BASE and others[0] not in _PLURAL_NOUNS
+    if opens_with_verb and not words[verb[0] - 1].endswith("s"):
+        return left, f"{subject} {right}"
     if other_verb is not None and 0 < other_verb[0] <= 7 and not bare_noun:
         if others[0] in ("it", "they", "he", "she", "we", "this", "that", "there", "i", "nobody", "nothing", "anyone"):
             return None
         return left, right
     in_past = words[verb[0]] in PAST_FORMS or words[verb[0]] in ("was", "were", "had")
+    # "We open at nine and shut at four", "They take five days and cost fifteen pounds".
+    same_form = others[0] in BASES and words[verb[0]] in BASES
     starts_verb = others[0] in AUXILIARIES or others[0] in THIRD_TO_BASE or (others[0] in PAST_FORMS and in_past)
-    if starts_verb and not bare_noun:
-        participle = others[0] not in AUXILIARIES and words[verb[0]] in AUXILIARIES
+    if (starts_verb or same_form) and (not bare_noun or others[0] in THIRD_TO_BASE):
+        participle = others[0] not in AUXILIARIES | set(THIRD_TO_BASE) and words[verb[0]] in AUXILIARIES
         return None if "and" not in link or participle else (left, f"{subject} {right}")
     if (other_verb is not None and not bare_noun) or "but" in link or ";" in link or others[0] in PREPOSITIONS:
         return None
+    order = "and" in link and others[0] in BASES and words[verb[0]] in AUXILIARIES
+    if order or re.search(r"[,;:](\s|$)", f"{right} {subject}") or others[0] in _NO_VERB:
+        return None
     return _gapped(left, right, words, others, verb)
+
+
+#: What opens an afterthought or goes on with the verb: "…, nearly fifty by day".
+_AFTERTHOUGHTS = "or once again next nearly almost about then later only never always more at in"
+_NO_SUBJECT = frozenset(_AFTERTHOUGHTS.split())
+_NO_VERB = _NO_SUBJECT | set(THIRD_TO_BASE) | PAST_FORMS
+_OBJECT_PRONOUNS = frozenset({"it", "him", "them", "me", "us"})
+
+
+def _new_subject(raw: list[str]) -> bool:
+    """Whether the words before a gap can be a subject: no verb, no pronoun that stands for an object, no loose end."""
+    words = [re.sub(r"[^\w'-]", "", word).lower() for word in raw]
+    loose = not words or words[-1] in PREPOSITIONS | DETERMINERS or words[-1] in BASES
+    return not (loose or _OBJECT_PRONOUNS & set(words) or any(word.endswith(":") for word in raw))
+
+
+def _agreeing(group: list[str], subject: list[str]) -> list[str]:
+    """ "is led" for a new subject in the plural: "the medics in the alley are led"."""
+    words = [word.lower() for word in subject]
+    head = words[next((i for i, word in enumerate(words) if i and word in PREPOSITIONS), len(words)) - 1]
+    plural = {"is": "are", "was": "were", "has": "have"} if head.endswith("s") and not head.endswith("ss") else {}
+    return [plural.get(group[0].lower(), group[0]), *group[1:]]
 
 
 def _gapped(
@@ -207,13 +241,37 @@ def _gapped(
             at = rest.index(word)
             if at and not parallel:
                 return left, " ".join([*subject, *group, right])
+            if not _new_subject(other_raw[:index]):
+                return None
             ending = _with_unit(other_raw[index:], raw_rest[at:])
-            return left, " ".join([*other_raw[:index], *group, *raw_rest[:at], *ending])
+            return left, " ".join([*other_raw[:index], *_agreeing(group, other_raw), *raw_rest[:at], *ending])
     at_number, from_number = index_of_number(others), index_of_number(rest)
     if at_number and from_number is not None:
+        # "the little one thirty": the last number is the value; what follows it can be a unit only.
+        at_number = next(i for i in range(len(others) - 1, -1, -1) if numbers_in(others[i]))
+        goes_on = others[at_number - 1] in _HUNDREDS and others[0] not in DETERMINERS
+        at_number -= len(others) - at_number == 1 and goes_on
+        if len(others) - at_number > 2 or not _new_subject(other_raw[:at_number]):
+            return None
+        group = _agreeing(group, other_raw[:at_number])
         ending = _with_unit(other_raw[at_number:], raw_rest[from_number:])
         return left, " ".join([*other_raw[:at_number], *group, *raw_rest[:from_number], *ending])
     return None
+
+
+#: Third persons that are as often a plural noun: "and boats are tied up at night".
+_NOUNS = """attacks bites boats bills blocks boils books breaks charges cures cuts damages deals dreams drinks drops
+fears fees feeds fights files fires fishes flies floods flows gates goods guards guides hooks hopes hunts jokes
+keys lands lights limits links lists loads locks looks loops marks matters measures mines minds moves names nests
+offers orders owns packs parks paints picks plays points practices prices prints pumps rains records rents
+repairs reports rests rings rides rises rows rules sails seals seats ships shoots shouts shows signs sinks
+sleeps smokes sounds spells spins stands states stays steps sticks stores strikes surprises tastes tears tests
+ties touches trades trains travels uses visits walks washes watches waves wishes works worries"""
+_PLURAL_NOUNS = frozenset(_NOUNS.split())
+
+
+#: After these a number goes on: "one eighty" is one value.
+_HUNDREDS = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine"})
 
 
 def index_of_number(words: list[str]) -> int | None:
@@ -228,5 +286,6 @@ def _with_unit(ending: list[str], model: list[str]) -> list[str]:
     at = index_of_number([word.lower() for word in model])
     if at is None:
         return ending
-    unit = [word for word in model[at + 1 :] if not numbers_in(word)]
-    return ending + [word.rstrip(",;") for word in unit[:3]]
+    unit = [word.rstrip(",;") for word in model[at + 1 :] if not numbers_in(word)]
+    one = [value for value, _ in numbers_in(ending[-1])] == [1.0]
+    return ending + [re.sub(r"s$", "", word) if one and i == 0 else word for i, word in enumerate(unit[:3])]

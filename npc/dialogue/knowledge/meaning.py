@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 
+import numpy as np
+
 from npc.dialogue.knowledge.words import alike, stem, tokens
 from npc.inference.encoder import SentenceEncoder, Vectors
 
@@ -15,6 +17,7 @@ _FLOOR, _CEILING = 0.40, 0.80
 _SAME_GROUP = 0.7
 #: Word pairs whose likeness is kept; a character with 200 words meets some 20,000 in a long talk.
 _PAIRS = 200_000
+_NO_GROUPS: frozenset[int] = frozenset()
 
 
 @lru_cache(maxsize=1)
@@ -55,7 +58,7 @@ class WordMeaning:
     def __init__(self, encoder: SentenceEncoder | None) -> None:
         self._encoder = encoder
         self._vectors: dict[str, Vectors] = {}
-        self._groups = thesaurus()
+        self._groups, self._contrasts = thesaurus(), contrasts()
         self._known: dict[tuple[str, str], float] = {}
 
     def learn(self, words: Sequence[str]) -> None:
@@ -66,6 +69,20 @@ class WordMeaning:
         if fresh:
             for word, vector in zip(fresh, self._encoder.encode(fresh), strict=True):
                 self._vectors[word] = vector
+
+    def weigh(self, words: Sequence[str], others: Sequence[str]) -> None:
+        """Compare every word with every other one at once: a product of matrices instead of one of vectors a pair."""
+        fresh = [word for word in words if any((word, other) not in self._known for other in others)]
+        mine = [word for word in fresh if word in self._vectors]
+        theirs = [other for other in others if other in self._vectors]
+        if not mine or not theirs:
+            return
+        if len(self._known) + len(mine) * len(theirs) > _PAIRS:
+            self._known.clear()
+        near = np.stack([self._vectors[w] for w in mine]) @ np.stack([self._vectors[w] for w in theirs]).T
+        for word, row in zip(mine, near.tolist(), strict=True):
+            for other, cosine in zip(theirs, row, strict=True):
+                self._known[word, other] = self._compare(word, other, cosine)
 
     def likeness(self, a: str, b: str) -> float:
         """1 for the same word, up to 0.9 for misspellings, 0.7 within a thesaurus group, else by vectors."""
@@ -78,18 +95,19 @@ class WordMeaning:
                 self._known[a, b] = found
         return found
 
-    def _compare(self, a: str, b: str) -> float:
+    def _compare(self, a: str, b: str, cosine: float | None = None) -> float:
         first, second = stem(a), stem(b)
-        spelt = alike(first, second)
-        if spelt >= 0.85 and not (spelt < 1.0 and opposed(first, second)):
+        # Words spelt alike begin alike: most pairs end here.
+        spelt = alike(first, second) if first[:1] == second[:1] else 0.0
+        against = first in self._contrasts and second in self._contrasts and opposed(first, second)
+        if spelt >= 0.85 and not (spelt < 1.0 and against):
             return spelt
-        if opposed(first, second):
+        if against:
             return 0.0
         best = spelt
-        if self._groups.get(first, frozenset()) & self._groups.get(second, frozenset()):
+        if not self._groups.get(first, _NO_GROUPS).isdisjoint(self._groups.get(second, _NO_GROUPS)):
             best = max(best, _SAME_GROUP)
-        va, vb = self._vectors.get(a), self._vectors.get(b)
-        if va is not None and vb is not None:
-            cosine = float(va @ vb)
-            best = max(best, min(1.0, max(0.0, (cosine - _FLOOR) / (_CEILING - _FLOOR))) * 0.85)
-        return best
+        if cosine is None:
+            va, vb = self._vectors.get(a), self._vectors.get(b)
+            cosine = float(va @ vb) if va is not None and vb is not None else 0.0
+        return max(best, min(1.0, max(0.0, (cosine - _FLOOR) / (_CEILING - _FLOOR))) * 0.85)

@@ -60,6 +60,11 @@ _IRREGULAR = {
 
 def tokens(text: str) -> list[str]:
     """Lower-case words and numbers in order; hyphens split, possessive 's dropped, other apostrophes kept out."""
+    return list(_tokens(text))
+
+
+@lru_cache(maxsize=8192)
+def _tokens(text: str) -> tuple[str, ...]:
     straight = text.replace("’", "'").replace("‘", "'")
     found = []
     for word in _WORD.findall(straight):
@@ -67,7 +72,7 @@ def tokens(text: str) -> list[str]:
         lower = lower[:-2] if lower.endswith("'s") else lower.replace("'", "")
         if lower:
             found.append(lower)
-    return found
+    return tuple(found)
 
 
 @lru_cache(maxsize=16384)
@@ -114,6 +119,11 @@ def numbers_in(text: str) -> list[tuple[float, int]]:
 
     "half past six" is 6.5 and "a quarter past seven" 7.25; commas and full stops separate numbers.
     """
+    return list(_numbers_in(text))
+
+
+@lru_cache(maxsize=8192)
+def _numbers_in(text: str) -> tuple[tuple[float, int], ...]:
     joined = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     found: list[tuple[float, int]] = []
     offset = 0
@@ -121,7 +131,7 @@ def numbers_in(text: str) -> list[tuple[float, int]]:
         words = tokens(piece)
         found += [(value, offset + index) for value, index in _numbers(words)]
         offset += len(words)
-    return found
+    return tuple(found)
 
 
 def _numbers(words: list[str]) -> list[tuple[float, int]]:
@@ -145,7 +155,7 @@ def _numbers(words: list[str]) -> list[tuple[float, int]]:
             and current is not None
             and current >= 100
             and index + 1 < len(words)
-            and words[index + 1] in {**_UNITS, **_TENS}
+            and (words[index + 1] in _UNITS or words[index + 1] in _TENS)
         ):
             continue
         if current is not None:

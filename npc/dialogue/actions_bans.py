@@ -1,0 +1,155 @@
+"""Rules among the facts that speak against a deed: "Nightshade is never given to strangers", "at most thirty days"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from npc.dialogue.actions import names_entity
+from npc.dialogue.actions_request import groups_of, is_common
+from npc.dialogue.actions_slots import Filled
+from npc.dialogue.character import ActionSpec, Character, Fact
+from npc.dialogue.emotion_reading import Encoder
+from npc.dialogue.knowledge.words import content, numbers_in, stem, tokens
+from npc.dialogue.scene import SceneState
+
+_FORBIDS = re.compile(
+    r"\b(?:no|nobody|none|never|not|cannot|can't|must not|may not|forbidden|prohibited|not allowed|banned|only|except"
+    r"|unless|without|at most|no more than|under)\b",
+    re.IGNORECASE,
+)
+_LIMIT = re.compile(r"\b(?:at most|no more than|only|up to|maximum(?: of)?|never more than)\s+(?:about )?(\w+)", re.I)
+_TIMES = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
+_OPPOSITES = (
+    ("open", "close"),
+    ("raise", "lower"),
+    ("start", "stop"),
+    ("lock", "unlock"),
+    ("give", "take"),
+    ("light", "stop"),
+)
+
+
+class Bans:
+    """The open facts of a character that forbid or limit something. `verbs` are those of its actions, by name."""
+
+    def __init__(self, character: Character, encoder: Encoder | None, verbs: Mapping[str, frozenset[str]]) -> None:
+        self._encoder, self._verbs = encoder, verbs
+        self._forbidding = tuple(f for f in character.facts if not f.is_secret and _FORBIDS.search(f.text))
+
+    def against(
+        self,
+        text: str,
+        spec: ActionSpec | None = None,
+        filled: Filled | None = None,
+        scene: SceneState | None = None,
+    ) -> Fact | None:
+        """The open fact that speaks against the request: it forbids, and it is about the same deed and thing."""
+        said = set(content(text))
+        best, best_score = None, 0.0
+        for fact in self._forbidding:
+            about = set(content(fact.text))
+            shared = len(said & about)
+            thing = spec is not None and _bans_the_thing(spec, filled, fact.text, scene)
+            if spec is not None and _over_limit(text, fact.text):
+                return fact
+            if not shared and not thing:
+                continue
+            near = shared / max(2, len(said))
+            if self._encoder is not None:
+                pair = self._encoder.encode([text, fact.text])
+                near = float(np.dot(pair[0], pair[1]))
+            if filled is not None and _about_another_choice(spec, filled, fact.text):
+                continue
+            if spec is None:
+                # Better no reason than a wrong one: near in meaning, and about a thing the player named.
+                score = shared + 4.0 * max(0.0, near - 0.3) if near >= 0.4 else 0.0
+                bar = 1.4
+            else:
+                limit = _limit_of(fact.text)
+                if limit is not None and any(value > limit for value, _ in numbers_in(text)):
+                    return fact
+                verbs = {stem(v) for v in self._verbs[spec.name]} | {stem(v) for v in tokens(text)}
+                same_deed = shared >= 2 and bool(verbs & about)
+                if thing and (near >= 0.25 or _same_group(self._verbs[spec.name], fact.text)):
+                    same_deed = not _opposite(self._verbs[spec.name], fact.text)
+                score = shared + near if _strong_ban(fact.text) and (same_deed or near >= 0.5) else 0.0
+                bar = 0.0
+            if score > max(best_score, bar):
+                best, best_score = fact, score
+        return best
+
+
+def _bans_the_thing(spec: ActionSpec, filled: Filled | None, text: str, scene: SceneState | None) -> bool:
+    """Whether the fact names the very thing the action would take ("Nightshade is never given to strangers")."""
+    words = set(tokens(text))
+    for name, schema in spec.parameters.get("properties", {}).items():
+        value = filled.arguments.get(name) if filled is not None else None
+        entity = scene.everything.get(value) if scene is not None and names_entity(schema) and value else None
+        if entity is not None and set(tokens(entity.name)) <= words:
+            return True
+    return False
+
+
+def _same_group(verbs: frozenset[str], text: str) -> bool:
+    mine = {group for verb in verbs for group in groups_of(verb)}
+    return any(mine & groups_of(word) or mine & groups_of(stem(word)) for word in tokens(text) if is_common(stem(word)))
+
+
+def _opposite(verbs: frozenset[str], text: str) -> bool:
+    """ "Never open the valve" does not forbid closing it."""
+    mine = {group for verb in verbs for group in groups_of(verb)}
+    theirs = {group for word in tokens(text) for group in groups_of(stem(word))}
+    return opposed(frozenset(mine), frozenset(theirs))
+
+
+def opposed(mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    return any((a in mine and b in theirs) or (b in mine and a in theirs) for a, b in _OPPOSITES)
+
+
+def _about_another_choice(spec: ActionSpec | None, filled: Filled, text: str) -> bool:
+    """ "The right shutter must not be forced" says nothing about the left one."""
+    if spec is None:
+        return False
+    words = set(tokens(text))
+    for name, schema in spec.parameters.get("properties", {}).items():
+        chosen = filled.arguments.get(name)
+        others = [choice for choice in schema.get("enum", ()) if choice != chosen]
+        if chosen is None or set(tokens(str(chosen))) & words:
+            continue
+        if any(set(tokens(str(choice).replace("_", " "))) <= words for choice in others):
+            return True
+    return False
+
+
+def _limit_of(text: str) -> float | None:
+    words = [match.group(1).lower() for match in _LIMIT.finditer(text)]
+    limits = [number for word in words for number, _ in numbers_in(word)]
+    limits += [_TIMES[word] for word in words if word in _TIMES]
+    return min(limits, default=None)
+
+
+def _over_limit(asked: str, rule: str) -> bool:
+    """ "Sixty days" against "at most thirty days": the same unit, and more of it."""
+    for match in _LIMIT.finditer(rule):
+        allowed = numbers_in(match.group(1))
+        unit = re.match(r"\s*(\w+)", rule[match.end() :])
+        if not allowed or unit is None:
+            continue
+        words = tokens(asked)
+        for value, index in numbers_in(asked):
+            following = words[index + 1] if index + 1 < len(words) else ""
+            if value > allowed[0][0] and stem(following) == stem(unit.group(1).lower()):
+                return True
+    return False
+
+
+def _strong_ban(text: str) -> bool:
+    return bool(
+        re.match(r"^\s*(?:no|nobody|none|never)\b", text, re.IGNORECASE)
+        or re.search(
+            r"\b(?:may not|must not|never|forbidden|prohibited|not allowed|nobody|cannot)\b", text, re.IGNORECASE
+        )
+    )
