@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from npc.bench.scripted import LETTER, TRAIL, FixedWait, LevelVad, ScriptedMind, ScriptedRecognizer, ScriptedVoice
-from npc.conversation.engines import Engines, Recorder
+from npc.conversation.engines import Engines
 from npc.conversation.port import AudioOut, Opening
+from npc.conversation.recorder import Recorder
 from npc.conversation.reply import Speaker
 from npc.conversation.session import TalkSession
 from npc.conversation.workers import InlineWorkers

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from npc.conversation.engines import PlayerRef
+from npc.conversation.people import PlayerRef
 from npc.conversation.reply import Speaker
 from npc.dialogue import mind_open
 from npc.dialogue.character import Character

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from npc.animation.interface import Animator
 from npc.asr.interface import StreamingRecognizer
 from npc.audio.vad import VoiceActivityDetector
+from npc.conversation.companion import Companions
 from npc.conversation.ear import NoOwnVoice, OwnVoiceGuard, TalkoverSense
 from npc.conversation.endpointing.interface import EndOfTurnDetector
+from npc.conversation.people import PlayerRef, Temperament
 from npc.conversation.reply import Speaker
-from npc.conversation.saving import SaveSlots, SlotsInMemory
+from npc.conversation.slots import SaveSlots, SlotsInMemory
 from npc.conversation.workers import Workers
 from npc.dialogue.interface import Mind
-
-if TYPE_CHECKING:
-    from npc.conversation.companion import Companions
-
-
-#: How a character takes an interruption: it stops, ends its clause, or stops and protests.
-Temperament = Literal["yield", "finish", "protest"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlayerRef:
-    """Who talks to the character; whether text may leave the machine, and what is learnt may outlive the session."""
-
-    player_id: str
-    name: str | None = None
-    locale: str | None = None
-    remote_llm: bool = False
-    remember: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +60,3 @@ class Engines:
     """Where training scenarios come from; None: `session.npc.scenario` is refused."""
     hashes: Mapping[str, str] = field(default_factory=dict)
     """Of models, character and voice, for the session's log."""
-
-
-class Recorder(Protocol):
-    """The session's event log. `record` never blocks."""
-
-    def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
-        """One event at session time `at` (seconds); `data` holds JSON values only."""
-
-    async def end(self) -> None:
-        """The session is over: everything is on disk and begins to age."""
-
-    async def discard(self) -> None:
-        """The player does not want to be kept: delete everything, record nothing more."""
-
-
-class NoRecorder:
-    """Keeps nothing."""
-
-    def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
-        return None
-
-    async def end(self) -> None:
-        return None
-
-    async def discard(self) -> None:
-        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from npc.conversation.companion import Company
+from npc.conversation.company import Company
 from npc.conversation.port import BlendshapesOut, Outbox
 from npc.protocol import NpcBlendshapes, NpcDown
 

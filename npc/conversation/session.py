@@ -27,16 +27,18 @@ from npc.conversation import turn as core
 from npc.conversation.answering import Answering, Asked, Outcome
 from npc.conversation.attending import Attending
 from npc.conversation.character_side import CharacterSide
-from npc.conversation.companion import Company
+from npc.conversation.company import Company
 from npc.conversation.detection import detector_for, gate_for
 from npc.conversation.ear import EarEvent
-from npc.conversation.engines import Engines, NoRecorder, PlayerRef, Recorder
+from npc.conversation.engines import Engines
 from npc.conversation.health import Health
 from npc.conversation.hearing import NOTHING, Hearing
 from npc.conversation.items import Items
 from npc.conversation.opted_in import OptedIn
+from npc.conversation.people import PlayerRef
 from npc.conversation.playout import Happening
 from npc.conversation.port import Opening, Outbox
+from npc.conversation.recorder import NoRecorder, Recorder
 from npc.conversation.requests import Requests
 from npc.conversation.turn_events import (
     CancelReply,

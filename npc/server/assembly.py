@@ -30,12 +30,14 @@ from npc.conversation import talkover
 from npc.conversation.detection import FixedSilence
 from npc.conversation.ear import NoOwnVoice, OwnVoiceGuard, TalkoverSense
 from npc.conversation.endpointing.interface import EndOfTurnDetector
-from npc.conversation.engines import Engines, PlayerRef, Recorder
+from npc.conversation.engines import Engines
 from npc.conversation.late_mind import LateMind
+from npc.conversation.people import PlayerRef
 from npc.conversation.port import Conversation, Opening, Outbox, UnknownCharacter
+from npc.conversation.recorder import Recorder
 from npc.conversation.reply import Speaker
-from npc.conversation.saving import SlotsInMemory
 from npc.conversation.session import TalkSession
+from npc.conversation.slots import SlotsInMemory
 from npc.conversation.talkover import Network
 from npc.conversation.workers import ThreadWorkers, Workers
 from npc.dialogue import mind_open

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from npc.conversation.engines import PlayerRef
+from npc.conversation.people import PlayerRef
 from npc.dialogue import mind_open
 from npc.dialogue.character import Character
 from npc.dialogue.mind import CharacterMind

@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc.conversation.companion import CannotJoin, Stage
-from npc.conversation.engines import Recorder, Temperament
+from npc.conversation.people import Temperament
 from npc.conversation.port import AudioOut
+from npc.conversation.recorder import Recorder
 from npc.conversation.reply import Speaker
 from npc.dialogue.interface import WorldEvent
 from npc.inference.interface import LanguageModel

@@ -17,7 +17,7 @@ from typing import Any
 from npc.config.authored import AuthoredFileError
 from npc.config.paths import state_dir
 from npc.conversation.companion import CannotJoin, Companion, Wish
-from npc.conversation.engines import PlayerRef
+from npc.conversation.people import PlayerRef
 from npc.conversation.reply import Speaker
 from npc.dialogue import mind_open
 from npc.dialogue.character import Character

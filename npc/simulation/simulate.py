@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from npc.conversation.engines import PlayerRef
+from npc.conversation.people import PlayerRef
 from npc.dialogue.interface import Clause, HeardReply, PlayerTurn, WorldEvent
 from npc.simulation.attempt import Judged, Turn
 from npc.simulation.casting import Cast, ScenarioMind
