@@ -16,7 +16,8 @@
 //
 // The numeric definition, shared by every path and by npc/inference/reference.py:
 //   activations of a row: per block of 128 columns, scale a = max|x| / 127, bytes r = nearest(x * (127 / max|x|))
-//   y = sum over blocks in order of (float(sum of F q r, exact integer) * S) * a, each operation rounded once.
+//   y = over blocks in order: y + (float(sum of F q r, exact integer) * S) * a, the product rounded, then one fused
+//   multiply-add.
 // A block whose x holds NaN or infinity has a = NaN, so the damage reaches that row's outputs and no other row.
 #pragma once
 #include <stddef.h>
@@ -49,16 +50,21 @@ static inline int sign_bit(int group) { return group < 3 ? group : 15; } // and 
 
 static inline bool quantised(int format) { return format >= NPC_INT8; }
 
-// Activations of up to `capacity` rows, as the kernels want them.
+// Activations of up to `capacity` rows, as the kernels want them. For the tile unit bytes and scales of 16 rows lie together
+// ("tiled"): 16 x 64 bytes are one operand, and all operands of 16 rows follow each other.
 struct Rows {
   float *values;  // row x cols (zero-padded)
-  int8_t *bytes;  // row x stride
-  float *scale;   // row x blocks
-  int32_t *sums;  // row x groups: sum of the group's bytes
+  int8_t *bytes;  // row x stride;   tiled: row / 16, column / 64, 16 rows, 64 columns
+  float *scale;   // row x blocks;   tiled: row / 16, block, 16 rows
+  int32_t *sums;  // row x groups: sum of the group's bytes; none when tiled
   int stride;     // columns padded to 64, in bytes and in values alike
   float *values_of(int row) const { return values + (size_t)row * stride; }
   int8_t *bytes_of(int row) const { return bytes + (size_t)row * stride; }
   float *scale_of(int row) const { return scale + (size_t)row * (stride / GROUP); }
+  int8_t *tile_of(int row, int column) const {
+    return bytes + (size_t)(row / 16) * 16 * stride + column / 64 * 1024 + row % 16 * 64 + column % 64;
+  }
+  float *tile_scale_of(int row, int block) const { return scale_of(row / 16 * 16) + 16 * block + row % 16; }
   int32_t *sums_of(int row) const { return sums + (size_t)row * (stride / GROUP); }
 };
 

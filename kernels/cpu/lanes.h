@@ -27,6 +27,15 @@ INLINE f32x16 magnitude(f32x16 v) { return (f32x16)((i32x16)v & 0x7fffffff); }
 // Round to nearest even for |v| < 2^22.
 INLINE f32x16 nearest(f32x16 v) { return (v + 12582912.0f) - 12582912.0f; }
 
+// The same as a whole number, for |v| < 2^22.
+INLINE i32x16 nearest_int(f32x16 v) {
+#if defined(__AVX512F__)
+  return (i32x16)_mm512_cvtps_epi32((__m512)v);
+#else
+  return __builtin_convertvector(nearest(v), i32x16);
+#endif
+}
+
 // Sums and maxima across lanes: always the tree 8-4-2-1, so that every path rounds alike.
 #if defined(__AVX512F__)
 #define LANE_TREE(name, op256, op128)                                                                                  \
@@ -56,6 +65,16 @@ INLINE float max_lanes(f32x16 v) {
   return a[0];
 }
 #endif
+
+INLINE int32_t max_ints(i32x16 v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_max_epi32((__m512i)v);
+#else
+  int32_t most = v[0];
+  for (int i = 1; i < 16; i++) most = v[i] > most ? v[i] : most;
+  return most;
+#endif
+}
 
 INLINE int32_t sum_ints(i32x16 v) { // exact in any order
 #if defined(__AVX512F__)
@@ -259,8 +278,10 @@ INLINE i32x16 widen(const uint8_t *p) { // 16 bytes to lanes
   return __builtin_convertvector(v, i32x16);
 }
 
+INLINE i32x16 int4_negative(i32x16 scale_words, int g) { return scale_words << (31 - sign_bit(g)) >> 31; } // 0 or -1
+INLINE i32x16 int4_size(const uint8_t *p, int g) { return widen(p + 32 + 16 * (g / 2)) >> (4 * (g & 1)) & 15; }
+
 INLINE i32x16 int4_factor(const uint8_t *p, i32x16 scale_words, int g) {
-  const i32x16 negative = scale_words << (31 - sign_bit(g)) >> 31;
-  const i32x16 magnitude = widen(p + 32 + 16 * (g / 2)) >> (4 * (g & 1)) & 15;
-  return ((magnitude ^ negative) - negative) & 0xffff;
+  const i32x16 negative = int4_negative(scale_words, g);
+  return ((int4_size(p, g) ^ negative) - negative) & 0xffff;
 }

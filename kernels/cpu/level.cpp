@@ -31,9 +31,14 @@ namespace JOIN(npc_, NPC_LEVEL_NAME) {
 #include "forward.inc"
 
 static int linear_test(const NpcMatrix &w, const Rows &a, int m, float *y, int8_t *panel) {
-  for (int r = 0; r < m && quantised(w.format); r++) quantise_row(a, r, w.cols);
 #ifdef NPC_HAS_AMX
-  if (m >= AMX_ROWS && quantised(w.format)) {
+  const bool tiled = m >= AMX_ROWS && quantised(w.format);
+#else
+  const bool tiled = false;
+#endif
+  for (int r = 0; r < m && quantised(w.format); r++) quantise_row(a, r, w.cols, tiled);
+#ifdef NPC_HAS_AMX
+  if (tiled) {
     linear_amx(w, 0, w.rows / TILE, a, m, y, w.rows, panel);
     return 0;
   }

@@ -54,7 +54,9 @@ def linear(matrix: Matrix, x: Floats) -> Floats:
         out = np.zeros((len(x), len(whole)), np.float32)
         for b, k in enumerate(range(0, whole.shape[1], BLOCK)):
             exact = rows.bytes[:, k : k + BLOCK].astype(np.float64) @ whole[:, k : k + BLOCK].T.astype(np.float64)
-            out = out + (exact.astype(np.float32) * scales[None, :, b]) * rows.scale[:, b, None]
+            product = (exact.astype(np.float32) * scales[None, :, b]).astype(np.float64)
+            # fused: the product of two float32 is exact in float64; the sum is rounded twice, which hardly ever shows
+            out = (product * rows.scale[:, b, None] + out).astype(np.float32)
     if matrix.bias is not None:
         out = out + matrix.bias[: out.shape[1]]
     return out[:, : matrix.rows].astype(np.float32)
