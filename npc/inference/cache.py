@@ -11,8 +11,10 @@ holds are given back least recently used leaf first; pinned nodes stay.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from npc.inference.kernels import PAGE
 
@@ -191,15 +193,22 @@ class OutOfPages(RuntimeError):
     """No page is free and nothing in the tree can go."""
 
 
-class PageTable:
-    """The pages of one sequence, token 0 first."""
+class Evicting(Protocol):
+    """What a table asks when no page is free."""
 
-    def __init__(self, pool: PagePool, tree: PrefixTree, copy: Callable[[int, int], None]) -> None:
+    def evict(self, wanted: int) -> int:
+        """Free up to `wanted` pages that nobody else holds; how many."""
+
+
+class Table(ABC):
+    """The pages one sequence holds, and who may write them: a page with other holders is copied first."""
+
+    def __init__(self, pool: PagePool, tree: Evicting, copy: Callable[[int, int], None]) -> None:
         self._pool, self._tree, self._copy = pool, tree, copy
         self.pages: list[int] = []
 
     def adopt(self, pages: list[int]) -> None:
-        """Take over pages already held (from `PrefixTree.match` or a fork)."""
+        """Take over pages already held (from a tree's `match` or a fork)."""
         self.pages = pages
 
     def fork(self) -> list[int]:
@@ -208,24 +217,20 @@ class PageTable:
             self._pool.hold(page)
         return list(self.pages)
 
+    @abstractmethod
     def reserve(self, first: int, end: int) -> None:
-        """Make tokens first..end-1 writable: new pages, and copies of shared ones. Raises OutOfPages (what was reserved
-        before stays reserved)."""
-        for i in range(first // PAGE, -(-end // PAGE)):
-            if i == len(self.pages):
-                self.pages.append(self._take())
-            elif self._pool.holders(self.pages[i]) > 1:
-                fresh = self._take()
-                self._copy(self.pages[i], fresh)
-                self._pool.release(self.pages[i])
-                self.pages[i] = fresh
+        """Make tokens first..end-1 writable. Raises OutOfPages (what was reserved before stays reserved)."""
 
+    @abstractmethod
     def truncate(self, tokens: int) -> None:
-        """Keep the pages of the first `tokens` tokens."""
-        keep = -(-tokens // PAGE)
-        for page in self.pages[keep:]:
-            self._pool.release(page)
-        del self.pages[keep:]
+        """Keep what the first `tokens` tokens need."""
+
+    def _own(self, i: int) -> None:
+        if self._pool.holders(self.pages[i]) > 1:
+            fresh = self._take()
+            self._copy(self.pages[i], fresh)
+            self._pool.release(self.pages[i])
+            self.pages[i] = fresh
 
     def _take(self) -> int:
         page = self._pool.take()
@@ -234,3 +239,24 @@ class PageTable:
         if page is None:
             raise OutOfPages(f"all {self._pool.count} cache pages are in use")
         return page
+
+    def _release_from(self, keep: int) -> None:
+        for page in self.pages[keep:]:
+            self._pool.release(page)
+        del self.pages[keep:]
+
+
+class PageTable(Table):
+    """The pages of one sequence of keys and values, token 0 first."""
+
+    def reserve(self, first: int, end: int) -> None:
+        """New pages where there are none yet, and copies of shared ones."""
+        for i in range(first // PAGE, -(-end // PAGE)):
+            if i == len(self.pages):
+                self.pages.append(self._take())
+            else:
+                self._own(i)
+
+    def truncate(self, tokens: int) -> None:
+        """Keep the pages of the first `tokens` tokens."""
+        self._release_from(-(-tokens // PAGE))

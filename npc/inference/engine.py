@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from npc.inference.adapters import Adapter
-from npc.inference.cache import OutOfPages, PagePool, PageTable, PrefixTree
+from npc.inference.cache import OutOfPages, PagePool, PageTable, PrefixTree, Table
 from npc.inference.grammar import Grammar
 from npc.inference.interface import ModelError, Priority, Sampling
 from npc.inference.kernels import PAGE, Floats
@@ -86,7 +86,7 @@ class Request:
     sampling: Sampling
     seed: int
     priority: Priority
-    table: PageTable | StateTable
+    table: Table
     text: TextStream | None = None
     grammar: Grammar | None = None
     adapter: Adapter | None = None
@@ -190,7 +190,7 @@ class Engine:
         )
         return number
 
-    def _table(self) -> PageTable | StateTable:
+    def _table(self) -> Table:
         if isinstance(self.tree, StateTree):
             return StateTable(self.pool, self.tree, self.model.copy_page)
         return PageTable(self.pool, self.tree, self.model.copy_page)

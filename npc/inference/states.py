@@ -9,10 +9,10 @@ before it is written, so what the tree holds never changes. A state cannot be ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from npc.inference.cache import OutOfPages, PagePool
+from npc.inference.cache import PagePool, Table
 
 
 @dataclass(slots=True)
@@ -87,44 +87,17 @@ class StateTree:
         self._held.clear()
 
 
-class StateTable:
+class StateTable(Table):
     """The state of one sequence: a page, once it has read a token."""
-
-    def __init__(self, pool: PagePool, tree: StateTree, copy: Callable[[int, int], None]) -> None:
-        self._pool, self._tree, self._copy = pool, tree, copy
-        self.pages: list[int] = []
-
-    def adopt(self, pages: list[int]) -> None:
-        """Take over a page already held."""
-        self.pages = pages
-
-    def fork(self) -> list[int]:
-        """The same page, held once more."""
-        for page in self.pages:
-            self._pool.hold(page)
-        return list(self.pages)
 
     def reserve(self, first: int, end: int) -> None:
         """Make the state writable: a page, or a copy where others hold it. Raises OutOfPages."""
-        if not self.pages:
+        if self.pages:
+            self._own(0)
+        else:
             self.pages.append(self._take())
-        elif self._pool.holders(self.pages[0]) > 1:
-            fresh = self._take()
-            self._copy(self.pages[0], fresh)
-            self._pool.release(self.pages[0])
-            self.pages[0] = fresh
 
     def truncate(self, tokens: int) -> None:
         """Without tokens there is no state; any other number must be what the state holds."""
         if not tokens:
-            for page in self.pages:
-                self._pool.release(page)
-            self.pages = []
-
-    def _take(self) -> int:
-        page = self._pool.take()
-        if page is None and self._tree.evict(1):
-            page = self._pool.take()
-        if page is None:
-            raise OutOfPages(f"all {self._pool.count} states are in use")
-        return page
+            self._release_from(0)
