@@ -7,7 +7,8 @@ With a model that can think ahead (`Anticipating`) the way to the prompt is gone
 too: the model prefills and drafts, and the answer to a turn of the same words goes on from there.
 How that is done: npc/inference/listening.py.
 
-An action the model writes is done only when it satisfies the schema, the scene, the permission and the preconditions; a
+An engine that takes grammars is held to the form of a reply token by token (`llm_grammar.py`). With any engine, an
+action the model writes is done only when it satisfies the schema, the scene, the permission and the preconditions; a
 citation only when the fact was in its prompt. Anything else is dropped without a trace in speech.
 """
 
@@ -17,7 +18,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from npc.animation.interface import Affect
 from npc.dialogue.actions import ArgumentError, validate
@@ -29,6 +30,7 @@ from npc.dialogue.emotion import VAD
 from npc.dialogue.interface import Action, Citation, Clause
 from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.llm_evidence import gather
+from npc.dialogue.llm_grammar import reply_grammar
 from npc.dialogue.llm_tags import Act, Cite, Mood, TagParser, Text
 from npc.dialogue.memory.store import PlayerMemory
 from npc.dialogue.prompt import EVERYTHING, REPLY_TOKENS, Allowed, Evidence, build_prompt
@@ -68,7 +70,7 @@ class LlmResponder:
         prompt, evidence = await asyncio.to_thread(self._prompt, context)
         assembler = Assembler(self._character, context, evidence, self._new_id)
         said = False
-        tokens = self._tokens(prompt, context.turn.tentative)
+        tokens = self._tokens(prompt, self._held_to(context, evidence), context.turn.tentative)
         try:
             async for token in tokens:
                 for clause in assembler.feed(token.text):
@@ -93,8 +95,8 @@ class LlmResponder:
     async def anticipate(self, context: Context) -> None:
         """The player is still speaking and this is the turn so far: let the model begin."""
         if isinstance(self._model, Anticipating):
-            prompt, _ = await asyncio.to_thread(self._prompt, context)
-            self._model.anticipate(prompt, self._sampling, self._session)
+            prompt, evidence = await asyncio.to_thread(self._prompt, context)
+            self._model.anticipate(prompt, self._held_to(context, evidence), self._session)
 
     def decided(self) -> None:
         """The turn is over, and what `respond` gave to the tentative turn is the answer."""
@@ -123,10 +125,17 @@ class LlmResponder:
         evidence = gather(self._knowledge, self._memory, context, self._clock())
         return build_prompt(self._character, context, evidence, self._model.context_tokens, self._allowed), evidence
 
-    def _tokens(self, prompt: tuple[Message, ...], tentative: bool) -> AsyncIterator[Token]:
+    def _held_to(self, context: Context, evidence: Evidence) -> Sampling:
+        """How to sample this reply: held to its grammar where the engine can."""
+        if not getattr(self._model, "takes_grammar", False):
+            return self._sampling
+        facts = [name for name, _, _ in evidence.facts]
+        return replace(self._sampling, grammar=reply_grammar(self._character, context, facts))
+
+    def _tokens(self, prompt: tuple[Message, ...], sampling: Sampling, tentative: bool) -> AsyncIterator[Token]:
         if isinstance(self._model, Anticipating):
-            return self._model.reply(prompt, self._sampling, self._session, tentative=tentative)
-        return self._model.stream(prompt, self._sampling)
+            return self._model.reply(prompt, sampling, self._session, tentative=tentative)
+        return self._model.stream(prompt, sampling)
 
 
 @dataclass

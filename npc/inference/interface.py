@@ -42,6 +42,8 @@ class Sampling:
     seed: int | None = None
     json_schema: str | None = None
     """Constrain the output to this JSON Schema (text of the schema), where the engine can."""
+    grammar: str | None = None
+    """Constrain the output to this grammar (llguidance's Lark), for engines whose `takes_grammar` is true."""
     steering: tuple[tuple[str, float], ...] = ()
     """(direction name, strength in [-1, 1]) pairs, for engines that have such vectors."""
     adapter: str | None = None

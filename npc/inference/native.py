@@ -21,7 +21,7 @@ from npc.inference.adapters import Adapter, load_adapter
 from npc.inference.checkpoint import Checkpoint
 from npc.inference.config import CheckpointError, ModelConfig, read_config
 from npc.inference.engine import Engine, Event, Limits
-from npc.inference.grammar import Grammars
+from npc.inference.grammar import Grammars, available
 from npc.inference.interface import Message, ModelError, Priority, Sampling, Speculation, Token
 from npc.inference.kernels import PAGE, CacheFormat, Format
 from npc.inference.listening import Listening
@@ -163,6 +163,8 @@ class NativeModel:
         self._settings = settings
         self._config = engine.model.config
         self._grammars = Grammars(tokenizer.json, self._config.vocab, tokenizer.end)
+        self.takes_grammar = available()
+        """Whether `Sampling.grammar` is heeded: with llguidance installed."""
         self._worker = _Worker(engine)
         self._closed = False
 
@@ -216,7 +218,7 @@ class NativeModel:
                 sampling,
                 end_tokens=self.tokenizer.ends,
                 text=TextStream(self.tokenizer.decode, sampling.stop),
-                grammar=self._grammars.schema(sampling.json_schema) if sampling.json_schema else None,
+                grammar=self._grammars.of(sampling.json_schema, sampling.grammar),
                 adapter=adapter,
                 steering=steering,
                 steering_decay=self._settings.steering_decay,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -251,9 +252,19 @@ def test_a_schema_holds_the_output(model: NativeModel) -> None:
             assert text_of(tokens).lstrip().startswith("{"), "still inside an allowed stretch of spaces"
 
 
+def test_a_grammar_holds_the_output(model: NativeModel) -> None:
+    pytest.importorskip("llguidance")
+    assert model.takes_grammar
+    grammar = 'start: "<emotion:" ("joy" | "fear") ">" /[a-z ]+/'
+    for seed in range(3):
+        tokens = asyncio.run(say(model, "hello", Sampling(max_tokens=60, temperature=1.0, seed=seed, grammar=grammar)))
+        assert re.fullmatch(r"<emotion:(joy|fear)>[a-z ]*", text_of(tokens))
+
+
 @pytest.mark.parametrize(
     ("sampling", "cause"),
     [
+        (Sampling(grammar="start: nowhere"), "grammar is not understood"),
         (Sampling(adapter="pirate"), "no adapter 'pirate'"),
         (Sampling(steering=(("warmth", 1.0),)), "no steering direction 'warmth'"),
         (Sampling(json_schema="{"), "not JSON"),
