@@ -251,8 +251,8 @@ class ActionSelector:
         return bool(_DANGEROUS.search(text)) and not _DANGEROUS.search(_sentence(spec).replace("_", " "))
 
     def _nearness(self, text: str, others: Sequence[tuple[str, str]]) -> Sequence[float]:
-        """Nearness in meaning, the mean of two: of words ("fiddle", "violin case"; those of a name count whole,
-        of a description less), and of the whole request to name and description ("glass thing", "magnifier: a thick round lens")."""
+        """Nearness in meaning, the mean of two: of single words ("fiddle", "violin case"; those of a name whole, of a
+        description less), and of the whole request to name and description ("glass thing", "magnifier: a lens")."""
         said = [word for word in dict.fromkeys(tokens(text)) if word not in STOPWORDS]
         if self._encoder is None or not said:
             return [0.0] * len(others)

@@ -156,6 +156,9 @@ def test_first_person(text: str, said: str) -> None:
 
 def test_second_person() -> None:
     assert in_second_person("I'm a cooper and my dog hates you") == "you're a cooper and your dog hates me"
+    assert in_second_person("you sold me a saddle once") == "I sold you a saddle once"
+    assert in_second_person("i've a cold and you've a lovely voice") == "you've a cold and I've a lovely voice"
+    assert in_second_person("I was told you were kind to my son") == "you were told I was kind to your son"
 
 
 def test_questions_are_read_from_recogniser_text_too() -> None:

@@ -40,6 +40,20 @@ def test_only_sayings_of_oneself_are_noted() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("my sister's in town. She's a welder, she hits hard", "She's a welder"),
+        ("Hello! I live up by Harlow Bridge, can you see it from here?", "I live up by Harlow Bridge"),
+        ("No, eight. The fox had Gladys.", "The fox had Gladys"),
+        ("hi its wendell from conveyancing whats the wifi", "its wendell from conveyancing"),
+        ("Miss Olwen Parry, retired, piano.", "Miss Olwen Parry, retired, piano"),
+    ],
+)
+def test_whatever_is_told_is_kept(said: str, told: str) -> None:
+    assert any(told in note.text for note in extract(said))
+
+
 def test_nothing_is_learnt_twice_and_a_turn_is_committed_once() -> None:
     memory = MemoryStore().player("c", "p")
     assert len(memory.commit("I'm Tamsin.", "Hello.", now=1.0, turn_id="t1")) == 1
@@ -83,7 +97,7 @@ def test_relationship_is_stored_with_its_reason() -> None:
 def test_long_talk_is_summarised() -> None:
     memory = MemoryStore().player("c", "p")
     for n in range(KEEP_TURNS + 3):
-        memory.commit(f"Remark {n}.", "Yes.", now=float(n), turn_id=f"t{n}")
+        memory.commit(f"Where is pier {n}?", "Yes.", now=float(n), turn_id=f"t{n}")
     assert len(memory.turns(limit=10_000)) == KEEP_TURNS
     assert [m.kind for m in memory.all()] == ["summary"]
 

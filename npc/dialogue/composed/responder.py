@@ -51,6 +51,10 @@ _EITHER = 0.4
 _WHOLE = 3.0
 
 
+#: Memories that stand to choose from in one turn: those of some salience first, then the newest.
+_TOLD, _LASTING = 150, 0.4
+
+
 class Realiser(Protocol):
     """A trained model that may put a chosen reply into other words; None where it would rather not."""
 
@@ -236,7 +240,9 @@ class _Turn:
         """What the player told of themselves, oldest first: what is remembered, and what was said in this talk."""
         noted = self._memory.all(superseded=True) if self._memory is not None else []
         useful = [m for m in noted if m.kind in ("fact", "promise", "event", "name")]
-        kept = [m.text for m in useful if m.superseded_by is None]
+        current = [m for m in useful if m.superseded_by is None]
+        told = sorted(range(len(current)), key=lambda i: (current[i].salience < _LASTING, -i))[:_TOLD]
+        kept = [current[i].text for i in sorted(told)]
         outdated = {m.text.lower() for m in useful if m.superseded_by is not None}
         said = sayings([exchange.player for exchange in self._context.history])
         valid = [text for text in said if not any(text.lower() in old for old in outdated)]

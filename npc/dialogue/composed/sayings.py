@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 from npc.dialogue.composed.question import is_asking
-from npc.dialogue.knowledge.words import STOPWORDS, tokens
-from npc.dialogue.memory.extract import clauses
+from npc.dialogue.knowledge.grammar import BASES
+from npc.dialogue.knowledge.words import STOPWORDS, names_in, numbers_in, tokens
 
 #: A new statement begins here: ", and I …", ", my …", "; we …".
 _JOINTS = re.compile(
@@ -21,6 +21,28 @@ _JOINTS = re.compile(
 )
 #: Sayings kept: the last ones of the talk.
 MOST = 60
+
+
+#: What opens a turn and tells nothing: "Hi, um, your grandad's ship …".
+_OPENING = re.compile(
+    r"^(?:(?:hi|hello|hey|hiya|um+|uh|er+|oh|ah|ooh|well|so|ok|okay|right|yes|yeah|no|nope|aye|please|sorry|look|listen|and|but|"
+    r"good (?:morning|day|evening|afternoon)|morning|evening|excuse me|thanks|thank you|by the way|oi|psst)\b[,.! -]*)+",
+    re.I,
+)
+_POLITE = frozenset({"then", "so", "please", "ah", "now", "and", "just", "good", "all", "right"})
+_FEELINGS = frozenset({"work", "love", "hate", "hope", "like", "need", "want", "live"})
+
+
+def clauses(text: str) -> list[str]:
+    """Sentences without their end marks; commas stay, since a clause may need its first half."""
+    return [piece.strip(" .!;") for piece in re.split(r"(?<=[.!?;])\s+", text) if piece.strip(" .!;")]
+
+
+def ordered(clause: str) -> bool:
+    """Whether a clause is an order ("Hold out your arm"): it opens with a bare verb."""
+    words = [word for word in tokens(clause) if word not in _POLITE]
+    titled = re.match(r"\W*(?:Miss|Mark|Will|Bill|Grant|Rose)\b", clause) is not None
+    return bool(words) and words[0] in BASES and words[0] not in _FEELINGS and not titled
 
 
 def sayings(turns: Sequence[str]) -> list[str]:
@@ -35,6 +57,8 @@ def sayings(turns: Sequence[str]) -> list[str]:
 
 def pieces(clause: str) -> list[str]:
     """The telling pieces of one clause; a clause that tells one thing comes back whole."""
+    rest = _OPENING.sub("", clause)
+    clause = rest if len(tokens(rest)) > 1 else clause
     parts = [part.strip(" ,.!?;") for part in _JOINTS.split(clause)]
     telling = [part for part in parts if part and not is_asking(part) and _tells(part)]
     if len(telling) < len(parts):
@@ -45,4 +69,6 @@ def pieces(clause: str) -> list[str]:
 
 def _tells(text: str) -> bool:
     words = tokens(text)
-    return len(words) >= 2 and any(word not in STOPWORDS for word in words)
+    if ordered(text) and not (numbers_in(text) or names_in(text) or {"my", "our"} & set(words)):
+        return False
+    return len(words) >= 2 and (any(word not in STOPWORDS for word in words) or bool(numbers_in(text)))

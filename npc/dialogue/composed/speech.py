@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from npc.dialogue.knowledge.grammar import AUXILIARIES, PREPOSITIONS, THIRD_TO_BASE
+from npc.dialogue.knowledge.grammar import AUXILIARIES, BASES, PAST_FORMS, PREPOSITIONS, THIRD_TO_BASE
 from npc.dialogue.knowledge.words import names_in, tokens
 
 _PRONOUNS = {
@@ -186,24 +186,48 @@ def _capital(text: str) -> str:
 
 
 _SECOND = (
-    (r"\bI am\b", "you are"), (r"\bI'm\b", "you're"), (r"\bim\b", "you're"), (r"\bI was\b", "you were"),
-    (r"\bI've\b", "you've"), (r"\bI'd\b", "you'd"), (r"\bI'll\b", "you'll"), (r"\bmyself\b", "yourself"),
-    (r"\bmine\b", "yours"), (r"\bmy\b", "your"), (r"\bMy\b", "your"), (r"\bme\b", "you"), (r"\bI\b", "you"),
+    (r"\b[Ii] am\b", "you are"), (r"\b[Ii]'m\b", "you're"), (r"\b[Ii]m\b", "you're"), (r"\b[Ii] was\b", "you were"),
+    (r"\b[Ii]'?ve\b", "you've"), (r"\b[Ii]'d\b", "you'd"), (r"\b[Ii]'ll\b", "you'll"), (r"\bmyself\b", "yourself"),
+    (r"\bmine\b", "yours"), (r"\b[Mm]y\b", "your"), (r"\bme\b", "you"), (r"\b[Ii]\b", "you"),
     (r"\bwe're\b", "you're"), (r"\bwe've\b", "you've"), (r"\bwe\b", "you"), (r"\bWe\b", "you"), (r"\bour\b", "your"),
     (r"\bus\b", "you"),
 )  # fmt: skip
 
 
+#: The player's "you" is the speaker: a subject before one of these, else an object.
+_YOU_FUSED = (
+    (r"\byou're\b", "I'm"), (r"\byou've\b", "I've"), (r"\byou'd\b", "I'd"), (r"\byou'll\b", "I'll"),
+    (r"\byouve\b", "I've"), (r"\byoure\b", "I'm"), (r"\byou are\b", "I am"), (r"\byou were\b", "I was"),
+)  # fmt: skip
+
+
 def in_second_person(text: str) -> str:
-    """Say back to the player what they said of themselves: "My dog is Biscuit" -> "your dog is Biscuit"."""
-    # The player's "you" is the speaker: kept apart by marks until the player's "I" has become "you".
-    marks = {"you": "\x01", "your": "\x02", "yours": "\x03"}
-    result = re.sub(r"\b(you|your|yours)\b", lambda m: marks[m.group(1).lower()], text, flags=re.I)
+    """Say back to the player what they said of themselves: "My dog is Biscuit" -> "your dog is Biscuit", "you sold me
+    a saddle" -> "I sold you a saddle"."""
+    # What becomes the speaker's is kept apart by marks until the player's "I" has become "you".
+    result = text.replace("’", "'")
+    for pattern, words in _YOU_FUSED:
+        result = re.sub(pattern, words.replace("I", "\x01", 1), result, flags=re.I)
+    result = re.sub(r"\byou\b(?= (\w+))", _you_before, result, flags=re.I)
+    marks = {"you": "\x02", "your": "\x03", "yours": "\x04", "yourself": "\x05"}
+    result = re.sub(r"\b(you|your|yours|yourself)\b", lambda m: marks[m.group(1).lower()], result, flags=re.I)
     for pattern, replacement in _SECOND:
         result = re.sub(pattern, replacement, result)
-    for mark, word in (("\x01", "me"), ("\x02", "my"), ("\x03", "mine")):
+    for mark, word in (("\x01", "I"), ("\x02", "me"), ("\x03", "my"), ("\x04", "mine"), ("\x05", "myself")):
         result = result.replace(mark, word)
-    return re.sub(r"\byou was\b", "you were", result)
+    return re.sub(r"\byou was\b", "you were", re.sub(r"\byou am\b", "you are", result))
+
+
+def _you_before(match: re.Match[str]) -> str:
+    word, before = match.group(1).lower(), match.string[: match.start()].split()
+    opens = not before or before[-1].endswith((",", ";", ":")) or before[-1].lower() in _CLAUSE_OPENERS
+    verb = word in AUXILIARIES or word in BASES or word in PAST_FORMS
+    return "\x01" if verb and opens else match.group(0)
+
+
+_CLAUSE_OPENERS = frozenset(
+    {"and", "but", "that", "if", "when", "because", "so", "as", "what", "since", "think", "said"}
+)
 
 
 def decapitalised(text: str) -> str:

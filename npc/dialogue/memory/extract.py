@@ -4,7 +4,8 @@
     "No, I said Thom, not Tom."            name = Thom, superseding Tom
     "I'll bring you the herbs tomorrow."   promise
 
-Questions and talk of others leave nothing; what the character said of itself is not a memory of the player.
+Whatever is told is kept, passing remarks and talk of others with little salience ("she's a welder" may be asked for
+later); questions and orders leave nothing, and what the character said of itself is not a memory of the player.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from npc.dialogue.composed.question import is_asking
-from npc.dialogue.knowledge.grammar import BASES
+from npc.dialogue.composed.sayings import clauses, pieces
 from npc.dialogue.knowledge.words import numbers_in, tokens
 from npc.dialogue.memory.records import Kind
 
@@ -58,11 +58,6 @@ class Noted:
     replaces: str = ""
 
 
-def clauses(text: str) -> list[str]:
-    """Sentences without their end marks; commas stay, since a clause may need its first half."""
-    return [piece.strip(" .!;") for piece in re.split(r"(?<=[.!?;])\s+", text) if piece.strip(" .!;")]
-
-
 def name_in(text: str, known: frozenset[str] = frozenset()) -> str | None:
     """The name the player gives as their own, or None. `known` are names of others, which are never the player's."""
     for pattern in _INTRODUCTIONS:
@@ -88,24 +83,33 @@ def extract(text: str, *, known: frozenset[str] = frozenset(), asked: str = "") 
         name = bare.group("name") if bare else None
     if name is not None:
         found.append(Noted("name", f"My name is {name}", "name", name, 1.0, _replaced(text, name)))
-    for clause in clauses(text):
-        if is_asking(clause) or _ordered(clause) or not _SELF.search(clause) or len(tokens(clause)) < 3:
+    for piece in (piece for clause in clauses(text) for piece in pieces(clause)):
+        own = bool(_SELF.search(piece)) and len(tokens(piece)) >= 3
+        if any(note.text == piece for note in found) or (name is not None and _only_names(piece, name)):
             continue
-        if _PROMISE.search(clause) and not re.search(r"\b(i'll|i will) (have|take)\b", clause, re.I):
-            found.append(Noted("promise", clause, salience=0.7))
-        elif not _PASSING.match(clause):
-            found.append(Noted("fact", clause, salience=_salience(clause)))
+        if own and _PROMISE.search(piece) and not re.search(r"\b(i'll|i will) (have|take)\b", piece, re.I):
+            found.append(Noted("promise", piece, salience=0.7))
+        else:
+            found.append(Noted("fact", piece, salience=_salience(piece) if own and not _PASSING.match(piece) else 0.2))
     return tuple(found)
 
 
-def _ordered(clause: str) -> bool:
-    """Whether a clause is an order ("Hold out your arm"): it opens with a bare verb."""
-    words = [
-        w
-        for w in tokens(clause)
-        if w not in ("then", "so", "please", "ah", "now", "and", "just", "good", "all", "right")
-    ]
-    return bool(words) and words[0] in BASES and words[0] not in ("work", "love", "hate", "hope", "like")
+def _only_names(piece: str, name: str) -> bool:
+    """Whether a piece tells the name and nothing else."""
+    return set(tokens(piece)) <= {
+        *tokens(name),
+        "i",
+        "am",
+        "im",
+        "my",
+        "name",
+        "is",
+        "its",
+        "this",
+        "call",
+        "me",
+        "the",
+    }
 
 
 def _replaced(text: str, name: str) -> str:
