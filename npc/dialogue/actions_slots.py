@@ -18,7 +18,7 @@ from npc.dialogue.knowledge.words import content, numbers_in, stem, tokens
 from npc.dialogue.scene import SceneState
 
 _ANAPHORA = re.compile(
-    r"\b(?:that|this|the same|the other) (?:one|way|berth|place|side)\b|\b(?:it|that|them|one)\b", re.I
+    r"\b(?:that|this|the same|the other) (?:one|way|berth|place|side)\b|\b(?:it|that|them|one|him|her|he|she)\b", re.I
 )
 _THAT_ONE = re.compile(r"\b(?:that|this|the same|the other|the first|the second|such an?) one\b|\bthe same\b", re.I)
 _NOT_A_NUMBER = re.compile(

@@ -55,10 +55,10 @@ def examples_of(mind: Written, encoder: MiniLM | None, likeness: Likeness | None
             indexes[keys] = Index(pool, encoder, likeness=likeness)
         index = indexes[keys]
         leaning = None
-        if choice.before[0]:
-            before = understand(choice.before[0])
-            kept = (choice.leaning,) if choice.before[1] else ()
-            leaning = Leaning(before.asking or before.text, choice.before[1], kept)
+        if choice.leaned[0]:
+            before = understand(choice.leaned[0])
+            kept = (choice.leaning,) if choice.leaned[1] else ()
+            leaning = Leaning(before.asking or before.text, choice.leaned[1], kept)
         plain = re.sub(r"[^\w\s']", "", choice.text).lower()
         yield _example(index, choice.text, choice, place, mind.time, leaning, right, 1.0)
         if choice.kind == "first":

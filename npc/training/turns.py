@@ -19,6 +19,7 @@ from npc.dialogue.character import Character
 from npc.dialogue.composed.deeds import deed_candidates
 from npc.dialogue.composed.features import Candidate
 from npc.dialogue.composed.likeness import context_before
+from npc.dialogue.composed.question import understand
 from npc.dialogue.composed.sayings import sayings
 from npc.dialogue.context import Exchange
 from npc.dialogue.knowledge.facts import Fact
@@ -69,7 +70,8 @@ class Choice:
     """One turn: the exchange before it, the words, indices of right candidates ((): nothing answers), and its kind.
 
     `candidates` are the world's own, then what the player said before; `earlier` are the earlier player turns. `before`
-    is made as the mind makes it (`composed.likeness.context_before`).
+    is made as the mind makes it (`composed.likeness.context_before`); `leaned` is the exchange a follow-up leans on,
+    and `leaning` the key of what was told in it.
     """
 
     world: str
@@ -80,6 +82,7 @@ class Choice:
     right: tuple[int, ...]
     leaning: str = ""
     earlier: tuple[str, ...] = ()
+    leaned: tuple[str, str] = ("", "")
 
 
 def written_minds() -> dict[str, list[Written]]:
@@ -160,12 +163,14 @@ def choices_of(mind: Written, *, recalls: bool = False) -> Iterator[Choice]:
         for said in talk:
             told = [Candidate(f"said/{i}", text, "said") for i, text in enumerate(sayings(earlier))]
             pool = (*own, *told)
-            before = context_before(talked)
+            before, leaned = context_before(talked), _leaned(talked)
             reply = ""
             if said.kind in ASKED:
                 right = _right(said, pool)
                 if right is not None:
-                    asked.append(Choice(mind.id, said.kind, before, said.text, pool, right, leaning, tuple(earlier)))
+                    asked.append(
+                        Choice(mind.id, said.kind, before, said.text, pool, right, leaning, tuple(earlier), leaned)
+                    )
                     yield asked[-1]
                 reply = pool[right[0]].text if right else ""
                 leaning = pool[right[0]].key if right else leaning
@@ -181,6 +186,15 @@ def choices_of(mind: Written, *, recalls: bool = False) -> Iterator[Choice]:
             yield Choice(mind.id, "first", ("", ""), phrasing, own, (at,) if at is not None else ())
     if recalls:
         yield from _recalled(mind.id, own, [choice.before for choice in asked])
+
+
+def _leaned(talked: Sequence[Exchange]) -> tuple[str, str]:
+    """The last of three exchanges that asked or told something, as `composed.responder` finds it."""
+    for exchange in reversed(talked[-3:]):
+        question = understand(exchange.player)
+        if question.asking or question.corrected or exchange.fact_ids:
+            return exchange.player, exchange.reply
+    return ("", "")
 
 
 @lru_cache(maxsize=1)

@@ -24,9 +24,12 @@ MOST = 60
 
 
 #: What opens a turn and tells nothing: "Hi, um, your grandad's ship …".
+_FILLERS = """
+hi hello hey hiya um umm uh er oh ah ooh well so ok okay right yes yeah no nope aye please sorry look listen and but
+"""
 _OPENING = re.compile(
-    r"^(?:(?:hi|hello|hey|hiya|um+|uh|er+|oh|ah|ooh|well|so|ok|okay|right|yes|yeah|no|nope|aye|please|sorry|look|listen|and|but|"
-    r"good (?:morning|day|evening|afternoon)|morning|evening|excuse me|thanks|thank you|by the way|oi|psst)\b[,.! -]*)+",
+    rf"^(?:(?:{'|'.join(_FILLERS.split())}|good (?:morning|day|evening|afternoon)|morning|evening|excuse me|thanks"
+    r"|thank you|by the way|oi|psst)\b[,.! -]*)+",
     re.I,
 )
 _POLITE = frozenset({"then", "so", "please", "ah", "now", "and", "just", "good", "all", "right"})
