@@ -118,7 +118,7 @@ def _network() -> Any:
 
         def __init__(self) -> None:
             super().__init__()
-            sizes = (voice.BANDS + 2, 64, 64, 96, 96, 128, 128)
+            sizes = (voice.BANDS + 2, 48, 48, 64, 64, 96, 96)
             pairs = list(itertools.pairwise(sizes))
             self.convolutions = nn.ModuleList(
                 nn.Conv1d(a, b, 5, stride, 2) for (a, b), stride in zip(pairs, voice.STRIDES, strict=True)
