@@ -35,6 +35,7 @@ from npc.conversation.engines import Engines
 from npc.conversation.port import AudioOut, Opening
 from npc.conversation.reply import Speaker
 from npc.conversation.session import TalkSession
+from npc.conversation.talkover import Talkover
 from npc.conversation.workers import InlineWorkers
 from npc.dialogue.interface import Clause
 from npc.protocol import ConversationItemCreate, NpcOutput, NpcPlayback, ResponseCreate, SessionUpdate
@@ -130,6 +131,7 @@ def _engines(number: int, recognizer: StreamingRecognizer, vad: Any) -> Engines:
         recognizer=recognizer,
         speaker=Speaker(load_voice(VOICES[number % len(VOICES)])),
         guard=EchoGuard,
+        talkover=Talkover,
         greets=False,
     )
 

@@ -6,8 +6,8 @@
                        │←── a strong voice is decided on after 448 ms ──→│ a sinking one after 480
 
 `judge` is asked at every frame of the overlap and answers INTERRUPT, FALSE_ALARM or WAIT. Where the network of
-`npc.conversation.talkover` listens, its word counts: sure of a talker, it cuts in at once, and after 384 ms when that
-is likelier than not. A recognised command or backchannel, and a voice that simply keeps talking, overrule it. Without:
+`npc.conversation.talkover` listens, its word counts: sure of a talker, it cuts in at once, and after 416 ms where that
+is likely enough. A recognised command or backchannel, and a voice that simply keeps talking, overrule it. Without:
 
 - own voice: the echo judge's probability that all of the sound is ours; high means false alarm whatever else holds;
 - length: backchannels and coughs are short; people who want the floor keep talking (LiveKit's default, read in
@@ -58,14 +58,17 @@ LONGEST_BACKCHANNEL = LISTEN_RATE * 900 // 1000
 SURE = 0.9
 #: ... and so late from the onset what is likelier is believed. The onset is dated up to 64 ms after the first loud
 #: sample, the frame and the client's own frames add 50 ms: half a second in all.
-BELIEVE_BY = LISTEN_RATE * 384 // 1000
-LIKELY = 0.5
+BELIEVE_BY = LISTEN_RATE * 416 // 1000
+LIKELY = 0.4
 #: A short sound that is over is let go when the network believes less than this in a talker.
 UNLIKELY = 0.3
-#: A voice that is not ours and keeps on for so long cuts in, whatever the network says: it has only heard synthesisers.
+#: A voice that is not ours and keeps on for so long cuts in where the network believes at least a little in a player:
+#: it has only heard synthesisers, and does not know every voice.
 KEEPS_TALKING = LISTEN_RATE * 900 // 1000
-#: The network must believe this much in a player's voice for it to pause the reply.
-NOTICED = 0.4
+A_LITTLE = 0.15
+#: The network must believe this much in a player's voice for it to pause the reply, the more where the echo judge holds
+#: against it.
+NOTICED, NOTICED_IN_ECHO = 0.4, 0.8
 #: Probability of own voice from which the sound is believed to be only that.
 OWN_VOICE = 0.6
 
@@ -125,8 +128,8 @@ class Overlap:
 
     `voiced` counts voiced samples since `onset`, `voice_end` is the last voiced one, `heard` the newest sample known.
     `own_voice` is the mean probability over the voiced frames that the sound is only our own, `peak` the level of the
-    loudest frame in dB and `recent` that of the newest; `echoed` says that
-    the recognised words are those that the character is saying. `talker` is what the network says now, if it listens.
+    loudest frame in dB and `recent` that of the newest; `echoed` says that the recognised words are those that the
+    character is saying. `player` and `talker` are what the network says now, if it listens.
     """
 
     onset: int
@@ -140,6 +143,7 @@ class Overlap:
     peak: float = -100.0
     recent: float = -100.0
     echoed: bool = False
+    player: float | None = None
     talker: float | None = None
     decide_by: int = DECIDE_BY
     """Samples after `onset`."""
@@ -187,6 +191,18 @@ def judge(overlap: Overlap, min_words: int = 0) -> Verdict:
     return Verdict.FALSE_ALARM if elapsed >= overlap.decide_by + LATER or not speaking else Verdict.WAIT
 
 
+def noticed(own_voice: float, player: float | None) -> bool:
+    """Whether a voice over the character is to be paused for."""
+    if player is None:
+        return own_voice < OWN_VOICE
+    return player >= (NOTICED if own_voice < OWN_VOICE else NOTICED_IN_ECHO)
+
+
+def keeps_talking(voiced: int, own_voice: float, player: float | None) -> bool:
+    """Whether a voice goes on for so long that it is believed even against the network."""
+    return voiced >= KEEPS_TALKING and own_voice < OWN_VOICE and (player is None or player >= A_LITTLE)
+
+
 def _by_network(overlap: Overlap, talker: float) -> Verdict:
     if overlap.echoed:
         return Verdict.FALSE_ALARM
@@ -194,8 +210,9 @@ def _by_network(overlap: Overlap, talker: float) -> Verdict:
     if words is Wording.COMMAND and overlap.voiced >= SHORTEST_COMMAND and talker >= UNLIKELY:
         return Verdict.INTERRUPT
     elapsed = overlap.heard - overlap.onset
-    believed = LIKELY if elapsed >= BELIEVE_BY and words is not Wording.BACKCHANNEL else SURE
-    keeps_on = overlap.active and overlap.voiced >= KEEPS_TALKING and overlap.own_voice < OWN_VOICE
+    doubted = words is Wording.BACKCHANNEL or overlap.own_voice >= OWN_VOICE
+    believed = SURE if doubted or elapsed < BELIEVE_BY else LIKELY
+    keeps_on = overlap.active and keeps_talking(overlap.voiced, overlap.own_voice, overlap.player)
     if talker >= believed or keeps_on:
         return Verdict.INTERRUPT
     over = overlap.heard - overlap.voice_end >= OVER and talker < UNLIKELY

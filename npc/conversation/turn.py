@@ -293,10 +293,11 @@ def _notice(
 ) -> tuple[Turn, tuple[Effect, ...]]:
     """A voice over ours: pause first, decide soon; our own echo, and what the network takes for a noise, is left
     alone unless it keeps on."""
-    ours = own >= OWN_VOICE if player is None else player < overlaps.NOTICED
-    keeps_on = turn.voice_start is not None and heard - turn.voice_start >= overlaps.KEEPS_TALKING and own < OWN_VOICE
-    if (ours and not keeps_on) or not turn.rules.interruptible:
+    since = at if turn.voice_start is None else turn.voice_start
+    keeps_on = overlaps.keeps_talking(heard - since, own, player)
+    if not (keeps_on or overlaps.noticed(own, player)) or not turn.rules.interruptible:
         return turn, ()
+    at = since if keeps_on else at
     seen = Overlap(at, heard, max(0, heard - at), heard, True, own)
     if turn.dismissed is not None:
         # "No, | that is wrong": what seemed to be over was the gap behind the first word.
@@ -340,7 +341,7 @@ def _extend(turn: Turn, seen: Overlap, frame: Heard) -> Turn:
     """One more frame of the overlap. What lies far below its loudest frame is the tail of the gate, not voice."""
     own, level = frame.own_voice, frame.level
     peak = max(seen.peak, level)
-    seen = replace(seen, peak=peak, recent=level, talker=frame.talker)
+    seen = replace(seen, peak=peak, recent=level, player=frame.player, talker=frame.talker)
     if not turn.voice or level < max(peak - overlaps.TAIL_DB, overlaps.FLOOR_DB):
         return replace(turn, overlap=replace(seen, heard=turn.heard, active=turn.voice))
     total, frames = turn.own_sum + own, turn.own_frames + 1

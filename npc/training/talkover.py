@@ -1,14 +1,15 @@
 """Train the network that hears who speaks over the character (`npc.conversation.talkover`).
 
-    python -m npc.training.talkover [--cache FILE] [--clips 8000] [--epochs 30] [--workers N]
+    python -m npc.training.talkover [--cache FILE] [--clips 15000] [--epochs 30] [--workers N]
 
     character   ▇▇▇▇▇▇▇▇▇▇▇▇▇┃ paused ┃▇▇▇▇      Flite, heard through a loudspeaker and a room, or not heard
     player             ▂▇▇▇▁                     nothing, a noise, a sign of listening, words of a talker
     label       nobody │  who, and 0.3 s after it │ not judged │ nobody
 
-Every clip runs through the echo guard and the voice-activity detector as in a session, with pauses of the reply as a
-session makes them. Texts, levels, rooms and seeds are other than those of `npc bench interrupt`. Flite speaks in three
-voices, varied in pace, pitch and tract. A twentieth of the clips is held out. Needs torch; 0.3 s of CPU a clip.
+One clip in six runs through the echo guard and the voice-activity detector as in a session, with pauses of the reply
+as a session makes them; five are short, heard over headphones, and teach to tell listeners from talkers. Texts, levels,
+rooms and seeds are other than those of `npc bench interrupt`. Flite speaks in three voices, varied in pace, pitch and
+tract. A twentieth of the clips is held out. Needs torch; 0.1 s of CPU a clip.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import pickle
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,18 +39,19 @@ from npc.training.rooms import Samples, impulse_response, room_noise, to_pcm
 from npc.training.talkover_texts import listening, talking
 from npc.tts.interface import SpeechRequest
 
-#: Frames a clip: 4.5 s.
-FRAMES = 141
-_BATCH = 100
+#: Frames of a long clip and of a short one: 4.5 and 1.5 s.
+FRAMES, SHORT = 141, 46
+_BATCH = 120
 #: How often each is heard over the character.
-_SHARES = {Who.NOBODY: 0.2, Who.NOISE: 0.2, Who.LISTENER: 0.26, Who.TALKER: 0.34}
+_SHARES = {Who.NOBODY: 0.36, Who.NOISE: 0.14, Who.LISTENER: 0.2, Who.TALKER: 0.3}
+_SHORT_SHARES = {Who.NOBODY: 0.0, Who.NOISE: 0.1, Who.LISTENER: 0.45, Who.TALKER: 0.45}
 _AFTER = LISTEN_RATE * 320 // 1000
 _UNJUDGED = LISTEN_RATE * 300 // 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Inputs [FRAMES, INPUTS], labels and weights of every frame; the frame of the onset (-1: nobody came)."""
+    """Inputs [frames, INPUTS], labels and weights of every frame; the frame of the onset (-1: nobody came)."""
 
     inputs: NDArray[np.float16]
     labels: NDArray[np.int8]
@@ -74,7 +77,7 @@ def batch(job: tuple[tuple[int, int], int]) -> list[Clip]:
     for number in range(count):
         if number % 10 == 0:
             character = _reply(rng)
-        made.append(_clip(rng, character, vad))
+        made.append(_clip(rng, character, vad) if number % 6 == 0 else _headphones(rng, character, vad))
     return made
 
 
@@ -140,7 +143,7 @@ class _Loudspeaker:
 
 
 def _clip(rng: np.random.Generator, reply: Samples, vad: SileroVad) -> Clip:
-    who = Who(int(rng.choice(len(_SHARES), p=list(_SHARES.values()))))
+    who = _drawn(rng, _SHARES)
     player, start, end = (np.zeros(0), 0, 0) if who is Who.NOBODY else _player(rng, who)
     speaks_from = int(rng.integers(2, 8))
     # Many come in the first second, while the echo is not known yet.
@@ -148,12 +151,7 @@ def _clip(rng: np.random.Generator, reply: Samples, vad: SileroVad) -> Clip:
         LISTEN_RATE * (rng.uniform(0.1, 1.0) if rng.random() < 0.25 else rng.uniform(0.8, 3.0))
     )
     first, last = comes + start, comes + end
-    microphone = room_noise(
-        int(rng.integers(2**31)), FRAMES * FRAME, 32768.0 * 10 ** (rng.uniform(-74.0, -46.0) / 20.0)
-    )
-    heard = microphone.astype(np.float64)
-    part = player[: max(0, heard.size - comes)]
-    heard[comes : comes + part.size] += part
+    heard = _microphone(rng, FRAMES, comes, player)
     speakers, guard, ears = _Loudspeaker(rng, reply), EchoGuard(), vad.open()
     features, pausing = talkover.Features(), _Pauses(rng, who)
     rows = np.zeros((FRAMES, talkover.INPUTS), np.float16)
@@ -170,9 +168,43 @@ def _clip(rng: np.random.Generator, reply: Samples, vad: SileroVad) -> Clip:
         frame = talkover.Frame(sound, seen.cleaned, ours, seen.own_voice, seen.delay is not None, voice.probability)
         rows[number] = features.step(frame)
         pausing.step(number >= speaks_from, voice.probability, seen.own_voice, first <= number * FRAME + FRAME)
-    labels, weights = _labels(who, first, last)
+    labels, weights = _labels(who, first, last, FRAMES)
     weights[:speaks_from] = 0.0
     return Clip(rows[:FRAMES], labels, weights, -1 if who is Who.NOBODY else first // FRAME)
+
+
+def _headphones(rng: np.random.Generator, reply: Samples, vad: SileroVad) -> Clip:
+    """A short sound over a character that does not come back; the echo guard has its doubts at most."""
+    who = _drawn(rng, _SHORT_SHARES)
+    player, start, end = _player(rng, who)
+    comes = int(rng.integers(3 * FRAME, 10 * FRAME))
+    heard = _microphone(rng, SHORT, comes, player)
+    begin = int(rng.integers(0, reply.size - SHORT * FRAME))
+    until = (comes + start) // FRAME + int(rng.integers(2, 6))
+    doubt = rng.uniform(0.0, 0.5) if rng.random() < 0.35 else 0.0
+    ears, features = vad.open(), talkover.Features()
+    rows = np.zeros((SHORT, talkover.INPUTS), np.float16)
+    for number in range(SHORT):
+        sound = to_pcm(heard[number * FRAME : (number + 1) * FRAME])
+        ours = reply[begin + number * FRAME :][:FRAME] / 32768.0 if number < until else np.zeros(FRAME)
+        (voice,) = ears.push(sound)
+        own = doubt * rng.uniform(0.7, 1.0)
+        rows[number] = features.step(talkover.Frame(sound, sound, ours, own, False, voice.probability))
+    labels, weights = _labels(who, comes + start, comes + end, SHORT)
+    return Clip(rows, labels, weights, (comes + start) // FRAME)
+
+
+def _drawn(rng: np.random.Generator, shares: Mapping[Who, float]) -> Who:
+    return Who(int(rng.choice(len(shares), p=list(shares.values()))))
+
+
+def _microphone(rng: np.random.Generator, frames: int, comes: int, player: Samples) -> Samples:
+    """The room's noise, with the player from sample `comes` on."""
+    level = 32768.0 * 10 ** (rng.uniform(-74.0, -46.0) / 20.0)
+    heard = room_noise(int(rng.integers(2**31)), frames * FRAME, level).astype(np.float64)
+    part = player[: max(0, heard.size - comes)]
+    heard[comes : comes + part.size] += part
+    return heard
 
 
 class _Pauses:
@@ -198,11 +230,11 @@ class _Pauses:
             self._left = FRAMES if stays else int(self._rng.integers(6, 18))
 
 
-def _labels(who: Who, first: int, last: int) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    labels, weights = np.zeros(FRAMES, np.int8), np.full(FRAMES, 0.3, np.float16)
+def _labels(who: Who, first: int, last: int, frames: int) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
+    labels, weights = np.zeros(frames, np.int8), np.full(frames, 0.3, np.float16)
     if who is Who.NOBODY:
         return labels, weights
-    for number in range(FRAMES):
+    for number in range(frames):
         begin, end = number * FRAME, (number + 1) * FRAME
         if end <= first + LISTEN_RATE // 200:
             continue
@@ -222,7 +254,7 @@ def _network() -> Any:
     class Network(nn.Module):
         """The shape of `talkover.Network`."""
 
-        def __init__(self, dense: int = 96, size: int = 96) -> None:
+        def __init__(self, dense: int = 96, size: int = 128) -> None:
             super().__init__()
             self.dense, self.drop = nn.Linear(talkover.INPUTS, dense), nn.Dropout(0.2)
             self.gru, self.out = nn.GRU(dense, size, batch_first=True), nn.Linear(size, len(Who))
@@ -236,16 +268,19 @@ def _network() -> Any:
     return Network()
 
 
-def exported(network: Any) -> dict[str, NDArray[np.float32]]:
-    """Weights as `talkover.Network` wants them."""
-    network = network.cpu()
-    named = {
+def _named(network: Any) -> dict[str, Any]:
+    """The network's tensors under the names of `talkover.Network`."""
+    return {
         "dense": network.dense.weight, "dense_bias": network.dense.bias,
         "input": network.gru.weight_ih_l0, "input_bias": network.gru.bias_ih_l0,
         "state": network.gru.weight_hh_l0, "state_bias": network.gru.bias_hh_l0,
         "out": network.out.weight, "out_bias": network.out.bias,
     }  # fmt: skip
-    return {name: tensor.detach().numpy() for name, tensor in named.items()}
+
+
+def exported(network: Any) -> dict[str, NDArray[np.float32]]:
+    """Weights as `talkover.Network` wants them."""
+    return {name: tensor.detach().numpy() for name, tensor in _named(network).items()}
 
 
 def _varied(inputs: Any) -> Any:
@@ -269,48 +304,79 @@ def _varied(inputs: Any) -> Any:
     return varied
 
 
-def fit(data: Sequence[Clip], epochs: int, seed: int, size: int = 64) -> dict[str, NDArray[np.float32]]:
-    """Train on nineteen of twenty clips; prints how the rest is told apart."""
+class _Block:
+    """Clips of one length; a twentieth of them is held out."""
+
+    def __init__(self, data: Sequence[Clip]) -> None:
+        import torch
+
+        self.inputs = torch.tensor(np.array([clip.inputs for clip in data]))
+        self.labels = torch.tensor(np.array([clip.labels for clip in data]), dtype=torch.long)
+        self.weights = torch.tensor(np.array([clip.weights for clip in data]), dtype=torch.float32)
+        held = np.arange(len(data)) % 20 == 0
+        self.learned, self.rest = np.flatnonzero(~held), np.flatnonzero(held)
+        self.kept = [clip for clip, out in zip(data, held, strict=True) if out]
+        self.short = self.labels.shape[1] == SHORT
+        if self.short:
+            self.weights[self.labels == Who.NOBODY] = 0.0
+
+    def asked(self, logits: Any) -> Any:
+        """Short clips are always heard without an echo: they teach what kind of sound it is, not whether it is ours."""
+        if self.short:
+            logits[..., Who.NOBODY] = -20.0
+        return logits
+
+
+def fit(
+    data: Sequence[Clip], epochs: int, seed: int, begin: Path | None = None, size: int = 64
+) -> dict[str, NDArray[np.float32]]:
+    """Train on nineteen of twenty clips, from the weights of `begin` where given; prints how the rest is told apart."""
     import torch
 
     torch.manual_seed(seed)
-    inputs = torch.tensor(np.array([clip.inputs for clip in data]))
-    labels = torch.tensor(np.array([clip.labels for clip in data]), dtype=torch.long)
-    weights = torch.tensor(np.array([clip.weights for clip in data]), dtype=torch.float32)
-    held = np.arange(len(data)) % 20 == 0
-    learned, rest = np.flatnonzero(~held), np.flatnonzero(held)
+    lengths = sorted({len(clip.labels) for clip in data})
+    blocks = [_Block([clip for clip in data if len(clip.labels) == length]) for length in lengths]
     network = _network()
+    if begin is not None:
+        with np.load(begin) as stored, torch.no_grad():
+            for name, tensor in _named(network).items():
+                tensor.copy_(torch.tensor(stored[name].astype(np.float32)))
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=epochs * (len(learned) // size) + 1)
+    highest = 4e-3 if begin is None else 2e-3
+    steps = sum(len(block.learned) // size for block in blocks)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, highest, total_steps=epochs * steps + 1)
     rng = np.random.default_rng(seed)
     for epoch in range(epochs):
         network.train()
-        order = rng.permutation(learned)
-        for begin in range(0, len(order) - size + 1, size):
-            rows = order[begin : begin + size]
-            logits = network(_varied(inputs[rows].float()))
-            losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels[rows], reduction="none")
+        batches = [(block, rows) for block in blocks for rows in _batches(rng.permutation(block.learned), size)]
+        for at in rng.permutation(len(batches)):
+            block, rows = batches[at]
+            logits = block.asked(network(_varied(block.inputs[rows].float())))
+            losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), block.labels[rows], reduction="none")
+            weights = block.weights[rows]
             optimiser.zero_grad()
-            ((losses * weights[rows]).sum() / weights[rows].sum()).backward()  # type: ignore[no-untyped-call]
+            ((losses * weights).sum() / weights.sum()).backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-        if epoch % 5 == 4 or epoch == epochs - 1:
+        if epoch % 4 == 3 or epoch == epochs - 1:
             network.eval()
-            with torch.no_grad():
-                chances = torch.softmax(network(inputs[rest].float()), 2).numpy()
-            kept = [clip for clip, out in zip(data, held, strict=True) if out]
-            print(
-                f"epoch {epoch + 1}: {told_apart(kept, chances)}",
-                file=sys.stderr,
-                flush=True,
-            )
+            for block in blocks:
+                with torch.no_grad():
+                    chances = torch.softmax(network(block.inputs[block.rest].float()), 2).numpy()
+                told = told_apart(block.kept, chances)
+                print(f"epoch {epoch + 1}, {block.labels.shape[1]} frames: {told}", file=sys.stderr, flush=True)
     return exported(network)
 
 
+def _batches(order: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
+    for begin in range(0, len(order) - size + 1, size):
+        yield order[begin : begin + size]
+
+
 def told_apart(data: Sequence[Clip], chances: NDArray[np.floating]) -> str:
-    """Area under the curve of talkers against everybody else, so many frames after the onset; and of a player's voice
-    against nobody and noises, where it matters: from the second frame on."""
+    """Areas under the curve, so many ms after the onset: talkers against all other sounds and against listeners alone,
+    and a player's voice against nobody and noises."""
     from npc.training.endpointing_voice import area
 
     told = []
@@ -318,7 +384,7 @@ def told_apart(data: Sequence[Clip], chances: NDArray[np.floating]) -> str:
     onsets = np.array([clip.onset if clip.onset >= 0 else 60 for clip in data])
     sound, spoken, talks = kinds > 0, kinds >= Who.LISTENER, (kinds == Who.TALKER) * 1.0
     for later in (2, 3, 5, 8, 11, 14):
-        at = np.minimum(onsets + later, FRAMES - 1)
+        at = np.minimum(onsets + later, chances.shape[1] - 1)
         talker = chances[np.arange(len(data)), at, Who.TALKER]
         voice = talker + chances[np.arange(len(data)), at, Who.LISTENER]
         told.append(
@@ -330,10 +396,11 @@ def told_apart(data: Sequence[Clip], chances: NDArray[np.floating]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, action="append", help="clips (.npz), made when missing; repeatable")
-    parser.add_argument("--clips", type=int, default=8_000)
+    parser.add_argument("--cache", type=Path, action="append", help="clips, made when missing; repeatable")
+    parser.add_argument("--clips", type=int, default=15_000)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--begin", type=Path, help="go on from these weights, half as fast")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(talkover.__file__).with_name("talkover.npz"))
     options = parser.parse_args()
@@ -341,7 +408,7 @@ def main() -> None:
     for number, path in enumerate(options.cache or [None]):
         data += _cached(path, options.clips, options.seed + number, options.workers)
     print(f"{len(data)} clips", file=sys.stderr)
-    talkover.save(options.out, fit(data, options.epochs, options.seed))
+    talkover.save(options.out, fit(data, options.epochs, options.seed, options.begin))
     print(f"wrote {options.out} ({options.out.stat().st_size} bytes)")
 
 
@@ -349,17 +416,10 @@ def _cached(path: Path | None, count: int, seed: int, workers: int) -> list[Clip
     if path is None or not path.exists():
         made = list(clips(count, seed, workers))
         if path is not None:
-            np.savez_compressed(
-                path,
-                inputs=np.array([clip.inputs for clip in made]),
-                labels=np.array([clip.labels for clip in made]),
-                weights=np.array([clip.weights for clip in made]),
-                onsets=np.array([clip.onset for clip in made]),
-            )
+            path.write_bytes(pickle.dumps(made))
         return made
-    with np.load(path) as stored:
-        rows = zip(stored["inputs"], stored["labels"], stored["weights"], stored["onsets"], strict=True)
-        return [Clip(inputs, labels, weights, int(onset)) for inputs, labels, weights, onset in rows]
+    kept: list[Clip] = pickle.loads(path.read_bytes())
+    return kept
 
 
 if __name__ == "__main__":

@@ -410,3 +410,68 @@ def test_drop_draft_follows_only_a_draft() -> None:
     assert not any(isinstance(e, DropDraft | Draft) for _, e in talk.wanted)
     assert not any(isinstance(e, SpeechStopped) for _, e in talk.wanted)
     assert replace(talk.turn, heard=0).state is State.USER_SPEAKING
+
+
+def over(talk: Talk, until_ms: float, player: float, talker: float, own: float = 0.0) -> None:
+    """Frames pass in which the network hears a player with these probabilities."""
+    while talk.turn.heard + FRAME <= at(until_ms):
+        talk.now = (talk.turn.heard + FRAME) / 16_000
+        talk.do(Heard(talk.turn.heard + FRAME, own, player=player, talker=talker))
+
+
+def opened(talk: Talk, onset_ms: float, player: float) -> None:
+    talk.hear(onset_ms + 64)
+    talk.do(VoiceStarted(at(onset_ms), max(talk.turn.heard, at(onset_ms + 64)), 0.0, player))
+
+
+def test_a_sure_talker_cuts_in_at_once_and_a_likely_one_in_half_a_second() -> None:
+    sure = speaking()
+    opened(sure, 2000, 0.9)
+    over(sure, 2128, 0.97, 0.95)
+    assert sure.first(CancelReply)[0] - at(2000) <= at(130)
+    likely = speaking()
+    opened(likely, 2000, 0.9)
+    over(likely, 2390, 0.9, 0.6)
+    assert likely.kinds() == ["PauseReply", "OpenUtterance"]
+    over(likely, 2480, 0.9, 0.6)
+    assert likely.first(CancelReply)[0] - at(2000) <= at(450)
+
+
+def test_a_dip_inside_the_words_of_a_talker_is_no_end() -> None:
+    """ "I meant | the other one" was resumed for 40 ms in its gap, which is what a player hears as not being heeded."""
+    talk = speaking()
+    opened(talk, 2000, 0.9)
+    over(talk, 2250, 0.9, 0.6)
+    talk.do(VoiceStopped(at(2220), talk.turn.heard))
+    over(talk, 2350, 0.9, 0.6)
+    talk.do(VoiceStarted(at(2340), talk.turn.heard, 0.0, 0.9))
+    over(talk, 2500, 0.9, 0.7)
+    assert "ResumeReply" not in talk.kinds()
+    assert talk.first(CancelReply)[1] == CancelReply("interrupted")
+
+
+def test_a_noise_does_not_even_pause_the_reply() -> None:
+    talk = speaking()
+    opened(talk, 2000, 0.1)
+    over(talk, 2600, 0.1, 0.05)
+    assert talk.wanted == []
+
+
+def test_a_listener_lets_the_reply_go_on_and_is_watched_without_pausing_it_again() -> None:
+    talk = speaking()
+    opened(talk, 2000, 0.9)
+    over(talk, 2700, 0.9, 0.1)
+    assert talk.kinds() == ["PauseReply", "OpenUtterance", "ResumeReply"]
+    over(talk, 2800, 0.9, 0.95)
+    assert talk.first(CancelReply)[1] == CancelReply("interrupted"), "right, but"
+
+
+def test_a_voice_that_keeps_on_cuts_in_whatever_the_network_says() -> None:
+    talk = speaking()
+    opened(talk, 2000, 0.2)
+    over(talk, 3200, 0.2, 0.05)
+    assert talk.first(CancelReply)[0] - at(2000) <= at(1_100)
+    echo = speaking()
+    echo.voice(2000, own=0.9)
+    over(echo, 4000, 0.1, 0.05, own=0.9)
+    assert echo.wanted == []
