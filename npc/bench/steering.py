@@ -2,6 +2,7 @@
 
 learn    hidden states of prompts whose marks differ in one thing: [joy] against [sadness], (formal) against (eager)
 steer    the same prompts, marked neutral and plain, at five strengths
+marks    how the judge scores replies to the marks themselves: what the model can show of the trait at all
 judge    the trained word-emotion classifier for valence, arousal and assertiveness (by each emotion's place in
          pleasure, arousal and dominance), likeness to example sentences for formality
 cost     perplexity of what was said, to the unsteered model
@@ -58,8 +59,8 @@ TURNS: Final = (
     ("apology", "i am sorry i was late"),
     ("goodbye", "i have to go now"),
 )
-#: Replies to each turn at each strength.
-REPEATS: Final = 4
+#: Replies to each turn at each strength: with 4 the order of doses still changed with the seed.
+REPEATS: Final = 15
 
 
 def emotion_judge(place: int) -> Judge:
@@ -108,8 +109,15 @@ def measure(run: Run) -> dict[str, Any]:
         judge = emotion_judge(_PLACE[name]) if name in _PLACE else _formality_judge()
         asked = prompts((("neutral", "plain"),)) * REPEATS
         table = response(step, direction, asked, decode, judge, ends=end, seed=run.seed)
+        marked = {
+            side: response(
+                step, direction, prompts(marks) * 5, decode, judge, strengths=(0.0,), ends=end, seed=run.seed
+            )
+            for side, marks in (("more", more), ("less", less))
+        }
         found[name] = {
             "rank_correlation": round(monotone(table), 3) if judge else None,
+            "marks": {side: round(doses[0].score, 4) if judge else None for side, doses in marked.items()},
             "doses": [
                 {
                     "strength": d.strength,
@@ -130,7 +138,7 @@ def report(result: dict[str, Any]) -> str:
     """One line a dose."""
     lines = []
     for name, found in result["directions"].items():
-        lines.append(f"{name}: rank correlation of dose and score {found['rank_correlation']}")
+        lines.append(f"{name}: rank correlation of dose and score {found['rank_correlation']}; marks {found['marks']}")
         lines.extend(
             f"  {d['strength']:+.1f}  score {d['score']}  perplexity {d['perplexity']}  {d['sample']!r}"
             for d in found["doses"]

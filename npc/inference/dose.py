@@ -15,7 +15,7 @@ import numpy as np
 from npc.inference.encoder import SentenceEncoder
 from npc.inference.engine import Engine
 from npc.inference.interface import Priority, Sampling
-from npc.inference.kernels import PAGE
+from npc.inference.kernels import PAGE, Floats
 from npc.inference.steering import Direction
 from npc.inference.step import Batch, Step
 
@@ -57,6 +57,38 @@ def perplexity(model: Step, tokens: Sequence[int], first: int) -> float:
     return float(np.exp(-likely[np.arange(n - first), np.asarray(tokens[first:])].mean()))
 
 
+def replies(
+    model: Step,
+    prompts: Sequence[Sequence[int]],
+    steering: Floats | None,
+    *,
+    max_tokens: int,
+    ends: frozenset[int],
+    seed: int,
+) -> list[list[int]]:
+    """Tokens said to each prompt, sampled at temperature 0.7 with fixed seeds, without end tokens."""
+    engine = Engine(model)
+    said: list[list[int]] = [[] for _ in prompts]
+    at_once = engine.limits.waiting
+    for first in range(0, len(prompts), at_once):
+        numbers = {
+            engine.submit(
+                prompt,
+                Sampling(max_tokens=max_tokens, temperature=0.7, seed=seed + i),
+                priority=Priority.FOCUS,
+                end_tokens=ends,
+                steering=steering,
+            ): i
+            for i, prompt in enumerate(prompts[first : first + at_once], first)
+        }
+        while engine.busy:
+            for event in engine.step():
+                if event.token is not None and event.token not in ends:
+                    said[numbers[event.sequence]].append(event.token)
+    engine.tree.clear()
+    return said
+
+
 def response(
     model: Step,
     direction: Direction,
@@ -69,27 +101,11 @@ def response(
     ends: frozenset[int] = frozenset(),
     seed: int = 1,
 ) -> list[Dose]:
-    """The table of one direction. Sampled at temperature 0.7 with fixed seeds, so that doses are comparable."""
+    """The table of one direction, with the same seeds at each strength, so that doses are comparable."""
     table: list[Dose] = []
     for strength in strengths:
-        engine = Engine(model)
         vector = np.float32(strength) * direction.vectors if strength else None
-        numbers = {
-            engine.submit(
-                prompt,
-                Sampling(max_tokens=max_tokens, temperature=0.7, seed=seed + i),
-                priority=Priority.FOCUS,
-                end_tokens=ends,
-                steering=vector,
-            ): i
-            for i, prompt in enumerate(prompts)
-        }
-        said: list[list[int]] = [[] for _ in prompts]
-        while engine.busy:
-            for event in engine.step():
-                if event.token is not None and event.token not in ends:
-                    said[numbers[event.sequence]].append(event.token)
-        engine.tree.clear()
+        said = replies(model, prompts, vector, max_tokens=max_tokens, ends=ends, seed=seed)
         spoken = [(p, s) for p, s in zip(prompts, said, strict=True) if s]
         costs = [perplexity(model, [*p, *s], len(p)) for p, s in spoken]
         texts = [decode(s) for s in said]
