@@ -115,25 +115,38 @@ def test_each_state_is_visibly_right(server: str, chromium: str, shots: Path) ->
 
 
 def test_hearing_and_thinking(server: str, chromium: str, shots: Path, tmp_path: Path) -> None:
-    speech = microphone_of(tmp_path / "player.wav", 10.0, "Tell me about the mule, and the lamps, and the market.", 8.0)
-    # The frame of `thinking` is kept until it has been photographed.
+    speech = microphone_of(
+        tmp_path / "player.wav",
+        10.0,
+        "Tell me about the mule and the lamps and the rope and the people of the market.",
+        8.0,
+    )
+    # Thinking takes a twentieth of a second here, too short to be seen: the reply is held back, not so the body's cues,
+    # and the frame drawn then stays until it has been photographed.
     note = """
     () => {
       const page = globalThis.npcPage;
-      // The words on the page stay as they were then, however soon the reply comes.
       const turned = page.turned.bind(page);
       page.turned = (event) => {
         if (page.thought) return;
         turned(event);
-        if (event.state === 'thinking') page.thought = 'begun';
+        if (event.state !== 'thinking') return;
+        page.thought = 'begun';
+        const { socket } = page.session;
+        const receive = socket.onmessage;
+        socket.onmessage = (message) => {
+          if (typeof message.data !== 'string') return;
+          const { type, clock } = JSON.parse(message.data);
+          if (type === 'npc.cues' && clock === 'input') receive(message);
+        };
+        setTimeout(() => { page.thought = 'due'; }, 700);
       };
       const { face } = page;
       const draw = face.draw.bind(face);
       face.draw = (...given) => {
         if (page.thought === 'kept') return;
         draw(...given);
-        if (page.thought !== 'begun') return;
-        page.thought = 'kept';
+        if (page.thought === 'due') page.thought = 'kept';
       };
     }
     """
