@@ -13,6 +13,7 @@ from npc.inference.encoder import SentenceEncoder
 from npc.simulation.rubric.lines import Line, lines
 from npc.simulation.rubric.model import Evidence, Item, Turn, Verdict, cite
 from npc.simulation.rubric.occasion import Occasion
+from npc.simulation.rubric.reader import load_reader
 from npc.simulation.rubric.saying import SPOKEN, Model, Target, shipped_model
 from npc.simulation.rubric.timing import METRICS, cited
 
@@ -37,14 +38,18 @@ class Said:
 class RubricEngine:
     """Judges conversations. Holds the models, and no state of any conversation; may be shared by threads."""
 
-    def __init__(self, encoder: SentenceEncoder | None, model: Model | None = None) -> None:
+    def __init__(self, encoder: SentenceEncoder | None, model: Model | None = None, *, taught: bool = True) -> None:
+        """`taught` False leaves the taught encoder out, where there is one for `encoder`."""
         self._encoder = encoder
-        self._model = model or shipped_model(encoder is not None)
+        self._reader = load_reader(encoder) if taught else None
+        self._model = model or shipped_model(encoder is not None, self._reader is not None)
 
     def judge(self, items: Sequence[Item], turns: Sequence[Turn]) -> list[Verdict]:
         """One verdict per item, in order. Raises ValueError for an item whose parameters name what there is not."""
         heard = lines(turns, self._encoder)
-        targets = [Target(item, self._encoder) for item in items if item.kind in SPOKEN]
+        if self._reader is not None:
+            self._reader.learn([line.text for line in heard if line.turn.speaker == "trainee"])
+        targets = [Target(item, self._encoder, self._reader) for item in items if item.kind in SPOKEN]
         said: dict[str, list[Said]] = {}
         verdicts: dict[str, Verdict] = {}
         for target in targets:

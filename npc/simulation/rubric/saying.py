@@ -1,8 +1,11 @@
-"""Does this sentence do what the item asks for? A logistic model over similarity and wording, for every rubric.
+"""Does this sentence do what the item asks for? A logistic model for every rubric, over what there is to judge by:
 
-The similarity comes from the sentence encoder where there is one and from word overlap always; the wording signs catch
-what similarity gets wrong. The weights are made by `python -m npc.training.rubric` from written contrasts; they know no
-scenario. There are two sets of them: with the encoder and without it.
+    reader    what the taught encoder reads in the sentence, and by how much it reads it there rather than other items
+    encoder   similarity of sentence vectors, word overlap, and wording signs for what similarity gets wrong
+    words     overlap and signs alone, without an encoder
+
+Facts are judged by `encoder` or `words`: the reader was not taught them. The weights are made by
+`python -m npc.training.rubric`; they know no scenario.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import numpy as np
 from npc.inference.encoder import SentenceEncoder
 from npc.simulation.rubric.lines import Line, Vectors
 from npc.simulation.rubric.model import Item
+from npc.simulation.rubric.reader import KINDS, Reader
 from npc.simulation.rubric.sentence import wording
 
 SPOKEN = ("must_say", "must_ask", "must_not_say", "fact_elicited")
@@ -34,6 +38,8 @@ _COMMON_WORDS = (
     "we'll i've"
 )
 _COMMON = frozenset(_COMMON_WORDS.split())
+#: Logit of a rival where there is none: about that of an item that a sentence has nothing to do with.
+NO_RIVAL = -5.0
 #: Signs whose likeness to the nearest example counts, beside the sign itself.
 _COMPARED = ("denial", "question", "first", "second", "other", "third", "order", "past", "condition")
 _ALONE = (
@@ -69,18 +75,22 @@ class Model:
         return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
 
 
-@lru_cache(maxsize=2)
-def shipped_model(encoder: bool) -> Model:
-    """The weights in the package, for judging with or without the sentence encoder."""
-    data: dict[str, Any] = json.loads(_MODEL.read_text(encoding="utf-8"))["encoder" if encoder else "words"]
-    return Model(data["weights"], data["thresholds"])
+@lru_cache(maxsize=3)
+def shipped_model(encoder: bool, reader: bool = False) -> Model:
+    """The weights in the package, for judging with or without the sentence encoder, and with the taught one."""
+    sets: dict[str, Any] = json.loads(_MODEL.read_text(encoding="utf-8"))
+    data = sets["encoder" if encoder else "words"]
+    own = sets["reader"] if reader else {"weights": {}, "thresholds": {}}
+    return Model({**data["weights"], **own["weights"]}, {**data["thresholds"], **own["thresholds"]})
 
 
 class Target:
     """What an item asks for, encoded once: its examples (or its fact), its description and its phrases."""
 
-    def __init__(self, item: Item, encoder: SentenceEncoder | None) -> None:
+    def __init__(self, item: Item, encoder: SentenceEncoder | None, reader: Reader | None = None) -> None:
         self.item = item
+        self._reader = reader if item.kind in KINDS else None
+        self._reads: dict[str, float] = {}
         fact = item.params.get("fact")
         self.texts = [str(fact)] if fact else [str(text) for text in item.params.get("examples", ())]
         self.texts = self.texts or [item.description]
@@ -98,6 +108,8 @@ class Target:
 
     def features(self, line: Line, rivals: Sequence[Target] = ()) -> dict[str, float]:
         """Features of one sentence. `rivals` are other items of the same rubric that the sentence might rather meet."""
+        if self._reader is not None:
+            return read_features(line.text, self.read(line.text), [rival.read(line.text) for rival in rivals])
         words, signs = subject_words(line.text), wording(line.text)
         overlaps = [len(words & own) / max(1, len(own)) for own in self._words]
         nearest = int(np.argmax(overlaps))
@@ -124,6 +136,14 @@ class Target:
         values |= {name: signs[name] for name in _ALONE} | unlike
         return values | {f"near*{name}": closeness * value for name, value in unlike.items()}
 
+    def read(self, text: str) -> float:
+        """The reader's logit of a sentence doing the item, kept for as long as this is judged with."""
+        if text not in self._reads:
+            assert self._reader is not None, "only spoken kinds are read"
+            examples = tuple(self.texts)
+            self._reads[text] = self._reader.logit(self.item.kind, examples, alternatives(self.item.description), text)
+        return self._reads[text]
+
     def _nearness(self, own: Vectors, asked: Vectors, rivals: Sequence[Target]) -> tuple[int, dict[str, float]]:
         """Index of the nearest example, and the features of similarity."""
         assert self.vectors is not None
@@ -146,6 +166,19 @@ class Target:
             "margin": near - max(others, default=0.0),
             "margin_mean": near - (sum(others) / len(others) if others else 0.2),
         }
+
+
+def read_features(text: str, own: float, others: Sequence[float]) -> dict[str, float]:
+    """Features of a sentence from what the reader makes of it for an item and for the others of the rubric; whether it
+    asks, and whether its wording quotes, reports, mocks, recites or supposes."""
+    signs = wording(text)
+    return {
+        "bias": 1.0,
+        "read": own,
+        "read_margin": own - max(others, default=NO_RIVAL),
+        "question": signs["question"],
+        "framed": max(signs[name] for name in ("report", "quote", "mock", "reading", "condition")),
+    }
 
 
 def alternatives(description: str) -> list[str]:
