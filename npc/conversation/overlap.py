@@ -54,8 +54,9 @@ SHORTEST_COMMAND = LISTEN_RATE * 160 // 1000
 SHORTEST_WORDS = LISTEN_RATE * 288 // 1000
 #: A backchannel may be drawn out ("mhmmm", "yeah right") this long before it counts as taking the floor.
 LONGEST_BACKCHANNEL = LISTEN_RATE * 900 // 1000
-#: With the network: a talker this sure cuts in at once...
+#: With the network: a talker this sure cuts in as soon as the echo judge had a moment to object...
 SURE = 0.9
+EARLIEST = LISTEN_RATE * 160 // 1000
 #: ... and so late from the onset what is likelier is believed. The onset is dated up to 64 ms after the first loud
 #: sample, the frame and the client's own frames add 50 ms: half a second in all.
 BELIEVE_BY = LISTEN_RATE * 416 // 1000
@@ -127,7 +128,8 @@ class Overlap:
     """An overlap so far, in samples at 16 kHz of the session's input.
 
     `voiced` counts voiced samples since `onset`, `voice_end` is the last voiced one, `heard` the newest sample known.
-    `own_voice` is the mean probability over the voiced frames that the sound is only our own, `peak` the level of the
+    `own_voice` is the mean probability over the voiced frames that the sound is only our own (`own_recent` that of the
+    newest frame), `peak` the level of the
     loudest frame in dB and `recent` that of the newest; `echoed` says that the recognised words are those that the
     character is saying. `player` and `talker` are what the network says now, if it listens.
     """
@@ -143,6 +145,7 @@ class Overlap:
     peak: float = -100.0
     recent: float = -100.0
     echoed: bool = False
+    own_recent: float = 0.0
     player: float | None = None
     talker: float | None = None
     decide_by: int = DECIDE_BY
@@ -210,10 +213,11 @@ def _by_network(overlap: Overlap, talker: float) -> Verdict:
     if words is Wording.COMMAND and overlap.voiced >= SHORTEST_COMMAND and talker >= UNLIKELY:
         return Verdict.INTERRUPT
     elapsed = overlap.heard - overlap.onset
-    doubted = words is Wording.BACKCHANNEL or overlap.own_voice >= OWN_VOICE
-    believed = SURE if doubted or elapsed < BELIEVE_BY else LIKELY
+    believed = SURE if words is Wording.BACKCHANNEL or elapsed < BELIEVE_BY else LIKELY
+    # The first echo of a session looks like a player until its delay is known; a player goes on when it has died away.
+    heard_out = elapsed >= EARLIEST and overlap.own_recent < OWN_VOICE
     keeps_on = overlap.active and keeps_talking(overlap.voiced, overlap.own_voice, overlap.player)
-    if talker >= believed or keeps_on:
+    if (talker >= believed and heard_out) or keeps_on:
         return Verdict.INTERRUPT
     over = overlap.heard - overlap.voice_end >= OVER and talker < UNLIKELY
     return Verdict.FALSE_ALARM if over or elapsed >= BELIEVE_BY else Verdict.WAIT

@@ -341,7 +341,7 @@ def _extend(turn: Turn, seen: Overlap, frame: Heard) -> Turn:
     """One more frame of the overlap. What lies far below its loudest frame is the tail of the gate, not voice."""
     own, level = frame.own_voice, frame.level
     peak = max(seen.peak, level)
-    seen = replace(seen, peak=peak, recent=level, player=frame.player, talker=frame.talker)
+    seen = replace(seen, peak=peak, recent=level, own_recent=own, player=frame.player, talker=frame.talker)
     if not turn.voice or level < max(peak - overlaps.TAIL_DB, overlaps.FLOOR_DB):
         return replace(turn, overlap=replace(seen, heard=turn.heard, active=turn.voice))
     total, frames = turn.own_sum + own, turn.own_frames + 1

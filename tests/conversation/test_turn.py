@@ -427,8 +427,8 @@ def opened(talk: Talk, onset_ms: float, player: float) -> None:
 def test_a_sure_talker_cuts_in_at_once_and_a_likely_one_in_half_a_second() -> None:
     sure = speaking()
     opened(sure, 2000, 0.9)
-    over(sure, 2128, 0.97, 0.95)
-    assert sure.first(CancelReply)[0] - at(2000) <= at(130)
+    over(sure, 2200, 0.97, 0.95)
+    assert sure.first(CancelReply)[0] - at(2000) <= at(190)
     likely = speaking()
     opened(likely, 2000, 0.9)
     over(likely, 2390, 0.9, 0.6)
