@@ -25,6 +25,8 @@ from npc.simulation.package import MANIFEST, Package
 from npc.simulation.rubric.timing import METRICS
 
 _SPOKEN = ("must_say", "must_ask", "must_not_say")
+#: Kinds that are done at a moment, so that one can come before another.
+_MOMENTARY = (*_SPOKEN, "fact_elicited", "action")
 _NUMBER = re.compile(r"^(?P<name>[^<>=!]+?)\s*(?P<op>>=|<=|!=|=|<|>)\s*(?P<value>.+)$")
 
 
@@ -310,7 +312,7 @@ def _untellable(package: Package, values: Mapping[str, set[Any]]) -> Iterator[tu
 
 def _rubric(package: Package, sources: _Sources, values: Mapping[str, set[Any]]) -> Iterator[Finding]:
     items = package.scenario.rubric.items
-    ids = {item.id for item in items}
+    kinds = {item.id: item.kind for item in items}
     untold = {fact for fact, _ in _untellable(package, values)}
     actions = {action.name for action in package.scenario.actions}
     actions |= {action.name for character in package.characters.values() for action in character.actions}
@@ -334,11 +336,13 @@ def _rubric(package: Package, sources: _Sources, values: Mapping[str, set[Any]])
             case "action" if item.action not in actions:
                 field, problem = "action", f"nobody can do {item.action!r} in this scenario"
             case "order":
-                missing = [name for name in (item.before, item.after) if name not in ids]
+                missing = [name for name in (item.before, item.after) if name not in kinds]
                 if missing:
                     field, problem = "before", f"the rubric has no item {', '.join(map(repr, missing))}"
                 elif item.before == item.after:
                     field, problem = "after", "it asks for something before itself"
+                elif timeless := sorted({kinds[str(name)] for name in (item.before, item.after)} - set(_MOMENTARY)):
+                    field, problem = "before", f"items of kind {', '.join(timeless)} have no moment to be ordered by"
             case "timing" if item.metric not in METRICS:
                 field, problem = "metric", f"there is no metric {item.metric!r}; there are {', '.join(METRICS)}"
             case "delivery" if item.metric not in DELIVERY:

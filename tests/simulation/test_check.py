@@ -30,6 +30,7 @@ def test_sound_scenarios_have_no_findings(tmp_path: Path) -> None:
         (("scenario.yaml", "action: print_receipt", "action: shred"), "error", "nobody can do 'shred'"),
         (("scenario.yaml", "metric: response_delay_s", "metric: charm"), "error", "no metric 'charm'"),
         (("scenario.yaml", "before: greet", "before: grunt"), "error", "no item 'grunt'"),
+        (("scenario.yaml", "before: greet", "before: served"), "error", "kind objective have no moment"),
         (("scenario.yaml", "{name: hard, label: Hard", "{name: mean, label: Mean"), "error", "no position on the"),
         (("ada.yaml", "source: Ada,", "source: Ada, tell_to: 'flag:trusted_her',"), "warning", "fact 'reason' is told"),
         (("ada.yaml", "source: Ada,", "source: Ada, secret: true,"), "error", "no path can meet it"),
