@@ -33,8 +33,9 @@ EarEvent = VoiceStarted | VoiceStopped | Heard | Judged
 
 #: One frame this sure opens the gate alone: a pause of our output 32 ms earlier is worth a few false ones.
 SURE = 0.85
-#: A player's voice over the character opens the gate from this belief of the network on, with a hint of voice.
-OVERHEARD, HINT = 0.6, 0.15
+#: A player's voice over the character opens the gate from this belief of the network on: it knows a first "s" or "f"
+#: sooner than the voice-activity detector does.
+OVERHEARD = 0.6
 #: An echo path counts as being learnt for so many frames after it was found (EchoGuard's filter settles in 20), and
 #: what is heard meanwhile as our own voice with at least this probability.
 LEARNING_FRAMES, LEARNING = 24, 0.8
@@ -147,6 +148,7 @@ class Ear:
         self._learning = 0
         self._sounding_until = 0
         self._presence: Presence | None = None
+        self._overheard = False
         self.prosody: voices.PauseProsody | None = None
         self._ending: float | None = None
         self._judged: tuple[int, float] | None = None
@@ -216,14 +218,16 @@ class Ear:
         if self._presence is not None:
             player, talker = round(self._presence.player, 3), round(self._presence.talker, 3)
         events: list[EarEvent] = [Heard(frame.end, self._own, round(float(frame.level_db), 2), pitch, player, talker)]
-        overheard = player is not None and player >= OVERHEARD and frame.probability >= HINT
-        if voiced or (overheard and not self._voice):
+        overheard = player is not None and player >= OVERHEARD
+        # The network remembers a voice for a while after its end: only one that it newly hears opens the gate.
+        fresh, self._overheard = overheard and not self._overheard and not self._voice, overheard
+        if voiced or fresh:
             self._unvoiced = 0
             second = self._first is not None
             self._first = frame.start if self._first is None else self._first
             if self._voice:
                 self._last_end = frame.end
-            elif second or overheard or frame.probability >= SURE or self._turn_start is not None:
+            elif second or fresh or frame.probability >= SURE or self._turn_start is not None:
                 self._voice, self._voice_start, self._last_end = True, self._first, frame.end
                 self._turn_start = self._first if self._turn_start is None else self._turn_start
                 self._judged = None

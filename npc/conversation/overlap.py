@@ -60,9 +60,9 @@ EARLIEST = LISTEN_RATE * 160 // 1000
 #: ... and so late from the onset what is likelier is believed. The onset is dated up to 64 ms after the first loud
 #: sample, the frame and the client's own frames add 50 ms: half a second in all.
 BELIEVE_BY = LISTEN_RATE * 416 // 1000
-LIKELY = 0.4
+LIKELY = 0.3
 #: A short sound that is over is let go when the network believes less than this in a talker.
-UNLIKELY = 0.3
+UNLIKELY = 0.2
 #: A voice that is not ours and keeps on for so long cuts in where the network believes at least a little in a player:
 #: it has only heard synthesisers, and does not know every voice.
 KEEPS_TALKING = LISTEN_RATE * 900 // 1000
