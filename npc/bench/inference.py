@@ -247,6 +247,7 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
                 path = place / f"{engine[0]}-{engine[1]}.npy"
                 worker.ask("logits", path=str(path))
                 report.logits[engine] = _divergence(path, place / "reference.npy")
+                worker.ask("prefill", threads=2, tokens=128)  # memory and threads are touched once before they count
                 workers[engine] = worker
             except WorkerFailed as error:
                 notes[f"{shape} {engine[0]} {engine[1]}"] = str(error)

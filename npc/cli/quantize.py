@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--entry-format",
         choices=formats,
-        help="of attention in the first eighth of the layers (default: int8 in an int4 model: half the loss)",
+        help="of attention in the first eighth of the layers (default: int8 in an int4 model, a third less loss)",
     )
     parser.add_argument(
         "--calibration",

@@ -22,7 +22,7 @@ Importance = Mapping[str, Floats]
 Inputs = Callable[[str], Floats | None]
 INTEGER: Final = (Format.INT8, Format.INT4, Format.TERNARY)
 #: Attention of the first layers of an INT4 model stays at INT8: whatever it gets wrong passes through every layer after
-#: it. At 135 M the first eighth is 2 % of the bytes and more than half of the divergence (docs/log.md).
+#: it. At 135 M the first eighth is 2 % of the bytes and 40 % of the divergence (docs/log.md).
 ENTRY_SHARE: Final = 8
 _INPUT: Final = {"qkv": "qkv", "o": "o", "gate": "gate", "up": "gate", "down": "down"}
 
