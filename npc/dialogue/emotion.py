@@ -49,6 +49,9 @@ HALF_LIFE: Mapping[str, float] = {
 
 #: The mood drifts toward the feelings of the moment and back to the baseline at this half-life (seconds).
 MOOD_HALF_LIFE = 240.0
+#: What an older feeling counts for beside one that was stirred just now, when it comes to which of them shows: an
+#: answer to praise sounds pleased though a grudge is still there.
+OLDER = 0.65
 #: A feeling weaker than this does not show.
 THRESHOLD = 0.12
 #: Feelings and causes kept, newest first: enough for any talk, and a bound.
@@ -85,6 +88,8 @@ class Feeling:
     strength: float
     at: float
     cause: str
+    stirred: float = 0.0
+    """When it was last pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ class EmotionState:
             seen[key] = min(6, seen.get(key, 0) + 1)
             old = known.strength if known else 0.0
             cause = impulse.cause if known is None or strength >= known.strength else known.cause
-            strengths[impulse.emotion] = Feeling(impulse.emotion, 1 - (1 - old) * (1 - strength), now, cause)
+            strengths[impulse.emotion] = Feeling(impulse.emotion, 1 - (1 - old) * (1 - strength), now, cause, now)
             for other in _OPPOSITE.get(impulse.emotion, ()):
                 if other in strengths:
                     against = strengths[other]
@@ -181,9 +186,11 @@ class EmotionState:
         return EmotionState(self.baseline, (mood[0], mood[1], mood[2]), tuple(feelings), now, seen)
 
     def affect(self) -> Affect:
-        """What shows: the strongest feeling above the threshold, else the baseline."""
+        """What shows: the strongest feeling above the threshold, those stirred last before older ones; else the
+        baseline."""
         valence, arousal, dominance = (_clip(m + f) for m, f in zip(self.mood, self._felt(), strict=True))
-        strongest = max(self.feelings, key=lambda feeling: feeling.strength, default=None)
+        last = max((feeling.stirred for feeling in self.feelings), default=0.0)
+        strongest = max(self.feelings, key=lambda f: f.strength * (1.0 if f.stirred == last else OLDER), default=None)
         if strongest is not None and strongest.strength >= THRESHOLD:
             label, intensity = strongest.emotion, strongest.strength
         else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from npc.dialogue.actions import Decision
@@ -20,8 +20,9 @@ from npc.dialogue.actions_select import ActionSelector
 from npc.dialogue.actions_slots import Surroundings
 from npc.dialogue.character import ActionSpec, Character
 from npc.dialogue.clauses import split_sentences
-from npc.dialogue.composed.likeness import context_before
+from npc.dialogue.composed.likeness import Likeness, context_before
 from npc.dialogue.composed.question import understand, without_guess
+from npc.dialogue.composed.sayings import sayings
 from npc.dialogue.conditions import Situation
 from npc.dialogue.context import Act, Context, Exchange
 from npc.dialogue.emotion import EmotionState
@@ -37,6 +38,8 @@ _YES = re.compile(
     r"^\W*(?:yes|yeah|yep|yup|sure|please do|do it|go ahead|ok(?:ay)?|of course|aye|certainly|right)\b", re.I
 )
 _NO = re.compile(r"^\W*(?:no|nope|nah|don't|do not|stop|wait|never mind|leave it|better not)\b", re.I)
+
+_TALK = frozenset({"insult", "praise", "thanks", "sympathy", "apology", "good_news", "bad_news", "distress"})
 
 #: How a verdict strikes the character: (reaction, strength).
 _STRIKES: Mapping[str, tuple[str, float]] = {
@@ -95,8 +98,9 @@ class Drafter:
         moderator: Moderator,
         selector: ActionSelector,
         encoder: SentenceEncoder | None = None,
+        likeness: Likeness | None = None,
     ) -> None:
-        self._encoder = encoder
+        self._encoder, self._likeness = encoder, likeness
         self._character = character
         self._reader = reader
         self._moderator = moderator
@@ -107,7 +111,7 @@ class Drafter:
 
     def draft(self, turn: PlayerTurn, moment: Moment) -> Draft:
         """Decide about a turn (10-40 ms with the sentence encoder: call it on a worker thread)."""
-        self._read_ahead(turn.text)
+        self._read_ahead(turn.text, moment.history)
         verdict = self._moderator.judge(turn.text)
         text = clean(turn.text)
         turn = replace(turn, text=text)
@@ -115,6 +119,9 @@ class Drafter:
         decision = Decision()
         if verdict.kind == "ok" and text:
             decision = self._decide(text, moment)
+            if decision.kind == "refuse" and decision.spec is None and decision.fact_id is None and _is_talk(reading):
+                # "Burn it and sell phone covers, grandad": nothing is wanted that could be refused.
+                decision = Decision()
         strikes = self._strikes(verdict, reading, decision, text)
         dominance = moment.emotion.affect().dominance
         impulses = [
@@ -150,17 +157,17 @@ class Drafter:
             urgent=reading.reaction == "alarm",
         )
 
-    def _read_ahead(self, text: str) -> None:
-        """Encode in one pass what safety, reading, action and answer will each look at: a pass mostly waits for the
-        weights, so six texts together cost little more than one."""
-        if self._encoder is None:
-            return
+    def _read_ahead(self, text: str, history: Sequence[Exchange]) -> None:
+        """Encode in one pass what safety, reading, action, answer and memory will each look at, and in another what the
+        taught encoder will: a pass mostly waits for the weights, so six texts together cost little more than one."""
         text = clean(text)[:1_500]
-        asking = understand(text).asking
-        words = [word for word in dict.fromkeys(tokens(text)) if word not in STOPWORDS and word.isalpha()]
-        self._encoder.encode(
-            [text, asking, without_guess(asking), *split_sentences(text)[:6], *struck_by(text), *words]
-        )
+        if self._encoder is not None and text:
+            asking = understand(text).asking
+            words = [word for word in dict.fromkeys(tokens(text)) if word not in STOPWORDS and word.isalpha()]
+            looked_at = [text, asking, without_guess(asking), *split_sentences(text)[:6], *struck_by(text)]
+            self._encoder.encode([*looked_at, *sayings([text]), *words])
+        if self._likeness is not None and text:
+            self._likeness.read(text, context_before(history), also=sayings([e.player for e in history[-1:]]))
 
     def _decide(self, text: str, moment: Moment) -> Decision:
         pending = moment.pending
@@ -209,6 +216,11 @@ class Drafter:
         if decision.kind == "call" and decision.spec is not None and decision.spec.say and decision.action is not None:
             return _filled(choose(decision.spec.say), decision.action, moment.scene)
         return ""
+
+
+def _is_talk(reading: Reading) -> bool:
+    """Whether the words plainly strike, as praise, an insult or news do, and need not be a request."""
+    return reading.strength >= 0.6 and reading.reaction in _TALK
 
 
 def _act(verdict: Verdict, decision: Decision) -> Act:

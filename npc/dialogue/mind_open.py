@@ -111,7 +111,7 @@ def open_mind(
     selector = ActionSelector(
         character, lambda: next(numbers), shared.encoder, knowledge.likeness, knowledge.best_statement
     )
-    drafter = Drafter(character, shared.reader, shared.moderator, selector, shared.encoder)
+    drafter = Drafter(character, shared.reader, shared.moderator, selector, shared.encoder, knowledge.likeness)
     return CharacterMind(
         character,
         make(character, shared.knowledge, remembered),

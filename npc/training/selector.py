@@ -1,8 +1,8 @@
 """Train the weights that choose an answer, or that nothing known answers: `python -m npc.training.selector`.
 
 A small network over the candidates of a turn and "nothing":   p(c) ∝ exp(score(features(c))).
-Every turn that asks of the written talks (`npc.training.turns`) is used three ways: as written, as a recogniser would
-give it (lower case, no marks), and with the answer taken away (then nothing answers). The features of the taught
+Every turn that asks of the written talks (`npc.training.turns`) is used as written and with the answer taken away (then
+nothing answers), every other one also as a recogniser would give it (lower case, no marks). The features of the taught
 encoder come from a model that never saw the character (`npc.training.likeness --folds`), else it would be believed
 more than it deserves.
 """
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from npc.dialogue.composed.features import Heard, Index, Leaning, asking_text, measure
 from npc.dialogue.composed.likeness import Likeness
 from npc.dialogue.composed.question import understand
+from npc.dialogue.knowledge.words import tokens
 from npc.inference.encoder import MiniLM, load_encoder
 from npc.training.minds import Written
 from npc.training.turns import ASKED, RECALLS, Choice, choices_of, fold_of, written_minds
@@ -45,7 +46,12 @@ def examples_of(mind: Written, encoder: MiniLM | None, likeness: Likeness | None
     """Training examples of one character, in a fixed order."""
     indexes: dict[tuple[str, ...], Index] = {}
     place = f"{mind.place} {mind.role}"
-    for number, choice in enumerate(choices_of(mind, recalls=True)):
+    choices = list(choices_of(mind, recalls=True))
+    if encoder is not None:
+        # In one go, kept by the encoder: many short passes would wait for the weights.
+        asked = [part for choice in choices for part in (choice.text, understand(choice.text).asking)]
+        encoder.encode([*asked, *dict.fromkeys(word for text in asked for word in tokens(text) if word.isalpha())])
+    for number, choice in enumerate(choices):
         if choice.kind not in (*ASKED, *RECALLS, "first") or (choice.kind == "first" and number % 6):
             continue
         pool = tuple(c for c in choice.candidates if c.origin != "deed")
@@ -65,7 +71,7 @@ def examples_of(mind: Written, encoder: MiniLM | None, likeness: Likeness | None
             continue
         if right:
             yield _example(index, choice.text, choice, place, mind.time, leaning, right, 0.3, without=True)
-        if plain != choice.text:
+        if plain != choice.text and number % 2:
             yield _example(index, plain, choice, place, mind.time, leaning, right, 0.5)
 
 
@@ -126,13 +132,10 @@ def train_net(examples: list[Example], *, hidden: int = 16, steps: int = 160, se
     names = sorted({name for example in examples for row in example.rows for name in row})
     place = {name: i for i, name in enumerate(names)}
     counts = [len(example.rows) for example in examples]
-    x = torch.zeros(sum(counts), len(names))
-    at = 0
-    for example in examples:
-        for row in example.rows:
-            for name, value in row.items():
-                x[at, place[name]] = value
-            at += 1
+    table = np.zeros((sum(counts), len(names)), dtype=np.float32)
+    for at, row in enumerate(row for example in examples for row in example.rows):
+        table[at, [place[name] for name in row]] = list(row.values())
+    x = torch.from_numpy(table)
     owner = torch.repeat_interleave(torch.arange(len(examples)), torch.tensor(counts))
     right = torch.tensor(np.concatenate([np.isin(np.arange(len(e.rows)), e.right) for e in examples]))
     weight = torch.tensor([e.weight for e in examples])

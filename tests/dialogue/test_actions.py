@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from npc.config.paths import data_dir
 from npc.dialogue.actions import ArgumentError, CallLedger, Decision, validate
-from npc.dialogue.actions_request import requests
+from npc.dialogue.actions_request import phrased, requests
 from npc.dialogue.actions_select import ActionSelector
-from npc.dialogue.actions_slots import Surroundings
+from npc.dialogue.actions_slots import Surroundings, fill
 from npc.dialogue.character import ActionSpec, Character, load_character
 from npc.dialogue.conditions import Situation
 from npc.dialogue.interface import Action
@@ -184,6 +184,33 @@ def test_long_input_is_bounded() -> None:
 
 
 ACTION = Action("c1", "wave", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "text", "value"),
+    [
+        ("minutes", {"type": "integer", "minimum": 1, "maximum": 60}, "Mist for a quarter of an hour.", 15),
+        ("hour", {"type": "integer", "minimum": 0, "maximum": 23}, "The car at seven in the evening, please.", 19),
+        ("train", {"type": "integer", "minimum": 1, "maximum": 999}, "Hold back the four seven one.", 471),
+        ("level", {"type": "integer", "minimum": 0, "maximum": 100}, "Lights all the way up.", 100),
+        ("times", {"type": "integer", "minimum": 1, "maximum": 9}, "We close at three. Ring it twice!", 2),
+        ("dose", {"type": "integer", "minimum": 1, "maximum": 50}, "Give the speckled one twelve of that.", 12),
+    ],
+)
+def test_numbers_in_words(name: str, schema: dict[str, Any], text: str, value: int) -> None:
+    spec = ActionSpec(
+        name="do_it",
+        description="Do it",
+        parameters={"type": "object", "properties": {name: schema}, "required": [name]},
+    )
+    assert fill(spec, text, Surroundings(SceneState())).arguments == {name: value}
+
+
+def test_an_authors_phrase_stands_for_its_action() -> None:
+    assert phrased("I'll take one", "Well, I’ll take three of those") == 3
+    assert phrased("how do I get to", "how do i get to the pharmacy") == 5
+    assert phrased("give", "give me that") == 0
+    assert phrased("show me the way to", "show me the window") == 0
 
 
 def test_results_late_double_unknown_failed() -> None:

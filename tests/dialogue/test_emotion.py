@@ -48,6 +48,16 @@ def test_insult_apology_praise_moves_as_a_person_would() -> None:
     assert "insulted" in again.why("anger")[0].cause
 
 
+def test_what_was_stirred_last_shows_before_an_older_grudge() -> None:
+    rest = EmotionState.rest(Baseline("neutral", (0.0, 0.0, 0.0)))
+    cross = rest.feel([Impulse("anger", 0.5, "an insult")], 1.0)
+    assert cross.affect().label == cross.fade(3.0).affect().label == "anger"
+    thanked = cross.feel([Impulse("joy", 0.4, "thanks")], 5.0)
+    assert thanked.affect().label == "joy"
+    assert any(feeling.emotion == "anger" for feeling in thanked.feelings)
+    assert cross.feel([Impulse("joy", 0.1, "a greeting")], 5.0).affect().label == "anger"
+
+
 def test_personality_decides_between_anger_and_hurt() -> None:
     insult = Happening("insult", 0.9)
     hot = appraise(insult, person(agreeableness=0.1, neuroticism=0.2), 0.4)

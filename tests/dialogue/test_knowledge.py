@@ -32,8 +32,22 @@ from npc.dialogue.knowledge.words import numbers_in, repair, stem
         ("Smoking is allowed only on the deck, never below.", ("Smoking is allowed only on the deck, never below.",)),
         ("There are seven hundred and twelve books.", ("There are seven hundred and twelve books.",)),
         ("Breaks are at nine and at half past eleven.", ("Breaks are at nine and at half past eleven.",)),
+        ("Forms take five days and cost two pounds.", ("Forms take five days.", "Forms cost two pounds.")),
+        ("The big oven takes ninety loaves, the little one thirty.",
+         ("The big oven takes ninety loaves.", "The little one takes thirty loaves.")),
+        ("The roof team is led by Brandt, the medics by Brandl.",
+         ("The roof team is led by Brandt.", "The medics are led by Brandl.")),
+        ("The ferry to Oslo is late and now leaves at nine.",
+         ("The ferry to Oslo is late.", "The ferry to Oslo now leaves at nine.")),
+        ("A seat is twenty credits, and children under three sit on a lap.",
+         ("A seat is twenty credits, and children under three sit on a lap.",)),
+        ("The punt leaves at first light and once more at noon.",
+         ("The punt leaves at first light and once more at noon.",)),
+        ("Papers are stamped at window six, ring three, for twelve credits.",
+         ("Papers are stamped at window six, ring three, for twelve credits.",)),
+        ("The next hut lies two and a half hours east.", ("The next hut lies two and a half hours east.",)),
     ],
-)
+)  # fmt: skip
 def test_parts_stand_alone(fact: str, expected: tuple[str, ...]) -> None:
     assert parts(fact) == expected
 

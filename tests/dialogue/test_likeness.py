@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npc.dialogue.composed.likeness import Likeness, context_of, load_likeness
+from npc.dialogue.composed.likeness import Likeness, context_before, context_of, load_likeness
+from npc.dialogue.context import Exchange
 from npc.inference.encoder import MiniLM, encoder_status, load_encoder
 
 pytestmark = pytest.mark.skipif(not encoder_status().available, reason="the sentence encoder is not installed")
@@ -65,3 +66,24 @@ def test_a_question_finds_its_answer(likeness: Likeness) -> None:
     ):
         scores = likeness.compare(likeness.read(question), STATEMENTS)[:, 2]
         assert int(scores.argmax()) == right, question
+
+
+def test_statements_learnt_beside_a_turn_are_the_same(encoder: MiniLM, likeness: Likeness) -> None:
+    fresh = ("A rowing boat is let by the hour.", "Umbrellas stand by the door.")
+    asked = likeness.read("What about a rowing boat, then?", also=fresh)
+    beside = likeness.compare(asked, fresh)
+    states = likeness.encoder.states([likeness.encoder.ids(text) for text in fresh])
+    for row, own in zip(beside, states, strict=True):
+        mean = own.mean(axis=0)
+        assert row[0] == pytest.approx(float(mean @ asked.mean / np.linalg.norm(mean)), abs=1e-4)
+
+
+def test_a_turn_after_thanks_is_read_with_what_was_told_before() -> None:
+    told = Exchange("When do you open?", "At nine.", ("f1",))
+    thanks = Exchange("Oh lovely, thank you.", "You're welcome.")
+    asked = Exchange("Have you a cat?", "I don't know.")
+    assert context_before(()) == ("", "")
+    assert context_before((told,)) == ("When do you open?", "At nine.")
+    assert context_before((told, thanks)) == ("When do you open? At nine.", "Oh lovely, thank you.")
+    assert context_before((told, asked)) == ("Have you a cat?", "I don't know.")
+    assert context_before((thanks,)) == ("Oh lovely, thank you.", "You're welcome.")

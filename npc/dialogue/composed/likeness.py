@@ -83,12 +83,18 @@ class Likeness:
         self._kept: OrderedDict[str, tuple[Vectors, Vectors]] = OrderedDict()
         self._heard: OrderedDict[tuple[str, str, str], Asked] = OrderedDict()
 
-    def read(self, text: str, before: tuple[str, str] = ("", "")) -> Asked:
-        """A turn with the exchange before it (player, reply). The last few are kept: actions and answers ask alike."""
-        if (known := self._heard.get((text, *before))) is not None:
+    def read(self, text: str, before: tuple[str, str] = ("", ""), also: Sequence[str] = ()) -> Asked:
+        """A turn with the exchange before it (player, reply). The last few are kept: actions and answers ask alike.
+        `also`: statements to learn in the same pass."""
+        known = self._heard.get((text, *before))
+        fresh = self._fresh(also)
+        if known is not None and not fresh:
             return known
         context = context_of(self.encoder, *before)
-        states = self.encoder.states([[*context, *self.encoder.ids(text)[1:]]])[0][len(context) :]
+        turn = [*context, *self.encoder.ids(text)[1:]]
+        states, *learnt = self.encoder.states([turn, *(self.encoder.ids(statement) for statement in fresh)])
+        self._keep(fresh, learnt)
+        states = states[len(context) :]
         raised = states @ self._attend
         weights = np.exp(raised - raised.max())
         mean = _unit(states.mean(axis=0))
@@ -101,9 +107,15 @@ class Likeness:
 
     def learn(self, texts: Sequence[str]) -> None:
         """Read statements not met before."""
-        fresh = [text for text in dict.fromkeys(texts) if text not in self._kept]
-        for text, states in zip(fresh, self.encoder.states([self.encoder.ids(text) for text in fresh]), strict=True):
-            self._kept[text] = (_unit(states), _unit(states.mean(axis=0)))
+        fresh = self._fresh(texts)
+        self._keep(fresh, self.encoder.states([self.encoder.ids(text) for text in fresh]))
+
+    def _fresh(self, texts: Sequence[str]) -> list[str]:
+        return [text for text in dict.fromkeys(texts) if text not in self._kept]
+
+    def _keep(self, texts: Sequence[str], states: Sequence[Vectors]) -> None:
+        for text, read in zip(texts, states, strict=True):
+            self._kept[text] = (_unit(read), _unit(read.mean(axis=0)))
         while len(self._kept) > _KEPT + len(texts):
             self._kept.popitem(last=False)
 

@@ -41,8 +41,9 @@ from npc.dialogue.memory.store import PlayerMemory
 
 #: Words of a biography sentence that are said at most; facts are said whole up to `_FACT_WORDS`.
 _BIOGRAPHY_WORDS, _FACT_WORDS = 30, 30
-#: Log-odds by which a candidate must beat "nothing" when the turn asks, and when it only says something.
-_ASKED, _SAID = -0.7, 1.0
+#: Log-odds by which a candidate must beat "nothing" when the turn asks, when it only says something, and when it says
+#: something right after a fact was told ("tomorrow any good", "and the day after that").
+_ASKED, _SAID, _FOLLOWED = -0.4, 1.0, 0.3
 #: The same when an instructor wants something brought up: what comes nearest is told.
 _TOLD_TO = -4.0
 #: Log-odds within which two facts are as likely meant, and both are said.
@@ -392,7 +393,8 @@ class _Turn:
             return self._line(phrases.THANKS, "thanks")
         if re.search(r"\b(goodbye|bye|farewell|see you|good night|i must go|i'm off now)\b", text):
             return self._line(self._character.farewell or phrases.GOODBYE, "goodbye")
-        told = self._answer(_SAID)
+        following = bool(context.history) and bool(context.history[-1].fact_ids)
+        told = self._answer(_FOLLOWED if following else _SAID)
         if told is not None:
             return told
         if re.match(r"^\W*(hello|hi|hey|good (morning|day|evening|afternoon)|morning|evening|greetings)\b", text):
