@@ -235,6 +235,9 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
             notes[engine[0]] = "not in --quick"
         else:
             wanted.append(engine)
+    wanted.sort(
+        key=lambda engine: engine not in _SLOW
+    )  # converting takes most memory: first, while nobody else is here
     report = Report(Samples(), {}, {}, {}, {}, sum(_sizes(checkpoint)))
     with ExitStack() as stack:
         workers: dict[Engine, Worker] = {}

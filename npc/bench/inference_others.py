@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from npc.bench.inference_shapes import LOGIT_TOKENS, prompt, read_tensors
+from npc.bench.inference_shapes import LOGIT_TOKENS, loaded_by_a_child, prompt, read_tensors
 
 
 def _cpu_features() -> str:
@@ -33,7 +33,7 @@ class CTranslate2:
 
         self._lib = ctranslate2
         self._raw = json.loads((self._folder / "config.json").read_text())
-        if not (self._out / "model.bin").exists():
+        if not (self._out / "model.bin").exists() and not loaded_by_a_child():
             self._write()
         return {
             "version": ctranslate2.__version__,
@@ -132,7 +132,7 @@ class OpenVino:
         from optimum.intel import OVModelForCausalLM, OVWeightQuantizationConfig
 
         self._kind = OVModelForCausalLM
-        if not (self._out / "openvino_model.bin").exists():
+        if not (self._out / "openvino_model.bin").exists() and not loaded_by_a_child():
             plan = OVWeightQuantizationConfig(bits=4, sym=True, group_size=64)
             made = OVModelForCausalLM.from_pretrained(
                 self._folder, export=True, quantization_config=plan, compile=False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +59,16 @@ _COMMON: Final = {
     "bos_token_id": 0,
     "eos_token_id": 1,
 }
+
+
+def loaded_by_a_child() -> bool:
+    """Let a worker of the same command line load (and so convert) first: what converting takes is not memory of
+    running. False where this is that child, or no worker at all."""
+    if len(sys.argv) != 5:
+        return False
+    command = [sys.executable, "-m", "npc.bench.inference_worker", *sys.argv[1:], "convert"]
+    subprocess.run(command, input='{"do": "load"}\n', text=True, stdout=2, check=True)
+    return True
 
 
 def prompt(count: int, vocab: int, seed: int = 7) -> list[int]:

@@ -20,7 +20,6 @@ the repository on their path): an answer {"unsupported": why} is a fact, not a f
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -28,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from npc.bench.inference_shapes import CONTEXT, LOGIT_TOKENS, prompt
+from npc.bench.inference_shapes import CONTEXT, LOGIT_TOKENS, loaded_by_a_child, prompt
 
 
 class Unsupported(Exception):
@@ -51,15 +50,7 @@ class Npc:
         from npc.inference.weights import from_tensors
 
         path = self._cache / f"npc-{self._format}.npcq"
-        if not path.exists() and len(sys.argv) == 5:  # elsewhere, so that packing does not count as memory of running
-            subprocess.run(
-                [sys.executable, "-m", "npc.bench.inference_worker", *sys.argv[1:], "pack"],
-                input='{"do": "load"}\n',
-                text=True,
-                stdout=2,
-                check=True,
-            )
-        if not path.exists():
+        if not path.exists() and not loaded_by_a_child():
             config = read_config(self._folder)
             body, _, head = self._format.partition("+head")  # INT4+head8: embedding and head as INT8
             made = from_tensors(
