@@ -5,8 +5,8 @@
                               |<- wait ->|<- after ->|   decided: `npc.turn` thinking arrives
 
 A reply that is audible before the last voiced sample is a wrong cut-off and no latency sample; a turn without a reply
-within `PATIENCE` is missed. Every fourth reply is interrupted by a player who means it: barge-in to silence is from
-their first voiced sample to the end of the last audible one of the character. Characters do not greet here and fillers
+within `PATIENCE` is missed. Every fourth reply of a character that yields is interrupted by a player who means it:
+barge-in to silence is from their first voiced sample to the end of the last audible one of the character. Characters do not greet here and fillers
 do not exist, so the first audible sample is the reply's own word.
 """
 
@@ -33,9 +33,13 @@ from npc.protocol import NpcMetrics, NpcTurn, ResponseCreated, ResponseDone
 PATIENCE = 8.0
 #: Seconds of a reply that are let play before it is interrupted; others are cut here to save time, by waiting it out.
 INTERRUPT_AFTER = 0.8
+#: Seconds within which an interruption is answered after it was over and all was quiet: the longest wait and the mind.
+ANSWERED_WITHIN = 2.0
 #: Turns of one session: characters remember, so sessions are changed to keep turns alike.
 TURNS_PER_SESSION = 12
 CHARACTERS = ("sela-marrow", "anselm-roe", "callum-reid")
+#: By its card this one ends its clause when it is cut in on, so its silence says nothing about the service.
+ENDS_ITS_CLAUSE = frozenset({"anselm-roe"})
 
 
 @dataclass
@@ -80,7 +84,8 @@ async def _measure(url: str, turns: Iterator[players.PlayerTurn], seed: int) -> 
             try:
                 await asyncio.sleep(1.5)
                 for turn in batch:
-                    barge = next(cuts) if len(measured) % 4 == 3 else None
+                    cut = len(measured) % 4 == 3 and character not in ENDS_ITS_CLAUSE
+                    barge = next(cuts) if cut else None
                     one = await _one(live, turn, barge)
                     measured.append(one)
                     late = "" if one.voice_to_voice_ms is None else f" {one.voice_to_voice_ms:.0f} ms"
@@ -119,6 +124,9 @@ async def _one(live: LiveClient, turn: players.PlayerTurn, barge: players.Sound 
             if barge is not None:
                 result.barge_in_ms = await _interrupt(live, barge, began)
     await _settle(live)
+    if result.barge_in_ms is not None:
+        # Who cuts in is answered: the next turn must not begin into that answer.
+        await _answered(live)
     for seen in live.seen[mark:]:
         if isinstance(seen.event, NpcMetrics) and not result.stages_ms:
             result.stages_ms = dict(seen.event.stages_ms)
@@ -145,12 +153,20 @@ async def _interrupt(live: LiveClient, sound: players.Sound, began: float) -> fl
     mark = len(live.seen)
     onset = live.play(sound.pcm) + sound.start / RATE
     await asyncio.sleep(max(1.0, sound.pcm.size / RATE) + onset - live.now)
-    # The flushed reply must have ended by then; the answer to the interruption has its own response.
+    # What sounds after the answer to the interruption was begun is that answer.
     new = [seen.at for seen in live.seen[mark:] if isinstance(seen.event, ResponseCreated)]
     until = min(new[0] if new else live.now, live.now)
-    done = any(isinstance(seen.event, ResponseDone) for seen in live.seen[mark:])
-    last = last_audible(live.heard(onset, until))
-    return 1000 * (last or 0.0) if done else 1000 * (live.now - onset)
+    return 1000 * (last_audible(live.heard(onset, until)) or 0.0)
+
+
+async def _answered(live: LiveClient) -> None:
+    """Until an answer to what was just said has begun and is over; a cut that nobody understood gets none."""
+    mark, deadline = len(live.seen), live.now + ANSWERED_WITHIN
+    while live.now < deadline:
+        await asyncio.sleep(0.05)
+        if any(isinstance(seen.event, ResponseCreated) for seen in live.seen[mark:]):
+            await _settle(live)
+            return
 
 
 async def _settle(live: LiveClient) -> None:
