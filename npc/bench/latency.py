@@ -6,8 +6,8 @@
 
 A reply that is audible before the last voiced sample is a wrong cut-off and no latency sample; a turn without a reply
 within `PATIENCE` is missed. Every fourth reply of a character that yields is interrupted by a player who means it:
-barge-in to silence is from their first voiced sample to the end of the last audible one of the character. Characters do not greet here and fillers
-do not exist, so the first audible sample is the reply's own word.
+barge-in to silence is from their first voiced sample to the end of the last audible one of the character. Characters do
+not greet here and fillers do not exist, so the first audible sample is the reply's own word.
 """
 
 from __future__ import annotations
