@@ -116,34 +116,56 @@ class DialogueModel:
     def write(self, prompt: Sequence[int], grammar: ReferenceGrammar, seed: int, *, adapter: str | None = None,
               temperature: float = TEMPERATURE) -> tuple[int, ...] | None:  # fmt: skip
         """The reply's tokens without <end>; None when it came to no end in MOST_TOKENS. Raises ModelError."""
-        sampling = Sampling(max_tokens=MOST_TOKENS, temperature=temperature, top_p=TOP_P, seed=seed)
-        tokens = self._run(prompt, sampling, grammar, adapter)
+        return self.write_several(prompt, [(grammar, seed)], adapter=adapter, temperature=temperature)[0]
+
+    def write_several(
+        self,
+        prompt: Sequence[int],
+        attempts: Sequence[tuple[ReferenceGrammar, int]],
+        *,
+        adapter: str | None = None,
+        temperature: float = TEMPERATURE,
+    ) -> list[tuple[int, ...] | None]:
+        """What `write` gives for each (grammar, seed), side by side: three replies take little longer than one, since a
+        step mostly waits for the weights. Raises ModelError."""
+        requests = [
+            (Sampling(max_tokens=MOST_TOKENS, temperature=temperature, top_p=TOP_P, seed=seed), grammar)
+            for grammar, seed in attempts
+        ]
         end = self.vocabulary.id["<end>"]
-        return tuple(tokens[:-1]) if tokens and tokens[-1] == end else None
+        found = self._run(prompt, requests, adapter)
+        return [tuple(tokens[:-1]) if tokens and tokens[-1] == end else None for tokens in found]
 
     def continue_freely(self, prompt: Sequence[int], sampling: Sampling) -> tuple[int, ...]:
         """What the model would write without a grammar, up to <end>: for its evaluation. Raises ModelError."""
-        tokens = self._run(prompt, sampling, None, None)
+        tokens = self._run(prompt, [(sampling, None)], None)[0]
         end = self.vocabulary.id["<end>"]
         return tuple(tokens[:-1]) if tokens and tokens[-1] == end else tuple(tokens)
 
-    def _run(self, prompt: Sequence[int], sampling: Sampling, grammar: ReferenceGrammar | None,
-             adapter: str | None) -> list[int]:  # fmt: skip
-        found: list[int] = []
+    def _run(self, prompt: Sequence[int], requests: Sequence[tuple[Sampling, ReferenceGrammar | None]],
+             adapter: str | None) -> list[list[int]]:  # fmt: skip
         with self._lock:
             end = frozenset((self.vocabulary.id["<end>"],))
             low_rank = self._adapters[adapter][0] if adapter is not None else None
-            number = self._engine.submit(list(prompt), sampling, grammar=grammar, end_tokens=end, adapter=low_rank)
-            while True:
+            numbers = [
+                self._engine.submit(list(prompt), sampling, grammar=grammar, end_tokens=end, adapter=low_rank)
+                for sampling, grammar in requests
+            ]
+            found: dict[int, list[int]] = {number: [] for number in numbers}
+            open_ones = set(numbers)
+            error = ""
+            while open_ones:
                 for event in self._engine.step():
-                    if event.sequence != number:
+                    if event.sequence not in found:
                         continue
-                    if event.error is not None:
-                        raise ModelError(event.error)
+                    error = event.error or error
                     if event.token is not None:
-                        found.append(event.token)
-                    if event.finish is not None:
-                        return found
+                        found[event.sequence].append(event.token)
+                    if event.finish is not None or event.error is not None:
+                        open_ones.discard(event.sequence)
+            if error:
+                raise ModelError(error)
+            return [found[number] for number in numbers]
 
     def close(self) -> None:
         """Free weights and cache."""

@@ -94,25 +94,26 @@ class TrainedRealiser:
         first = zlib.crc32(f"{context.seed}/{len(context.history)}/{context.turn.text}".encode())
         block = self._model.encode(prompt.text())
         before = self._before(context, len(block))
-        for attempt in range(TRIES):
+        # The first seed alone; where it will not do, the others side by side, in their order.
+        for seeds in ([first], [first + attempt for attempt in range(1, TRIES)]):
             try:
-                tokens = self._model.write([*before, *block], self._grammar(plan), first + attempt,
-                                           adapter=self._adapter)  # fmt: skip
+                tried = self._model.write_several([*before, *block], [(self._grammar(plan), seed) for seed in seeds],
+                                                  adapter=self._adapter)  # fmt: skip
             except ModelError as error:
                 log.warning("the dialogue model failed", extra={"error": str(error)})
                 self.objections["failed"] += 1
                 break
-            if tokens is None:
-                self.objections["no end"] += 1
-                continue
-            written = render(tokens, plan.values, self._address, self._model.vocabulary)
-            why = objection(written, plan.intent, plan.polarity, words=self._speaks, said=said,
-                            own_price=plan.own_price)  # fmt: skip
-            why = why or self._guard.objection(plan.intent, plan.topic, written.own)
-            if not why:
-                self._keep(written.text, [*block, *tokens, self._model.vocabulary.id["<end>"]])
-                return Reply(written.text, f"model:{reply.route}", _cited(written, reply), reply.slots)
-            self.objections[why] += 1
+            for tokens in tried:
+                why = "no end"
+                if tokens is not None:
+                    written = render(tokens, plan.values, self._address, self._model.vocabulary)
+                    why = objection(written, plan.intent, plan.polarity, words=self._speaks, said=said,
+                                    own_price=plan.own_price)  # fmt: skip
+                    why = why or self._guard.objection(plan.intent, plan.topic, written.own)
+                    if not why:
+                        self._keep(written.text, [*block, *tokens, self._model.vocabulary.id["<end>"]])
+                        return Reply(written.text, f"model:{reply.route}", _cited(written, reply), reply.slots)
+                self.objections[why] += 1
         return replace(reply, route=f"fallback:{reply.route}")
 
     # --- the prompt --------------------------------------------------------------------------------------------
