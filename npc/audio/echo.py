@@ -228,9 +228,7 @@ class EchoGuard:
         power = float(np.mean(sound**2)) + 1e-10
         self._floor = min(power, self._floor * 1.02) if power > self._floor else 0.7 * self._floor + 0.3 * power
 
-    def _judge(
-        self, sound: NDArray[np.float64], residual: NDArray[np.float64], ours: NDArray[np.float64]
-    ) -> EchoFrame:
+    def _judge(self, sound: NDArray[np.float64], residual: NDArray[np.float64], ours: NDArray[np.float64]) -> EchoFrame:
         heard, left = float(np.mean(sound**2)), float(np.mean(residual**2))
         self._powers = [*self._powers[1 - _MEMORY :], (heard, left)]
         heard_db = 10 * np.log10(sum(h for h, _ in self._powers) / len(self._powers) + 1e-10)

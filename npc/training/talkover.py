@@ -355,7 +355,7 @@ def fit(
             losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), block.labels[rows], reduction="none")
             weights = block.weights[rows]
             optimiser.zero_grad()
-            ((losses * weights).sum() / weights.sum()).backward()  # type: ignore[no-untyped-call]
+            ((losses * weights).sum() / weights.sum()).backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             schedule.step()
