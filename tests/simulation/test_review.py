@@ -207,6 +207,13 @@ def test_the_report_has_no_barrier_that_axe_finds(folder: Path, tmp_path: Path) 
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
 
 
+def test_a_report_without_a_suffix_is_still_a_page(folder: Path, tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    assert write_report(folder, tmp_path / "report") == [tmp_path / "report.html"]
+    assert write_report(folder, shelf) == [shelf / f"{folder.name}.html"]
+
+
 def test_the_pdf_holds_the_same_words(folder: Path, tmp_path: Path) -> None:
     from pypdf import PdfReader
 

@@ -26,8 +26,15 @@ def report_page(folder: Path, everything: Path | None = None, *, sound: bool = T
 
 
 def write_report(folder: Path, out: Path, *, pdf: bool = False, everything: Path | None = None) -> list[Path]:
-    """Write `out` (HTML), and beside it a PDF when asked for; the files written. Raises AttemptError, NoBrowser."""
+    """Write `out` (HTML), and beside it a PDF when asked for; the files written. Raises AttemptError, NoBrowser.
+
+    A folder gets a file named after the attempt, a name without .html gets it: browsers go by the name.
+    """
     _, page = report_page(folder, everything)
+    if out.is_dir():
+        out = out / f"{folder.name}.html"
+    elif out.suffix.lower() not in (".html", ".htm"):
+        out = out.with_name(f"{out.name}.html")
     out.write_text(page, encoding="utf-8")
     written = [out]
     if pdf:
