@@ -161,7 +161,7 @@ class Chair {
     $('trainee').textContent = attempt.trainee;
     this.rubric(attempt.scenario.id, attempt.scenario.title);
     for (const turn of attempt.turns) this.lines.set(turn.item_id || `turn-${turn.n}`, turn.speaker, this.name(turn.speaker), turn.text, turn.start_s);
-    for (const one of attempt.interventions) this.hand(one.action, one.text, one.at_s);
+    for (const one of attempt.interventions.filter(({ action }) => action !== 'observe')) this.hand(one.action, one.text, one.at_s);
     for (const one of attempt.verdicts) this.judged(one.item, one.state, one.evidence, false);
   }
 
