@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,10 @@ class _Server(uvicorn.Server):
         # Begun here, what goes wrong is the caller's exception; in the lifespan it would be a logged traceback.
         await self._app.begin()
         await super().startup(sockets)
+        # What is loaded by now stays for the life of the process: a full collection that walks it stops every stream
+        # for the length of several audio frames.
+        gc.collect()
+        gc.freeze()
         if self.started and self._announce is not None:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
