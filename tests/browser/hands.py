@@ -92,6 +92,7 @@ def weights(page: Any) -> dict[str, float]:
 
 
 def rest(page: Any) -> None:
-    """Wait until a frame with the lips at rest is drawn; a starved renderer may take a second to draw the next one."""
-    index = [f"npcPage.drawn.weights[npcPage.performer.index.get('{name}')]" for name in LIPS]
-    until(page, f"Math.max({', '.join(index)}) < 0.05", 3_000)
+    """The next frame that is drawn has the lips at rest. A starved renderer may take a second to draw it."""
+    now = page.evaluate("performance.now()")
+    until(page, f"npcPage.drawn.seen > {now}")
+    assert max(weights(page)[name] for name in LIPS) < 0.05
