@@ -10,20 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from npc.conversation.answering import Answering
+from npc.conversation.character_side import CharacterSide
 from npc.conversation.companion import CannotJoin, Companion, Companions, Wish
+from npc.conversation.ground import Ground
+from npc.conversation.hearing import Hearing
 from npc.conversation.people import Temperament
 from npc.conversation.port import AudioOut
 from npc.conversation.recorder import Recorder
+from npc.conversation.terms import Terms
 from npc.dialogue.interface import Mind, WorldEvent
 from npc.protocol import ErrorEvent, NpcInstructed, NpcInstructor, Rehearsal
-
-if TYPE_CHECKING:
-    from npc.conversation.session import TalkSession
 
 
 class _Both:
@@ -46,61 +48,59 @@ class _Both:
 class Company:
     """The session's side: whether somebody goes along, and what they are told. Owned by the session."""
 
-    def __init__(self, session: TalkSession) -> None:
-        self._session = session
+    def __init__(
+        self, ground: Ground, hearing: Hearing, answering: Answering, character: CharacterSide, terms: Terms
+    ) -> None:
+        self._ground, self._hearing, self._answering = ground, hearing, answering
+        self._character, self._terms = character, terms
         self.companion: Companion | None = None
-        self._joining = False
         self.paused = False
 
     # -- joining -------------------------------------------------------------------------------------------------------
 
     def join(self, scenario: str, rehearsal: Rehearsal) -> None:
         """Begin a scenario, behind the loop's back. Raises CannotJoin where it is too late for one."""
-        session = self._session
-        companions = session.engines.companions
+        companions = self._ground.engines.companions
         if companions is None:
             raise CannotJoin("this server runs no scenarios", "scenario")
-        if self.companion is not None or self._joining:
+        if self.companion is not None or self._ground.expecting:
             raise CannotJoin("this session runs a scenario already; open another session", "scenario")
-        if len(session.items) or session.answering.active is not None:
+        if self._talk_began:
             raise CannotJoin("choose the scenario before the talk begins", "scenario")
-        self._joining = True
-        wish = Wish(scenario, rehearsal, session.player, session.engines.character_id, session.session_id)
-        session.spawn(self._join(companions, wish))
+        ground = self._ground
+        ground.expecting = True
+        wish = Wish(scenario, rehearsal, ground.player, ground.engines.character_id, ground.session_id)
+        ground.spawn(self._join(companions, wish))
 
     @property
-    def expected(self) -> bool:
-        """A scenario is being opened: nobody greets before it is there."""
-        return self._joining
+    def _talk_began(self) -> bool:
+        return bool(len(self._ground.items)) or self._answering.active is not None
 
     async def _join(self, companions: Companions, wish: Wish) -> None:
-        session = self._session
+        ground = self._ground
         try:
             companion = await companions.join(wish)
         except CannotJoin as error:
-            self._joining = False
+            ground.expecting = False
             refused = ErrorEvent.of(str(error), code="invalid_value", param=f"session.npc.{error.param}")
-            session.outbox.send(refused)
+            ground.outbox.send(refused)
             return
-        self._joining = False
-        if len(session.items) or session.answering.active is not None:
+        ground.expecting = False
+        if self._talk_began:
             await companion.close("the talk began without it")
             refused = ErrorEvent.of("the talk began before the scenario was there", code="too_late")
-            session.outbox.send(refused)
+            ground.outbox.send(refused)
             return
         self.companion = companion
-        session.give_recorder(lambda own: _Both(own, companion.recorder))
-        companion.recorder.record("session.opened", session.opened(), session.clock())
-        session.engines = replace(session.engines, others=companion.speakers)
+        ground.overhear = self._sounded
+        ground.tells_player_emotion = companion.reads_emotion
+        ground.give_recorder(lambda own: _Both(own, companion.recorder))
+        companion.recorder.record("session.opened", ground.opened(), ground.clock())
+        ground.engines = replace(ground.engines, others=companion.speakers)
         self.swap_mind(companion.mind, companion.temperament)
         companion.begin(self)
         if companion.greets:
-            session.character.greet_soon()
-
-    @property
-    def reads_emotion(self) -> bool:
-        """Whether the client may be told what was read in the player."""
-        return self.companion is None or self.companion.reads_emotion
+            self._character.greet_soon()
 
     # -- told by the session -------------------------------------------------------------------------------------------
 
@@ -110,19 +110,19 @@ class Company:
             return pcm
         if self.paused:
             pcm = np.zeros_like(pcm)
-        self.companion.heard(pcm, rate, self._session.clock(), self._session.hearing.received)
+        self.companion.heard(pcm, rate, self._ground.clock(), self._hearing.received)
         return pcm
 
-    def sounded(self, item: object) -> None:
+    def _sounded(self, item: object) -> None:
         """Output on its way to the client."""
         if self.companion is not None and isinstance(item, AudioOut):
-            rate = self._session.effective().audio.output.format.rate
-            self.companion.sounded(item, rate, self._session.clock())
+            rate = self._ground.session.audio.output.format.rate
+            self.companion.sounded(item, rate, self._ground.clock())
 
     def committed(self) -> None:
         """A turn is in the mind."""
         if self.companion is not None:
-            self._session.character.tell_state()
+            self._character.tell_state()
             self.companion.committed()
 
     async def close(self, reason: str) -> None:
@@ -131,9 +131,15 @@ class Company:
 
     # -- instructors ---------------------------------------------------------------------------------------------------
 
-    def instruct(self, event: NpcInstructor, by: str, answer: Callable[[NpcInstructed], None]) -> None:
-        """Do what an instructor asked; `answer` reaches that instructor alone. Raises CannotJoin for what cannot be."""
-        session = self._session
+    def instruct(
+        self,
+        event: NpcInstructor,
+        by: str,
+        snapshot: Callable[[], Mapping[str, Any]],
+        answer: Callable[[NpcInstructed], None],
+    ) -> None:
+        """Do what an instructor asked; `answer` reaches that instructor alone, `snapshot` is the session as it stands.
+        Raises CannotJoin for what cannot be."""
         text = (event.text or "").strip()
         detail: dict[str, Any] = {"text": text} if text else {}
         named = event.action == "inject" and event.trigger is not None
@@ -141,16 +147,16 @@ class Company:
             raise CannotJoin(f"{event.action} needs a text", "text")
         # Recorded first: what follows is its effect.
         told = {"action": event.action, "text": text, "by": by, "level": event.level, "trigger": event.trigger}
-        session.record("instructed", {name: value for name, value in told.items() if value is not None})
+        self._ground.record("instructed", {name: value for name, value in told.items() if value is not None})
         match event.action:
             case "whisper":
-                session.character.observe(WorldEvent("whisper", {"text": text}))
+                self._character.observe(WorldEvent("whisper", {"text": text}))
             case "inject" if not named:
-                session.character.observe(WorldEvent("event", {"text": text, "salience": 1.0, "react": True}))
+                self._character.observe(WorldEvent("event", {"text": text, "salience": 1.0, "react": True}))
             case "take_over":
-                session.say(text)
+                self._character.say(text)
             case "observe":
-                detail = dict(session.snapshot())
+                detail = dict(snapshot())
                 if self.companion is not None:
                     detail |= self.companion.snapshot()
             case "bookmark" | "release":
@@ -159,30 +165,28 @@ class Company:
                 if self.companion is None:
                     raise CannotJoin(f"{event.action} needs a running scenario", "action")
                 detail |= self.companion.instruct(event, by) or {}
-        answer(NpcInstructed(character=session.engines.character_id, action=event.action, detail=detail or None))
+        answer(NpcInstructed(character=self._ground.engines.character_id, action=event.action, detail=detail or None))
 
     # -- Stage ---------------------------------------------------------------------------------------------------------
 
     def clock(self) -> float:
-        return self._session.clock()
+        return self._ground.clock()
 
     def send(self, event: Any) -> None:
-        self._session.outbox.send(event)
+        self._ground.outbox.send(event)
 
     def observe(self, event: WorldEvent) -> None:
-        self._session.character.observe(event)
+        self._character.observe(event)
 
     def record(self, kind: str, data: Mapping[str, Any]) -> None:
-        self._session.record(kind, data)
+        self._ground.record(kind, data)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> object:
-        return self._session.spawn(work)
+        return self._ground.spawn(work)
 
     def swap_mind(self, mind: Mind, temperament: Temperament) -> None:
-        session = self._session
-        session.engines = replace(session.engines, temperament=temperament)
-        session.set_effective(session.effective())
-        session.swap_mind(mind)
+        self._terms.take_interruptions(temperament)
+        self._terms.swap_mind(mind)
 
     def pause(self, paused: bool) -> None:
         self.paused = paused

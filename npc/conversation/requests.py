@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from npc.conversation.companion import CannotJoin
+from npc.conversation.ground import Ground
 from npc.conversation.items import ItemError, with_text
+from npc.conversation.parts import Parts
 from npc.conversation.port import Outbox
 from npc.conversation.saving import load, save
 from npc.conversation.turn_events import ReplyOver
@@ -45,9 +48,6 @@ from npc.protocol import (
     apply_update,
 )
 
-if TYPE_CHECKING:
-    from npc.conversation.session import TalkSession
-
 #: A commit needs at least this much sound (OpenAI's API asks for the same), ms.
 SHORTEST_COMMIT_MS = 100
 
@@ -61,39 +61,39 @@ class _Refused(Exception):
 
 
 class Requests:
-    """Handles the client events of one session."""
+    """Does what the client of one session asks. `snapshot` gives the session as it stands."""
 
-    def __init__(self, session: TalkSession) -> None:
-        self._session = session
+    def __init__(self, ground: Ground, parts: Parts, snapshot: Callable[[], Mapping[str, Any]]) -> None:
+        self._ground, self._parts, self._snapshot = ground, parts, snapshot
         self._buffer_from = 0
 
     def handle(self, event: ClientEvent) -> None:
         try:
             self._dispatch(event)
         except (_Refused, ItemError) as refused:
-            self._session.outbox.send(
+            self._ground.outbox.send(
                 ErrorEvent.of(str(refused), code=refused.code, param=refused.param, event_id=event.event_id)
             )
 
     def _dispatch(self, event: ClientEvent) -> None:
-        session = self._session
+        ground, parts = self._ground, self._parts
         match event:
             case SessionUpdate():
                 self._update(event)
             case InputAudioBufferCommit():
                 self._commit()
             case InputAudioBufferClear():
-                session.hearing.drop()
-                self._buffer_from = session.hearing.received
-                session.outbox.send(InputAudioBufferCleared())
+                parts.hearing.drop()
+                self._buffer_from = parts.hearing.received
+                ground.outbox.send(InputAudioBufferCleared())
             case ConversationItemCreate(previous_item_id=after, item=item):
                 self._create(item, after)
             case ConversationItemRetrieve(item_id=item_id):
-                session.outbox.send(ConversationItemRetrieved(item=session.items.get(item_id)))
+                ground.outbox.send(ConversationItemRetrieved(item=ground.items.get(item_id)))
             case ConversationItemDelete(item_id=item_id):
-                session.items.delete(item_id)
-                session.record("item.deleted", {"item_id": item_id})
-                session.outbox.send(ConversationItemDeleted(item_id=item_id))
+                ground.items.delete(item_id)
+                ground.record("item.deleted", {"item_id": item_id})
+                ground.outbox.send(ConversationItemDeleted(item_id=item_id))
             case ConversationItemTruncate():
                 self._truncate(event)
             case ResponseCreate():
@@ -101,18 +101,18 @@ class Requests:
             case ResponseCancel(response_id=response_id):
                 self._cancel(response_id)
             case NpcPlayback(item_id=item_id, played_samples=played, state=state):
-                session.answering.report(item_id, played, state)
+                parts.answering.report(item_id, played, state)
             case NpcSceneUpdate(scene=scene):
-                session.character.observe(WorldEvent("scene", scene.model_dump(mode="json", exclude_none=True)))
+                parts.character.observe(WorldEvent("scene", scene.model_dump(mode="json", exclude_none=True)))
                 if scene.attention:
-                    session.attending.glance(scene.attention)
+                    parts.attending.glance(scene.attention)
             case NpcEvent():
-                session.character.observe(WorldEvent("event", _plain(event)))
+                parts.character.observe(WorldEvent("event", _plain(event)))
             case NpcSave(slot=slot):
-                save(session, slot)
+                save(ground, parts, slot)
             case NpcLoad(slot=slot, fork=fork):
                 try:
-                    load(session, slot, fork)
+                    load(ground, parts, slot, fork)
                 except LookupError as error:
                     raise _Refused(str(error.args[0]), "not_found", "slot") from None
             case NpcInstructor():
@@ -123,21 +123,21 @@ class Requests:
                 raise _Refused(f"{event.type} comes as sound, not as an event", "invalid_value", "type")
 
     def _update(self, event: SessionUpdate) -> None:
-        session = self._session
+        ground, parts = self._ground, self._parts
         try:
-            merged = apply_update(session.effective(), event.session, session.voices)
+            merged = apply_update(ground.session, event.session, ground.engines.voices)
         except ValueError as error:
             raise _Refused(str(error), "invalid_value", "session") from None
-        joined = merged.npc is not None and not session.opted_in
+        joined = merged.npc is not None and not ground.opted_in
         if joined and merged.npc is not None:
             merged = merged.model_copy(
-                update={"npc": merged.npc.model_copy(update={"capabilities": session.capabilities()})}
+                update={"npc": merged.npc.model_copy(update={"capabilities": ground.capabilities()})}
             )
-        session.set_effective(merged)
+        parts.terms.change(merged)
         npc = merged.npc
         if npc is not None:
-            player = session.player
-            session.set_player(
+            player = ground.player
+            parts.terms.set_player(
                 replace(
                     player,
                     player_id=npc.player.id or player.player_id,
@@ -145,86 +145,87 @@ class Requests:
                     locale=npc.player.locale or player.locale,
                     remote_llm=npc.privacy.remote_llm,
                     remember=npc.privacy.retain != "none",
-                )
+                ),
+                keep_mind=parts.company.companion is not None,
             )
-        session.outbox.send(SessionUpdated(session=merged))
+        ground.outbox.send(SessionUpdated(session=merged))
         given = event.session.npc
         if given is not None and "privacy" in given.model_fields_set and not given.privacy.retain.startswith("days:"):
-            session.forget_log()
+            ground.discard_log(recording=parts.company.companion is not None)
         if given is not None and given.scenario is not None:
             # From the effective session: the player may have been named in the same update.
             assert npc is not None, "what was given is in the session"
             self._join(given.scenario, npc.rehearsal or Rehearsal())
         if given is not None and given.scene is not None:
-            session.character.observe(WorldEvent("scene", given.scene.model_dump(mode="json", exclude_none=True)))
+            parts.character.observe(WorldEvent("scene", given.scene.model_dump(mode="json", exclude_none=True)))
         if joined:
-            session.character.greet_soon()
+            parts.character.greet_soon()
 
     def _join(self, scenario: str, rehearsal: Rehearsal) -> None:
         try:
-            self._session.company.join(scenario, rehearsal)
+            self._parts.company.join(scenario, rehearsal)
         except CannotJoin as error:
             raise _Refused(str(error), "invalid_value", f"session.npc.{error.param}") from None
 
     def _commit(self) -> None:
-        session = self._session
-        rate = session.effective().audio.input.format.rate
-        buffered_ms = (session.hearing.received - self._buffer_from) * 1000 / rate
+        ground, parts = self._ground, self._parts
+        rate = ground.session.audio.input.format.rate
+        buffered_ms = (parts.hearing.received - self._buffer_from) * 1000 / rate
         if buffered_ms < SHORTEST_COMMIT_MS:
             raise _Refused(
                 f"the input buffer holds {buffered_ms:.0f} ms of sound; a commit needs {SHORTEST_COMMIT_MS} ms",
                 "input_audio_buffer_commit_empty",
             )
-        self._buffer_from = session.hearing.received
-        session.turns.commit_sound()
+        self._buffer_from = parts.hearing.received
+        parts.turns.commit_sound()
 
     def _create(self, item: Item, after: str | None) -> None:
-        session = self._session
-        given = item if item.id is not None else item.model_copy(update={"id": session.new_id("item")})
+        ground, parts = self._ground, self._parts
+        given = item if item.id is not None else item.model_copy(update={"id": ground.new_id("item")})
         given = given.model_copy(update={"object": "realtime.item", "status": "completed"})
-        previous = session.items.add(given, after)
-        session.record("item.added", {"item": given.model_dump(mode="json"), "after": previous})
-        session.outbox.send(ConversationItemAdded(previous_item_id=previous, item=given))
-        session.outbox.send(ConversationItemDone(previous_item_id=previous, item=given))
+        previous = ground.items.add(given, after)
+        ground.record("item.added", {"item": given.model_dump(mode="json"), "after": previous})
+        ground.outbox.send(ConversationItemAdded(previous_item_id=previous, item=given))
+        ground.outbox.send(ConversationItemDone(previous_item_id=previous, item=given))
         if isinstance(given, MessageItem) and given.role == "user" and given.text().strip():
-            session.turns.typed.append(given.text().strip())
+            parts.turns.typed.append(given.text().strip())
         elif isinstance(given, MessageItem) and given.role == "system" and given.text().strip():
-            session.character.observe(WorldEvent("event", {"text": given.text(), "salience": 0.5, "react": False}))
+            parts.character.observe(WorldEvent("event", {"text": given.text(), "salience": 0.5, "react": False}))
         elif isinstance(given, FunctionCallOutputItem):
-            session.character.observe(WorldEvent("action_result", _result(given)))
+            parts.character.observe(WorldEvent("action_result", _result(given)))
 
     def _truncate(self, event: ConversationItemTruncate) -> None:
-        session = self._session
-        item = session.items.get(event.item_id)
+        ground, parts = self._ground, self._parts
+        item = ground.items.get(event.item_id)
         if not isinstance(item, MessageItem) or item.role != "assistant":
             raise _Refused("only a message of the character can be truncated", "invalid_value", "item_id")
-        live = session.answering.active
+        live = parts.answering.active
         try:
-            known = session.answering.truncate(event.item_id, event.audio_end_ms)
+            known = parts.answering.truncate(event.item_id, event.audio_end_ms)
         except ValueError as error:
             raise _Refused(str(error), "invalid_value", "audio_end_ms") from None
-        if live is not None and session.answering.active is None:
-            session.step(ReplyOver())
+        if live is not None and parts.answering.active is None:
+            ground.step(ReplyOver())
         if not known and event.audio_end_ms == 0:
-            session.items.replace(with_text(item, "", complete=False))
-        session.outbox.send(
+            ground.items.replace(with_text(item, "", complete=False))
+        ground.outbox.send(
             ConversationItemTruncated(
                 item_id=event.item_id, content_index=event.content_index, audio_end_ms=event.audio_end_ms
             )
         )
 
     def _respond(self, event: ResponseCreate) -> None:
-        session = self._session
-        if session.company.paused:
+        ground, parts = self._ground, self._parts
+        if parts.company.paused:
             raise _Refused("the instructor has paused the scenario", "paused")
-        live = session.answering.active
+        live = parts.answering.active
         if live is not None and not live.writer.closed:
-            if not session.opted_in:
+            if not ground.opted_in:
                 raise _Refused(
                     f"response {live.writer.response_id} is in progress; cancel it or wait for it",
                     "conversation_already_has_active_response",
                 )
-            session.answering.cancel("client_cancelled")
+            parts.answering.cancel("client_cancelled")
         params = event.response
         text_only = None
         if params is not None:
@@ -232,15 +233,15 @@ class Requests:
                 text_only = "audio" not in params.output_modalities
             for item in params.input or ():
                 if isinstance(item, MessageItem) and item.role == "user" and item.text().strip():
-                    session.turns.typed.append(item.text().strip())
+                    parts.turns.typed.append(item.text().strip())
             if params.instructions:
-                session.character.observe(WorldEvent("whisper", {"text": params.instructions}))
-        session.turns.respond(text_only, params.metadata if params is not None else None)
+                parts.character.observe(WorldEvent("whisper", {"text": params.instructions}))
+        parts.turns.respond(text_only, params.metadata if params is not None else None)
 
     def _cancel(self, response_id: str | None) -> None:
-        session = self._session
-        live = session.answering.active
-        if live is None and session.answering.just_truncated:
+        parts = self._parts
+        live = parts.answering.active
+        if live is None and parts.answering.just_truncated:
             return
         if live is None or (response_id is not None and live.writer.response_id != response_id):
             raise _Refused(
@@ -248,18 +249,18 @@ class Requests:
                 "response_cancel_not_active",
                 "response_id" if response_id else None,
             )
-        session.cancel_by_client()
+        parts.turns.break_off()
 
     def _instruct(self, event: NpcInstructor) -> None:
-        session = self._session
-        if "instructor" not in session.opening.scopes:
+        ground = self._ground
+        if "instructor" not in ground.opening.scopes:
             raise _Refused("npc.instructor needs a ticket with the instructor scope", "forbidden", "type")
-        self.instruct(event, session.player.player_id, session.outbox)
+        self.instruct(event, ground.player.player_id, ground.outbox)
 
     def instruct(self, event: NpcInstructor, by: str, outbox: Outbox) -> None:
         """An instructor's event, of this socket or of one that watches the session; answered to `outbox`."""
         try:
-            self._session.company.instruct(event, by, outbox.send)
+            self._parts.company.instruct(event, by, self._snapshot, outbox.send)
         except CannotJoin as error:
             refused = ErrorEvent.of(str(error), code="invalid_value", param=error.param, event_id=event.event_id)
             outbox.send(refused)

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import TypeAdapter
 
+from npc.conversation.ground import Ground
+from npc.conversation.parts import Parts
 from npc.dialogue.interface import WorldEvent
 from npc.protocol import Item, NpcLoaded, NpcSaved
-
-if TYPE_CHECKING:
-    from npc.conversation.session import TalkSession
 
 _ITEM: TypeAdapter[Item] = TypeAdapter(Item)
 
 
-def save(session: TalkSession, slot: str) -> None:
+def save(ground: Ground, parts: Parts, slot: str) -> None:
     """Keep the conversation under a slot; the mind keeps its memory under the same name."""
-    items = [item.model_dump(mode="json") for item in session.items.all()]
-    session.engines.slots.save(session.player.player_id, session.engines.character_id, slot, items)
-    session.character.observe(WorldEvent("save", {"slot": slot}))
-    session.outbox.send(NpcSaved(character=session.engines.character_id, slot=slot))
+    items = [item.model_dump(mode="json") for item in ground.items.all()]
+    ground.engines.slots.save(ground.player.player_id, ground.engines.character_id, slot, items)
+    parts.character.observe(WorldEvent("save", {"slot": slot}))
+    ground.outbox.send(NpcSaved(character=ground.engines.character_id, slot=slot))
 
 
-def load(session: TalkSession, slot: str, fork: str | None) -> None:
+def load(ground: Ground, parts: Parts, slot: str, fork: str | None) -> None:
     """Back to a save slot; raises LookupError when there is none."""
-    kept = session.engines.slots.load(session.player.player_id, session.engines.character_id, slot)
+    kept = ground.engines.slots.load(ground.player.player_id, ground.engines.character_id, slot)
     if kept is None:
         raise LookupError(f"there is no save slot {slot!r} of this player and character")
-    session.cancel_by_client()
-    session.turns.unanswered.clear()
-    session.items.clear()
-    session.record("items.cleared", {})
+    parts.turns.break_off()
+    parts.turns.unanswered.clear()
+    ground.items.clear()
+    ground.record("items.cleared", {})
     for data in kept:
-        session.add_item(_ITEM.validate_python(data))
+        ground.add_item(_ITEM.validate_python(data))
     if fork is not None:
-        session.engines.slots.save(session.player.player_id, session.engines.character_id, fork, kept)
-    session.character.observe(WorldEvent("load", {"slot": slot, **({"fork": fork} if fork is not None else {})}))
-    session.outbox.send(NpcLoaded(character=session.engines.character_id, slot=slot, items=len(kept)))
+        ground.engines.slots.save(ground.player.player_id, ground.engines.character_id, fork, kept)
+    parts.character.observe(WorldEvent("load", {"slot": slot, **({"fork": fork} if fork is not None else {})}))
+    ground.outbox.send(NpcLoaded(character=ground.engines.character_id, slot=slot, items=len(kept)))

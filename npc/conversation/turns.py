@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from npc.asr.interface import Hypothesis
 from npc.audio.clock import LISTEN_RATE
-from npc.conversation.answering import Asked, merged
+from npc.conversation.answering import Answering, Asked, merged
+from npc.conversation.ground import Ground
+from npc.conversation.hearing import Hearing
 from npc.conversation.items import spoken_item, with_text
 from npc.conversation.speculation import words_of
-from npc.conversation.turn_events import Committed, NothingSaid, State, Typed, Words
+from npc.conversation.turn_events import Committed, NothingSaid, ReplyOver, State, Typed, Words
 from npc.conversation.utterance import Transcript, Utterance
 from npc.dialogue.interface import Clause, PlayerTurn
 from npc.protocol import (
@@ -27,9 +29,6 @@ from npc.protocol import (
     TranscriptionUsage,
 )
 
-if TYPE_CHECKING:
-    from npc.conversation.session import TalkSession
-
 #: Sound this long without a word gets "I did not catch that"; shorter is let pass (conversation.md §5).
 WORTH_ASKING = LISTEN_RATE * 700 // 1000
 #: What the player said and was not answered is put in front of their next turn, at most so many turns of it.
@@ -39,8 +38,8 @@ MOST_UNANSWERED = 4
 class Turns:
     """What the player says. Owned by the session."""
 
-    def __init__(self, session: TalkSession) -> None:
-        self._session = session
+    def __init__(self, ground: Ground, hearing: Hearing, answering: Answering) -> None:
+        self._ground, self._hearing, self._answering = ground, hearing, answering
         self.speech_item: str | None = None
         """Id that the item of the turn under way will have."""
         self.unanswered: list[str] = []
@@ -61,37 +60,37 @@ class Turns:
             await asyncio.wait({self._finishing}, timeout=2.0)
 
     def words(self, hypothesis: Hypothesis) -> None:
-        text = self._session.hearing.text
-        self._session.record(
-            "asr.partial", {"text": text, "confidence": hypothesis.confidence, "heard": self._session.hearing.heard}
+        text = self._hearing.text
+        self._ground.record(
+            "asr.partial", {"text": text, "confidence": hypothesis.confidence, "heard": self._hearing.heard}
         )
-        self._session.mind.listen(text)
-        live = self._session.answering.active
+        self._ground.mind.listen(text)
+        live = self._answering.active
         echoed = live is not None and live.says(words_of(text))
-        self._session.step(Words(text, hypothesis.confidence, echoed))
-        if self._session.turn.drafted and not self._session.turn.voice:
+        self._ground.step(Words(text, hypothesis.confidence, echoed))
+        if self._ground.turn.drafted and not self._ground.turn.voice:
             self._draft_text(text)
 
     def draft(self) -> None:
-        turn = self._session.turn
+        turn = self._ground.turn
         left = turn.voice_end + (turn.until or 0) - turn.heard
-        self._session.hearing.refine(max(0, left) / LISTEN_RATE)
-        self._draft_text(self._session.hearing.text)
+        self._hearing.refine(max(0, left) / LISTEN_RATE)
+        self._draft_text(self._hearing.text)
 
     def _draft_text(self, text: str) -> None:
-        if text and self._session.turn.rules.respond:
+        if text and self._ground.turn.rules.respond:
             # Under the number that the turn will have, so that the mind knows its draft again at the commit.
-            self._session.answering.draft(self._player_turn(text, 1.0, True, self._turns + 1))
+            self._answering.draft(self._player_turn(text, 1.0, True, self._turns + 1))
 
     def end_turn(self, start: int, end: int, respond: bool) -> None:
         self._turns += 1
-        item_id, self.speech_item = self.speech_item or self._session.new_id("item"), None
-        if not self._session.turn.rules.hands_free:
-            start = self._session.hearing.opened
-        utterance = self._session.hearing.detach()
-        decided = self._session.clock()
-        voice_ended = decided - (self._session.hearing.heard - end) / LISTEN_RATE
-        self._finishing = self._session.spawn(
+        item_id, self.speech_item = self.speech_item or self._ground.new_id("item"), None
+        if not self._ground.turn.rules.hands_free:
+            start = self._hearing.opened
+        utterance = self._hearing.detach()
+        decided = self._ground.clock()
+        voice_ended = decided - (self._hearing.heard - end) / LISTEN_RATE
+        self._finishing = self._ground.spawn(
             self._finish_turn(utterance, item_id, max(0, end - start), respond, decided, voice_ended, self._turns)
         )
 
@@ -107,12 +106,12 @@ class Turns:
     ) -> None:
         transcript = Transcript("", 0.0, False, 0.0)
         if utterance is not None:
-            transcript = await self._session.hearing.finish(utterance)
-        transcribed = self._session.clock()
+            transcript = await self._hearing.finish(utterance)
+        transcribed = self._ground.clock()
         text = transcript.text.strip()
-        self._session.record("asr.final", {"item_id": item_id, **asdict(transcript)})
+        self._ground.record("asr.final", {"item_id": item_id, **asdict(transcript)})
         self._add_spoken(item_id, text, length)
-        current = number == self._turns and self._session.turn.state is State.THINKING
+        current = number == self._turns and self._ground.turn.state is State.THINKING
         wanted = respond or self._response_wanted
         self._response_wanted = False
         if text:
@@ -122,31 +121,31 @@ class Turns:
         asked = Asked(None, decided, voice_ended, transcribed)
         if text and wanted:
             turn = self._player_turn("", transcript.confidence, True, number)
-            self._session.answering.answer(replace(asked, turn=turn))
+            self._answering.answer(replace(asked, turn=turn))
         elif wanted and length >= WORTH_ASKING:
-            self._session.answering.drop_draft()
-            self._session.answering.answer(replace(asked, line=(Clause(self._session.engines.lines["not_heard"]),)))
+            self._answering.drop_draft()
+            self._answering.answer(replace(asked, line=(Clause(self._ground.engines.lines["not_heard"]),)))
         else:
-            self._session.answering.drop_draft()
-            self._session.step(NothingSaid())
+            self._answering.drop_draft()
+            self._ground.step(NothingSaid())
 
     def _add_spoken(self, item_id: str, text: str, length: int) -> None:
         item = spoken_item(item_id)
-        previous = self._session.add_item(item)
-        self._session.outbox.send(InputAudioBufferCommitted(previous_item_id=previous, item_id=item_id))
-        self._session.outbox.send(ConversationItemAdded(previous_item_id=previous, item=item))
+        previous = self._ground.add_item(item)
+        self._ground.outbox.send(InputAudioBufferCommitted(previous_item_id=previous, item_id=item_id))
+        self._ground.outbox.send(ConversationItemAdded(previous_item_id=previous, item=item))
         done = with_text(item, text, complete=True)
-        self._session.items.replace(done)
-        self._session.record("item.text", {"item_id": item_id, "text": text, "complete": True})
-        if self._session.effective().audio.input.transcription is not None:
+        self._ground.items.replace(done)
+        self._ground.record("item.text", {"item_id": item_id, "text": text, "complete": True})
+        if self._ground.effective().audio.input.transcription is not None:
             if text:
-                self._session.outbox.send(TranscriptionDelta(item_id=item_id, delta=text))
+                self._ground.outbox.send(TranscriptionDelta(item_id=item_id, delta=text))
             usage = TranscriptionUsage(seconds=round(length / LISTEN_RATE, 3))
-            self._session.outbox.send(TranscriptionCompleted(item_id=item_id, transcript=text, usage=usage))
-        self._session.outbox.send(ConversationItemDone(previous_item_id=previous, item=done))
+            self._ground.outbox.send(TranscriptionCompleted(item_id=item_id, transcript=text, usage=usage))
+        self._ground.outbox.send(ConversationItemDone(previous_item_id=previous, item=done))
 
     def _player_turn(self, text: str, confidence: float, spoken: bool, number: int) -> PlayerTurn:
-        voice = self._session.hearing.ear.prosody
+        voice = self._hearing.ear.prosody
         delivery: dict[str, float] = {}
         if spoken and voice is not None:
             delivery = {
@@ -156,17 +155,17 @@ class Turns:
                 "rate_wps": voice.syllable_rate / 1.5,
                 "pause_ratio": 1.0 - voice.voiced,
             }
-        turn = PlayerTurn(f"turn_{number}", text, spoken, confidence, delivery, self._session.player.name)
+        turn = PlayerTurn(f"turn_{number}", text, spoken, confidence, delivery, self._ground.player.name)
         return merged(turn, tuple(self.unanswered))
 
     def commit_sound(self) -> None:
         """`input_audio_buffer.commit`: the turn ends with the sound received so far."""
-        self._finishing = self._session.spawn(self._commit_sound())
+        self._finishing = self._ground.spawn(self._commit_sound())
 
     async def _commit_sound(self) -> None:
-        await self._session.hearing.drained()
+        await self._hearing.drained()
         wanted = self._response_wanted
-        self._session.step(Committed(self._session.hearing.heard))
+        self._ground.step(Committed(self._hearing.heard))
         self._response_wanted = wanted
         if wanted and self._finishing is asyncio.current_task():
             # The turn core had nothing to end (a reply is being made): the request stands by itself.
@@ -179,11 +178,16 @@ class Turns:
         if finishing is not None and not finishing.done() and finishing is not asyncio.current_task():
             self._response_wanted = True
             return
-        if self._session.turn.state is not State.THINKING or self._session.answering.active is not None:
-            self._session.step(Typed())
+        if self._ground.turn.state is not State.THINKING or self._answering.active is not None:
+            self._ground.step(Typed())
         self._turns += 1
         self.unanswered = [*self.unanswered, *self.typed][-MOST_UNANSWERED:]
         spoken = not self.typed and bool(self.unanswered)
         self.typed.clear()
         turn = self._player_turn("", 1.0, spoken, self._turns)
-        self._session.answering.answer(Asked(turn, self._session.clock(), metadata=metadata, text_only=asked_text_only))
+        self._answering.answer(Asked(turn, self._ground.clock(), metadata=metadata, text_only=asked_text_only))
+
+    def break_off(self) -> None:
+        """`response.cancel`: what the character is saying ends here."""
+        self._answering.cancel("client_cancelled")
+        self._ground.step(ReplyOver())
