@@ -15,6 +15,7 @@ from typing import Any
 from npc.dialogue.actions import names_entity
 from npc.dialogue.character import ActionSpec, Entity
 from npc.dialogue.knowledge.words import content, numbers_in, stem, tokens
+from npc.dialogue.memory.extract import name_in
 from npc.dialogue.scene import SceneState
 
 _ANAPHORA = re.compile(
@@ -31,7 +32,9 @@ _NOT_A_NUMBER = re.compile(
 _SOMETHING_ELSE = re.compile(
     r"\b(?:an?|some|any|another) (?!bit|little|moment|second|look|hand|word|favou?r)\w+", re.IGNORECASE
 )
-_CORRECTION = re.compile(r"\b(?:no,|no wait,?|i mean|make (?:that|it)|rather,|sorry,)\s", re.IGNORECASE)
+_CORRECTION = re.compile(
+    r"\b(?:no,|no wait,?|i mean|make (?:that|it)|rather,|sorry,|that makes|that'?s|(?:and )?all told)\s", re.IGNORECASE
+)
 _SUCH_ONE = re.compile(r"\bthe \w+ (?:one|thing|bit|stuff)\b", re.IGNORECASE)
 _WORD_NUMBERS = {
     "once": 1, "twice": 2, "thrice": 3, "couple": 2, "pair": 2, "both": 2, "dozen": 12, "half-dozen": 6, "single": 1,
@@ -112,7 +115,8 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
         elif schema["type"] == "boolean":
             value = not re.search(r"\b(?:not|don't|without|off|no)\b", text, re.IGNORECASE)
         else:
-            value, from_player = _free_text(name, text), True
+            person = _person(around) if stem(name.split("_")[-1]) in _PEOPLE else ""
+            value, from_player = person or _free_text(name, text), True
         if value is not None:
             arguments[name] = value
             said += from_player
@@ -159,7 +163,9 @@ def _numbers(text: str) -> list[float]:
     found = [value for value, _ in numbers_in(masked)]
     found += [value for word in re.findall(r"\b(\w{3,})pence\b", masked.lower()) for value, _ in numbers_in(word)]
     found += [float(_WORD_NUMBERS[word]) for word in tokens(masked) if word in _WORD_NUMBERS]
-    return found
+    # "Get me one for five people": beside another number, a bare "one" is most often a thing.
+    loose = re.search(r"\b[Oo]ne\b(?! hundred| thousand)", masked) is not None
+    return sorted(found, key=lambda value: value == 1.0) if loose else found
 
 
 def _number(
@@ -330,6 +336,23 @@ def _free_text(name: str, text: str) -> str:
     )
     found = marked.group(1) if marked else text
     return found.strip(" .!?\"'")[:300] or name
+
+
+#: Free text that is somebody's name.
+_PEOPLE = frozenset(stem(word) for word in ("name", "who", "whom", "person", "guest", "passenger", "player", "patient"))
+_NAMED = re.compile(
+    r"\b(?:[Nn]ame(?:'s| is|:| of)?|called|for|[Ii]t's|I'm|I am|under|down as|[Pp]ut|it is)\s+((?:[A-Z][\w'’-]+\s?)+)"
+)
+
+
+def _person(around: Surroundings) -> str:
+    """The name given in the turn ("Put him on the list. Ruprecht Vane."), else the player's own name."""
+    turn = around.turn
+    marked = list(_NAMED.finditer(turn))
+    alone = [m.group(0) for m in re.finditer(r"(?<=[.!?,:] )(?!I\b)(?:[A-Z][\w'’-]+ ?){1,4}(?=[.!?]|$)", turn)]
+    found = [*(m.group(1) for m in marked), *alone]
+    own = name_in(around.player_words) or name_in(turn) if re.search(r"\b(me|my|i'm|i am)\b", turn, re.I) else None
+    return (found[-1].strip() if found else own or "").strip()
 
 
 def _plain(value: float) -> str:

@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m npc.training.deeds", description=__doc__)
     parser.add_argument("--out", type=Path, default=data / "deeds.json")
     parser.add_argument("--likeness", type=Path, default=data / "likeness.safetensors")
-    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--folds", type=int, default=2)
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     encoder, minds = load_encoder(), written_minds()
@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     weights = {n: round(float(v), 4) for n, v in zip(names, w.detach(), strict=True)}
     whole = Likeness(encoder, options.likeness)
-    for split in ("train", "dev", "held"):
+    for split in ("train", "dev"):
         found = train if split == "train" else [r for m in minds[split] for r in rows_of(m, encoder, whole)]
         right: list[bool] = []
         calm: list[bool] = []

@@ -19,98 +19,25 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from npc.dialogue.composed.likeness import RANK, context_of
+from npc.dialogue.composed.likeness import context_of
 from npc.inference.encoder import MiniLM, load_encoder
-from npc.training.turns import Choice, choices_of, fold_of, written_minds
+from npc.training.taught import Packed, Taught
+from npc.training.turns import ASKED, RECALLS, Choice, choices_of, fold_of, written_minds
 
 #: Steps of one character each; the rate falls linearly.
 LEARNING_RATE = 2e-3
-#: Score of the two parts at the start: cosines of MiniLM lie in about 0-0.8, a softmax wants a spread of some ten.
-SCALE = 12.0
-
-
-class Adapted(torch.nn.Module):
-    """MiniLM with low-rank changes; returns unit token states and the mean direction."""
-
-    def __init__(self, base: MiniLM, rank: int = RANK) -> None:
-        super().__init__()
-        self.base = base
-        self.frozen = [
-            {
-                name: torch.from_numpy(np.ascontiguousarray(getattr(layer, name)))
-                for name in ("qkv_w", "qkv_b", "out_w", "out_b", "up_w", "up_b", "down_w", "down_b")
-            }
-            | {f"{norm}_{i}": torch.from_numpy(getattr(layer, norm)[i]) for norm in ("norm1", "norm2") for i in (0, 1)}
-            for layer in base._layers
-        ]
-        self.words = torch.from_numpy(base._words)
-        self.positions = torch.from_numpy(base._positions)
-        self.norm = [torch.from_numpy(part) for part in base._norm]
-        self.low = torch.nn.ParameterDict()
-        for number, layer in enumerate(self.frozen):
-            for name in ("qkv_w", "out_w", "up_w", "down_w"):
-                inputs, outputs = layer[name].shape
-                self.low[f"{number}_{name}_a"] = torch.nn.Parameter(torch.randn(inputs, rank) / inputs**0.5)
-                self.low[f"{number}_{name}_b"] = torch.nn.Parameter(torch.zeros(rank, outputs))
-        self.attend = torch.nn.Parameter(torch.zeros(base.dimensions))
-        self.nothing = torch.nn.Parameter(torch.zeros(base.dimensions + 1))
-        self.mix = torch.nn.Parameter(torch.tensor([SCALE, SCALE]))
-
-    def _times(self, x: torch.Tensor, number: int, name: str) -> torch.Tensor:
-        low = (x @ self.low[f"{number}_{name}_a"]) @ self.low[f"{number}_{name}_b"]
-        changed: torch.Tensor = x @ self.frozen[number][name] + 0.5 * low + self.frozen[number][name[:-1] + "b"]
-        return changed
-
-    def forward(self, ids: Sequence[Sequence[int]]) -> list[torch.Tensor]:
-        """Token states [length, width] of each text, not normalised."""
-        length = max(len(row) for row in ids)
-        mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in ids])
-        padded = torch.tensor([list(row) + [0] * (length - len(row)) for row in ids])
-        batch, width, heads = len(ids), self.base.dimensions, self.base._heads
-        norm = torch.nn.functional.layer_norm
-        x = norm(self.words[padded] + self.positions[:length], (width,), self.norm[0], self.norm[1], 1e-12)
-        bias = (1.0 - mask[:, None, None].float()) * -1e4
-        for number, layer in enumerate(self.frozen):
-            qkv = self._times(x, number, "qkv_w").view(batch, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
-            weights = torch.softmax(qkv[0] @ qkv[1].transpose(-1, -2) / (width // heads) ** 0.5 + bias, -1)
-            mixed = (weights @ qkv[2]).transpose(1, 2).reshape(batch, length, width)
-            x = norm(x + self._times(mixed, number, "out_w"), (width,), layer["norm1_0"], layer["norm1_1"], eps=1e-12)
-            hidden = torch.nn.functional.gelu(self._times(x, number, "up_w"))
-            x = norm(x + self._times(hidden, number, "down_w"), (width,), layer["norm2_0"], layer["norm2_1"], eps=1e-12)
-        return [x[i, : len(row)] for i, row in enumerate(ids)]
-
-    def encode(self, ids: Sequence[Sequence[int]], own: Sequence[int] | None = None) -> list[torch.Tensor]:
-        """The same in batches of like length; `own` is where each text's compared tokens begin."""
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        found: list[torch.Tensor | None] = [None] * len(ids)
-        for first in range(0, len(order), 16):
-            group = order[first : first + 16]
-            for i, states in zip(group, self.forward([ids[i] for i in group]), strict=True):
-                found[i] = states[own[i] :] if own is not None else states
-        return [states for states in found if states is not None]
-
-
-def scores(model: Adapted, turns: list[torch.Tensor], statements: list[torch.Tensor]) -> torch.Tensor:
-    """[turns, 1 + statements]: "nothing" first."""
-    unit = torch.nn.functional.normalize
-    means = unit(torch.stack([s.mean(0) for s in statements]), dim=-1)
-    own = unit(torch.stack([t.mean(0) for t in turns]), dim=-1)
-    length = max(len(s) for s in statements)
-    table = torch.stack([torch.nn.functional.pad(unit(s, dim=-1), (0, 0, 0, length - len(s))) for s in statements])
-    empty = torch.tensor([[0.0] * len(s) + [-9.0] * (length - len(s)) for s in statements])
-    rows = []
-    for turn, mean in zip(turns, own, strict=True):
-        near = (torch.einsum("td,sld->tsl", unit(turn, dim=-1), table) + empty).amax(-1)
-        weight = torch.softmax(turn @ model.attend, 0)
-        rows.append(model.mix[0] * (means @ mean) + model.mix[1] * (weight @ near))
-    nothing = own @ model.nothing[:-1] + model.nothing[-1] + model.mix.sum() * 0.45
-    return torch.cat([nothing[:, None], torch.stack(rows)], 1)
+#: Turns of a character that a step learns from, beside four first questions; those of them that are read, each with
+#: this many statements.
+TURNS, READINGS, SIGHTS = 36, 24, 6
+#: Kinds of turns worth reading: where something is asked.
+READ = (*ASKED, *RECALLS, "first")
 
 
 def tokenised(base: MiniLM, choice: Choice, chance: random.Random | None) -> tuple[list[int], int]:
@@ -123,7 +50,7 @@ def tokenised(base: MiniLM, choice: Choice, chance: random.Random | None) -> tup
     return [*context, *base.ids(text)[1:]], len(context)
 
 
-def run(minds: Sequence[list[Choice]], model: Adapted, epochs: int, seed: int, steps_seen: str = "") -> None:
+def run(minds: Sequence[list[Choice]], model: Taught, epochs: int, seed: int) -> None:
     """Train in place; one step a character."""
     chance = random.Random(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.02)
@@ -137,97 +64,159 @@ def run(minds: Sequence[list[Choice]], model: Adapted, epochs: int, seed: int, s
                 group["lr"] = LEARNING_RATE * min(1.0, (done + 1) / 20) * (1.0 - done / total)
             losses.append(_step(model, choices, optimiser, chance))
             done += 1
-        print(f"{steps_seen}epoch {epoch + 1}: loss {np.mean(losses):.3f}, {time.time() - began:.0f} s",
-              file=sys.stderr, flush=True)  # fmt: skip
+        found, read = np.mean(losses, axis=0)
+        print(f"epoch {epoch + 1}: loss {found:.3f}, of the reader {read:.3f}, {time.time() - began:.0f} s "
+              f"({time.process_time():.0f} s of one core)", file=sys.stderr, flush=True)  # fmt: skip
 
 
-def _step(model: Adapted, choices: list[Choice], optimiser: torch.optim.Optimizer, chance: random.Random) -> float:
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Turns against every statement that stands to choose in any of them. Column 0 is "nothing"."""
+
+    texts: list[str]
+    allowed: torch.Tensor
+    right: torch.Tensor
+
+    @classmethod
+    def of(cls, choices: Sequence[Choice]) -> _Table:
+        texts = list(dict.fromkeys(c.text for choice in choices for c in choice.candidates))
+        place = {text: 1 + i for i, text in enumerate(texts)}
+        allowed = torch.zeros(len(choices), 1 + len(texts), dtype=torch.bool)
+        right = torch.zeros_like(allowed)
+        allowed[:, 0] = True
+        for row, choice in enumerate(choices):
+            columns = [place[c.text] for c in choice.candidates]
+            allowed[row, columns] = True
+            right[row, [columns[i] for i in choice.right] or [0]] = True
+        return cls(texts, allowed, right)
+
+
+def _chosen(scores: torch.Tensor, allowed: torch.Tensor, right: torch.Tensor, without: torch.Tensor) -> torch.Tensor:
+    """Mean loss of choosing what is right; `without` weighs the same turns where the answer is not known and nothing
+    answers."""
+    low = torch.finfo(scores.dtype).min
+
+    def over(columns: torch.Tensor) -> torch.Tensor:
+        return torch.where(columns, scores, low).logsumexp(1)
+
+    answered = ~right[:, 0]
+    lost = over(allowed) - over(right)
+    taken = (over(allowed & ~right) - scores[:, 0])[answered] * without[answered]
+    return (lost.sum() + taken.sum()) / (len(lost) + (without[answered] > 0).sum())
+
+
+def _step(model: Taught, choices: list[Choice], optimiser: torch.optim.Optimizer, chance: random.Random) -> list[float]:
     first = [c for c in choices if c.kind == "first"]
     picked = [c for c in choices if c.kind != "first"]
-    picked = chance.sample(picked, min(36, len(picked))) + chance.sample(first, min(4, len(first)))
-    texts = list(dict.fromkeys(c.text for choice in picked for c in choice.candidates))
-    place = {text: i for i, text in enumerate(texts)}
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        statements = [s.float() for s in model.encode([model.base.ids(text) for text in texts])]
-        read = [tokenised(model.base, choice, chance) for choice in picked]
-        turns = [t.float() for t in model.encode([ids for ids, _ in read], [at for _, at in read])]
-    table = scores(model, turns, statements)
-    losses = []
-    for row, choice in zip(table, picked, strict=True):
-        columns = [1 + place[c.text] for c in choice.candidates]
-        right = [columns[i] for i in choice.right]
-        every = torch.tensor([0, *columns])
-        losses.append(row[every].logsumexp(0) - row[torch.tensor(right or [0])].logsumexp(0))
-        if right and chance.random() < 0.4:
-            # The same turn where the answer is not known: nothing answers.
-            rest = torch.tensor([0, *(c for c in columns if c not in right)])
-            losses.append(0.4 * (row[rest].logsumexp(0) - row[0]))
-    loss = torch.stack(losses).mean()
+    picked = chance.sample(picked, min(TURNS, len(picked))) + chance.sample(first, min(4, len(first)))
+    table = _Table.of(picked)
+    packed, turns, own, statements = _packed(model, picked, table.texts, chance)
+    scores = model.scores(packed, turns, own, statements)
+    without = torch.tensor([0.4 * (chance.random() < 0.4) for _ in picked])
+    found = _chosen(scores, table.allowed, table.right, without)
+    reading = [i for i, c in enumerate(picked) if c.kind in READ]
+    reading = sorted(chance.sample(reading, min(READINGS, len(reading))))
+    sights = [_sights(scores[i].detach(), table, i, chance) for i in reading]
+    read = model.read(packed, [turns[i] for i in reading], [own[i] for i in reading],
+                      [[statements[c - 1] for c in columns] for columns in sights])  # fmt: skip
+    values = torch.full((len(reading), 1 + max(map(len, sights))), 0.0)
+    allowed, right = torch.zeros_like(values, dtype=torch.bool), torch.zeros_like(values, dtype=torch.bool)
+    allowed[:, 0] = True
+    lines = [torch.nn.functional.pad(torch.cat([values[0, :1], line]), (0, values.shape[1] - 1 - len(line)))
+             for line in read]  # fmt: skip
+    for row, (i, columns) in enumerate(zip(reading, sights, strict=True)):
+        allowed[row, 1 : 1 + len(columns)] = True
+        hit = [table.right[i, c].item() for c in columns]
+        right[row, 1 : 1 + len(columns)] = torch.tensor(hit)
+        right[row, 0] = not any(hit)
+    lost = _chosen(torch.stack(lines), allowed, right, torch.full((len(reading),), 0.4))
     optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    (found + lost).backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
-    return float(loss.detach())
+    return [float(found.detach()), float(lost.detach())]
+
+
+def _packed(
+    model: Taught, choices: Sequence[Choice], texts: Sequence[str], chance: random.Random | None
+) -> tuple[Packed, list[int], list[int], list[int]]:
+    """Turns and statements through the encoder: rows of the turns, where their own tokens begin, rows of the texts."""
+    read = [tokenised(model.base, choice, chance) for choice in choices]
+    packed = model([*(ids for ids, _ in read), *(model.base.ids(text) for text in texts)])
+    rows = list(range(len(read) + len(texts)))
+    return packed, rows[: len(read)], [at for _, at in read], rows[len(read) :]
+
+
+def _sights(scores: torch.Tensor, table: _Table, row: int, chance: random.Random) -> list[int]:
+    """Columns that a turn is read with: what is right, and what the encoder takes for most like it, now and then
+    another."""
+    order = [c for c in scores.argsort(descending=True).tolist() if c and table.allowed[row, c]]
+    right = [c for c in order if table.right[row, c]][:2]
+    wrong = [c for c in order if not table.right[row, c]]
+    count = SIGHTS - len(right)
+    if len(wrong) > count and chance.random() < 0.5:
+        return [*right, *wrong[: count - 1], chance.choice(wrong[count:])]
+    return [*right, *wrong[:count]]
 
 
 @torch.no_grad()
-def accuracy(model: Adapted, minds: Sequence[list[Choice]]) -> dict[str, float]:
-    """Share right by kind ("nothing" counts as a choice); "ranked first": right whatever "nothing" says."""
+def accuracy(model: Taught, minds: Sequence[list[Choice]]) -> dict[str, float]:
+    """Share right by kind ("nothing" counts as a choice), by the encoder and, "read", by the reader among the best
+    `SIGHTS`; "ranked first": right whatever "nothing" says."""
     hits: dict[str, list[float]] = {}
     for choices in minds:
-        texts = list(dict.fromkeys(c.text for choice in choices for c in choice.candidates))
-        place = {text: i for i, text in enumerate(texts)}
-        statements = model.encode([model.base.ids(text) for text in texts])
-        read = [tokenised(model.base, choice, None) for choice in choices]
-        turns = model.encode([ids for ids, _ in read], [at for _, at in read])
-        for row, choice in zip(scores(model, turns, statements).numpy(), choices, strict=True):
-            columns = [1 + place[c.text] for c in choice.candidates]
-            best = int(np.argmax(row[[0, *columns]]))
-            hits.setdefault(choice.kind, []).append(best - 1 in choice.right if choice.right else best == 0)
-            if choice.right and choice.kind != "first":
-                hits.setdefault("ranked first", []).append(int(np.argmax(row[columns])) in choice.right)
+        table = _Table.of(choices)
+        packed, turns, own, statements = _packed(model, choices, table.texts, None)
+        scores = torch.where(table.allowed, model.scores(packed, turns, own, statements), -1e9)
+        best = [[c for c in row.argsort(descending=True).tolist() if c][:SIGHTS] for row in scores]
+        read = model.read(packed, turns, own, [[statements[c - 1] for c in columns] for columns in best])
+        for i, choice in enumerate(choices):
+            hits.setdefault(choice.kind, []).append(bool(table.right[i, int(scores[i].argmax())]))
+            if choice.kind not in READ:
+                continue
+            at = int(read[i].argmax())
+            chosen = best[i][at] if float(read[i][at]) > 0 else 0
+            hits.setdefault(f"{choice.kind}, read", []).append(bool(table.right[i, chosen]))
+            if choice.right:
+                hits.setdefault("ranked first", []).append(bool(table.right[i, best[i][0]]))
+                hits.setdefault("ranked first, read", []).append(bool(table.right[i, best[i][at]]))
+                hits.setdefault("among the best", []).append(any(bool(table.right[i, c]) for c in best[i]))
     return {kind: round(float(np.mean(values)), 3) for kind, values in sorted(hits.items())}
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m npc.training.likeness", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--folds", type=int, default=0, help="also train K models that each leave characters out")
     parser.add_argument("--only", default="all", help="train one part: 'whole' or the number of a fold (default: all)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(str(files("npc.dialogue") / "data" / "likeness.safetensors")))
     options = parser.parse_args(argv)
-    torch.manual_seed(options.seed)
     torch.set_num_threads(1)
     base = load_encoder()
     written = written_minds()
     minds = {split: [list(choices_of(mind, recalls=split == "train")) for mind in of] for split, of in written.items()}
+
+    def trained(on: Sequence[list[Choice]], seed: int) -> Taught:
+        torch.manual_seed(seed)
+        model = Taught(base)
+        run(on, model, options.epochs, seed)
+        return model
+
     if options.only in ("all", "whole"):
-        model = Adapted(base)
-        run(minds["train"], model, options.epochs, options.seed)
-        for split in ("dev", "held"):
-            print(f"{split}: {accuracy(model, minds[split])}", flush=True)
-        save(model, options.out)
+        model = trained(minds["train"], options.seed)
+        print(f"dev: {accuracy(model, minds['dev'])}", flush=True)
+        model.save(options.out)
     for fold in range(options.folds):
         if options.only not in ("all", str(fold)):
             continue
-        torch.manual_seed(options.seed + fold)
-        model = Adapted(base)
-        out = [m for m in minds["train"] if fold_of(m[0].world, options.folds) == fold]
-        run([m for m in minds["train"] if fold_of(m[0].world, options.folds) != fold], model, options.epochs, fold)
-        print(f"fold {fold}, left out: {accuracy(model, out)}", flush=True)
-        save(model, options.out.with_name(f"fold-{fold}-of-{options.folds}.safetensors"))
+        parted: dict[bool, list[list[Choice]]] = {True: [], False: []}
+        for choices in minds["train"]:
+            parted[fold_of(choices[0].world, options.folds) == fold].append(choices)
+        model = trained(parted[False], options.seed + fold)
+        print(f"fold {fold}, left out: {accuracy(model, parted[True])}", flush=True)
+        model.save(options.out.with_name(f"fold-{fold}-of-{options.folds}.safetensors"))
     return 0
-
-
-def save(model: Adapted, path: Path) -> None:
-    """Half precision: 0.6 MB."""
-    from safetensors.numpy import save_file
-
-    arrays = {name: part.detach().numpy().astype(np.float16) for name, part in model.low.items()}
-    for name in ("attend", "nothing", "mix"):
-        arrays[name] = getattr(model, name).detach().numpy().astype(np.float32)
-    save_file(arrays, path, metadata={"base": model.base.id, "data": "npc/training/data, written for this project"})
 
 
 if __name__ == "__main__":

@@ -165,7 +165,13 @@ def _said(rest: str, mind: Written) -> Said:
             raise ValueError(f"there is no action {name!r}")
         given = dict(re.findall(r"(\w+)=(.*?)(?= \w+=|$)", pairs[0] if pairs else ""))
         rules = known["parameters"]["properties"]
-        arguments = {key: int(value) if rules[key]["type"] == "integer" else value for key, value in given.items()}
+        ids = {thing["name"].lower(): thing["id"] for thing in mind.scene}
+        arguments: dict[str, Any] = {}
+        for key, value in given.items():
+            if rules[key]["type"] == "integer":
+                arguments[key] = int(value)
+            else:
+                arguments[key] = ids.get(value.lower(), value) if "description" in rules[key] else value
         return Said(text.strip(), kind, action=(name, arguments))
     if kind == "emotion":
         return Said(text.strip(), kind, emotions=tuple(match["rest"].split(",")))

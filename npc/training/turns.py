@@ -2,7 +2,7 @@
 
 Every candidate is made as a mind makes it: parts of the facts, sentences of the biography, the card's name and role,
 things in view, and what the player said earlier in the talk. Besides, every training character is told things by
-players (`data/recalls.txt`) and asked for them.
+players (`data/recalls*.txt`) and asked for them.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from npc.training.minds import Said, Written, load, record
 #: Kinds of turns in which something is asked that a candidate, or nothing, answers.
 ASKED = ("fact", "followup", "correction", "unknown", "memory", "self", "scene", "unlock", "secret")
 
-#: Kinds of the questions made of `data/recalls.txt`.
+#: Kinds of the questions made of `data/recalls*.txt`.
 RECALLS = ("recalled", "untold")
 
 #: Kinds in which nothing is asked: a deed is wanted, or the words only strike the character.
 DONE = ("action", "action_refused", "emotion", "smalltalk", "injection")
 
-#: Sayings of `data/recalls.txt` told to a training character, asked for, and asked for without having been told.
+#: Sayings of `data/recalls*.txt` told to a training character, asked for, and asked for without having been told.
 TOLD, RECALLED, UNTOLD = 14, 12, 4
 #: A saying is told only to characters of its own sixth, so that two, three or six folds by character part them too.
 _SIXTHS = 6
@@ -86,50 +86,67 @@ class Choice:
 
 
 def written_minds() -> dict[str, list[Written]]:
-    """All characters by split; those of `answers.txt` are training characters too."""
-    older = old_worlds((files("npc.training") / "data" / "answers.txt").read_text("utf-8"))
-    return {"train": [*load("train"), *older], "dev": load("dev"), "held": load("held")}
+    """Training and development characters; the small worlds of `answers.txt` and `near_*.txt` are training characters
+    too. Held characters are met in `npc bench mind` alone."""
+    folder = files("npc.training") / "data"
+    names = sorted(entry.name for entry in folder.iterdir() if re.fullmatch(r"(answers|near_\d+)\.txt", entry.name))
+    small = [world for name in names for world in small_worlds((folder / name).read_text("utf-8"), name)]
+    return {"train": [*load("train"), *small], "dev": load("dev")}
 
 
-def old_worlds(text: str) -> list[Written]:
-    """Characters of `data/answers.txt`: C, F, B, S and P lines; answers are a fact number, bN, sN or ?."""
+def small_worlds(text: str, name: str = "text") -> list[Written]:
+    """Worlds of a few facts without labelled words: `C name | role | place | time` (or W), then F, B, S and P lines.
+
+    A talk is a run of P lines, or ends at `-`. An answer is a fact number, +N for one that leans on the turn before,
+    bN (biography), sN (thing in view) or ? (nothing known). Raises ValueError naming the line.
+    """
     worlds: list[Written] = []
     fresh = True
     for number, line in enumerate(text.splitlines(), 1):
         mark, _, rest = line.partition(" ")
         rest = rest.strip()
-        if mark == "C":
-            name, role, place, time = (part.strip() for part in rest.split("|"))
-            worlds.append(Written(re.sub(r"\W+", "-", name.lower()), name, "they", 40, role, place, time))
-        elif mark == "F":
-            worlds[-1].facts.append((rest, None))
-        elif mark == "B":
-            worlds[-1].biography.append(rest if rest.endswith((".", "!", "?")) else rest + ".")
-        elif mark == "S":
-            thing, _, description = rest.partition(":")
-            slug = f"s{len(worlds[-1].scene) + 1}"
-            worlds[-1].scene.append(
-                {"id": slug, "kind": "thing", "name": thing.strip(), "description": description.strip()}
-            )
-        elif mark == "P":
-            if fresh:
-                worlds[-1].talks.append([])
-            said, arrow, answer = rest.rpartition(" => ")
-            if not arrow:
-                raise ValueError(f"line {number}: a P line needs ' => answer'")
-            worlds[-1].talks[-1].append(_old_said(said.strip(), answer.strip(), worlds[-1]))
+        try:
+            if mark in ("C", "W"):
+                who, role, place, time = (part.strip() for part in rest.split("|"))
+                slug = re.sub(r"[^a-z0-9]+", "-", who.lower()).strip("-")
+                worlds.append(Written(slug, who, "they", 40, role, place, time))
+            elif mark == "F":
+                worlds[-1].facts.append((rest, None))
+            elif mark == "B":
+                worlds[-1].biography.append(rest if rest.endswith((".", "!", "?")) else rest + ".")
+            elif mark == "S":
+                thing, _, description = rest.partition(":")
+                entity = {"id": f"s{len(worlds[-1].scene) + 1}", "kind": "thing", "name": thing.strip()}
+                worlds[-1].scene.append(entity | {"description": description.strip()})
+            elif mark == "P":
+                if fresh:
+                    worlds[-1].talks.append([])
+                said, arrow, answer = rest.rpartition(" => ")
+                if not arrow:
+                    raise ValueError("a P line needs ' => answer'")
+                worlds[-1].talks[-1].append(_small_said(said.strip(), answer.strip(), worlds[-1]))
+            elif mark not in ("", "-", "#"):
+                raise ValueError(f"unknown mark {mark!r}")
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"{name}, line {number}: {error}") from error
         fresh = mark != "P"
+    for world in worlds:
+        # A character file wants a life; one that only holds facts has its role.
+        world.biography = world.biography or [f"{world.name} is {world.role} here."]
     return worlds
 
 
-def _old_said(text: str, answer: str, world: Written) -> Said:
+def _small_said(text: str, answer: str, world: Written) -> Said:
     if answer == "?":
         return Said(text, "unknown")
     if answer.startswith("b"):
         return Said(text, "self", words=((world.biography[int(answer[1:]) - 1],),))
     if answer.startswith("s"):
         return Said(text, "scene", words=((world.scene[int(answer[1:]) - 1]["name"],),))
-    return Said(text, "fact", int(answer))
+    fact = int(answer.removeprefix("+"))
+    if not 1 <= fact <= len(world.facts):
+        raise ValueError(f"there is no fact {fact}")
+    return Said(text, "followup" if answer.startswith("+") else "fact", fact)
 
 
 def character_of(mind: Written) -> Character:
@@ -199,12 +216,14 @@ def _leaned(talked: Sequence[Exchange]) -> tuple[str, str]:
 
 @lru_cache(maxsize=1)
 def recalls() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """(what a player told, questions for it) of `data/recalls.txt`."""
+    """(what a player told, questions for it) of `data/recalls*.txt`."""
     found = []
-    for line in (files("npc.training") / "data" / "recalls.txt").read_text("utf-8").splitlines():
-        if line.strip() and not line.startswith("#"):
-            saying, _, questions = line.partition(" => ")
-            found.append((saying.strip(), tuple(question.strip() for question in questions.split(" / "))))
+    folder = files("npc.training") / "data"
+    for name in sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("recalls")):
+        for line in (folder / name).read_text("utf-8").splitlines():
+            if line.strip() and not line.startswith("#"):
+                saying, _, questions = line.partition(" => ")
+                found.append((saying.strip(), tuple(question.strip() for question in questions.split(" / "))))
     return tuple(found)
 
 
@@ -214,11 +233,14 @@ def _recalled(world: str, own: Sequence[Candidate], befores: Sequence[tuple[str,
     chance = random.Random(zlib.crc32(world.encode()))
     mine = [pair for pair in recalls() if fold_of(pair[0], _SIXTHS) == fold_of(world, _SIXTHS)]
     chance.shuffle(mine)
-    told = mine[:TOLD]
-    pool = (*own, *(Candidate(f"said/{i}", saying, "said") for i, (saying, _) in enumerate(told)))
-    for number, (_, questions) in enumerate([*told[:RECALLED], *mine[TOLD : TOLD + UNTOLD]]):
+    told = [(sayings([saying]) or [saying], questions) for saying, questions in mine[:TOLD]]
+    pieces = [(number, piece) for number, (said, _) in enumerate(told) for piece in said]
+    pool = (*own, *(Candidate(f"said/{i}", piece, "said") for i, (_, piece) in enumerate(pieces)))
+    asked = [*(questions for _, questions in told[:RECALLED]), *(q for _, q in mine[TOLD : TOLD + UNTOLD])]
+    for number, questions in enumerate(asked):
         before = chance.choice(befores) if befores else ("", "")
-        right = (len(own) + number,) if number < RECALLED else ()
+        known = number < min(RECALLED, len(told))
+        right = tuple(len(own) + i for i, (whose, _) in enumerate(pieces) if whose == number) if known else ()
         yield Choice(world, "recalled" if right else "untold", before, chance.choice(questions), pool, right)
 
 

@@ -141,17 +141,26 @@ def _first_verb(match: re.Match[str]) -> str:
     adverb, verb = match.group(1), match.group(2)
     if adverb in ("has",):
         return f"I have {verb}"
-    return " ".join(part for part in ("I", adverb, _agree(verb)) if part)
+    return " ".join(part for part in ("I", adverb, _agree(verb, sure=True)) if part)
 
 
-def _agree(verb: str) -> str:
-    """The first-person form of a verb in the third person: "keeps" -> "keep", "is" -> "am"; others unchanged."""
+def _agree(verb: str, *, sure: bool = False) -> str:
+    """The first-person form of a verb in the third person: "keeps" -> "keep", "is" -> "am"; others unchanged. `sure`:
+    it stands where a verb must, so one that is not listed is changed too ("waltzes" -> "waltz")."""
     lower = verb.lower()
     if lower in _TO_FIRST:
         return _TO_FIRST[lower]
     if lower in AUXILIARIES:
         return verb
+    if sure and lower not in THIRD_TO_BASE and lower not in _NO_VERBS and re.search(r"[^\Wsui]s$", lower):
+        if re.search(r"(?:[sx]|z|ch|sh|o)es$", lower):
+            return verb[:-2]
+        return f"{verb[:-3]}y" if re.search(r"[^aeiou]ies$", lower) else verb[:-1]
     return THIRD_TO_BASE.get(lower, verb)
+
+
+#: Words in -s that stand between a pronoun and its verb.
+_NO_VERBS = frozenset({"always", "sometimes", "perhaps", "besides", "afterwards", "nevertheless"})
 
 
 def _swap_name(text: str, name: str) -> str:
@@ -225,9 +234,11 @@ def _you_before(match: re.Match[str]) -> str:
     return "\x01" if verb and opens else match.group(0)
 
 
-_CLAUSE_OPENERS = frozenset(
-    {"and", "but", "that", "if", "when", "because", "so", "as", "what", "since", "think", "said"}
-)
+_OPENERS = """
+and but that if when because so as what since think said after before until till unless while where how whether though
+once than
+"""
+_CLAUSE_OPENERS = frozenset(_OPENERS.split())
 
 
 def decapitalised(text: str) -> str:
