@@ -61,6 +61,9 @@ EARLIEST = LISTEN_RATE * 160 // 1000
 #: sample, the frame and the client's own frames add 50 ms: half a second in all.
 BELIEVE_BY = LISTEN_RATE * 416 // 1000
 LIKELY = 0.3
+#: Who still sounds then and was not taken for a talker is listened to until here before the reply goes on: "okay" is
+#: over after 400 ms, "okay, stop" is not, and cutting in a second time takes longer than waiting.
+HEARD_OUT = LISTEN_RATE * 480 // 1000
 #: A short sound that is over is let go when the network believes less than this in a talker.
 UNLIKELY = 0.2
 #: A voice that is not ours and keeps on for so long cuts in where the network believes at least a little in a player:
@@ -219,5 +222,11 @@ def _by_network(overlap: Overlap, talker: float) -> Verdict:
     keeps_on = overlap.active and keeps_talking(overlap.voiced, overlap.own_voice, overlap.player)
     if (talker >= believed and heard_out) or keeps_on:
         return Verdict.INTERRUPT
-    over = overlap.heard - overlap.voice_end >= OVER and talker < UNLIKELY
-    return Verdict.FALSE_ALARM if over or elapsed >= BELIEVE_BY else Verdict.WAIT
+    fading = overlap.heard - overlap.voice_end
+    if elapsed >= BELIEVE_BY:
+        sounds = overlap.active and fading < OVER // 2 and elapsed < HEARD_OUT
+        return Verdict.WAIT if sounds else Verdict.FALSE_ALARM
+    # What was a voice gets its time even when it falls silent: "no, | the left one".
+    player = talker if overlap.player is None else overlap.player
+    over = fading >= OVER and talker < UNLIKELY and (player < A_LITTLE or overlap.voiced <= CLICK)
+    return Verdict.FALSE_ALARM if over else Verdict.WAIT

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from npc.audio.mel import mel_filters
 from npc.audio.pcm import Pcm16
 from npc.audio.vad import FRAME
+from npc.conversation import network_file
 
 _MODEL = Path(__file__).with_name("talkover.npz")
 BANDS: Final = 32
@@ -130,17 +131,10 @@ class Network:
         return (w["out"] @ state + w["out_bias"]).astype(np.float32), state
 
 
-def save(path: Path, weights: Mapping[str, NDArray[np.floating]]) -> None:
-    """Write a network at half precision."""
-    halves = {name: np.asarray(value, dtype=np.float16) for name, value in weights.items()}
-    np.savez_compressed(path, **halves)  # type: ignore[arg-type]
-
-
 @lru_cache(maxsize=1)
 def shipped() -> Network:
     """The network of this package."""
-    with np.load(_MODEL) as stored:
-        return Network({name: stored[name] for name in stored.files})
+    return Network(network_file.load(_MODEL))
 
 
 class Talkover:

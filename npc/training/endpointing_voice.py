@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from npc.audio.clock import LISTEN_RATE
 from npc.audio.vad import SileroVad, VoiceActivityDetector, VoiceGate
+from npc.conversation import network_file
 from npc.conversation.endpointing import voice
 from npc.conversation.endpointing.text import words_of
 from npc.training import endpointing_sentences
@@ -280,7 +281,7 @@ def main() -> None:
     options = parser.parse_args()
     data = windows(options.corpus, options.cache, options.sentences, options.seed, options.rooms, options.workers)
     print(f"{len(data)} windows", file=sys.stderr)
-    voice.save(options.out, fit(data, options.epochs, options.seed))
+    network_file.save(options.out, fit(data, options.epochs, options.seed))
     print(f"wrote {options.out} ({options.out.stat().st_size} bytes)")
 
 

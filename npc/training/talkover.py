@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from npc.audio.clock import LISTEN_RATE
 from npc.audio.echo import EchoGuard
 from npc.audio.vad import FRAME, SileroVad, VoiceGate
-from npc.conversation import talkover
+from npc.conversation import network_file, talkover
 from npc.conversation.talkover import Who
 from npc.training import endpointing_sentences
 from npc.training.endpointing_sound import speaker
@@ -408,7 +408,7 @@ def main() -> None:
     for number, path in enumerate(options.cache or [None]):
         data += _cached(path, options.clips, options.seed + number, options.workers)
     print(f"{len(data)} clips", file=sys.stderr)
-    talkover.save(options.out, fit(data, options.epochs, options.seed, options.begin))
+    network_file.save(options.out, fit(data, options.epochs, options.seed, options.begin))
     print(f"wrote {options.out} ({options.out.stat().st_size} bytes)")
 
 

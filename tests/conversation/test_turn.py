@@ -450,6 +450,28 @@ def test_a_dip_inside_the_words_of_a_talker_is_no_end() -> None:
     assert talk.first(CancelReply)[1] == CancelReply("interrupted")
 
 
+def test_who_still_sounds_is_heard_out_before_the_reply_goes_on() -> None:
+    """ "Okay, | stop" was taken for a listener after "okay", resumed, and cut in a second time after 608 ms."""
+    talk = speaking()
+    opened(talk, 2000, 0.9)
+    over(talk, 2450, 0.9, 0.2)
+    assert talk.kinds() == ["PauseReply", "OpenUtterance"]
+    over(talk, 2480, 0.9, 0.5)
+    assert talk.first(CancelReply)[0] - at(2000) <= at(500)
+    assert "ResumeReply" not in talk.kinds()
+
+
+def test_who_fell_silent_after_a_word_is_let_go_when_others_are_decided_on() -> None:
+    talk = speaking()
+    opened(talk, 2000, 0.9)
+    over(talk, 2200, 0.9, 0.1)
+    talk.do(VoiceStopped(at(2140), talk.turn.heard))
+    over(talk, 2350, 0.9, 0.1)
+    assert "ResumeReply" not in talk.kinds()
+    over(talk, 2450, 0.9, 0.1)
+    assert talk.kinds()[:3] == ["PauseReply", "OpenUtterance", "ResumeReply"]
+
+
 def test_a_noise_does_not_even_pause_the_reply() -> None:
     talk = speaking()
     opened(talk, 2000, 0.1)

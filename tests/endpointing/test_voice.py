@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from npc.audio.pcm import Pcm16
+from npc.conversation import network_file
 from npc.conversation.endpointing import voice
-from npc.training.endpointing_sound import say, sounded
+from npc.training.endpointing_sound import closing, say, sounded
 from npc.training.endpointing_voice import _network as network
 from npc.training.endpointing_voice import area, exported
 from npc.tts.flite import FliteVoice
@@ -56,9 +57,22 @@ def test_the_forward_pass_is_that_of_the_trained_network(tmp_path: Path) -> None
         expected = float(trained(torch.tensor(given)[None]))
     assert voice.VoiceModel(exported(trained)).forward(given) == pytest.approx(expected, abs=1e-5)
     path = tmp_path / "voice.npz"
-    voice.save(path, exported(trained))
-    with np.load(path) as stored:
-        assert voice.VoiceModel(dict(stored)).forward(given) == pytest.approx(expected, abs=0.01)
+    network_file.save(path, exported(trained))
+    assert voice.VoiceModel(network_file.load(path)).forward(given) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_closing_is_what_the_whole_turn_holds_around_its_pause() -> None:
+    """Windows for training are cut from a short piece; a session hears the whole turn."""
+    said = say("I wanted to ask the gardener for a basket of pears.", FliteVoice())
+    assert said is not None
+    for before, mark in ((5, "pause"), (0, "end")):
+        whole, part = sounded(said, before, np.random.default_rng(1)), closing(said, before, np.random.default_rng(1))
+        at = getattr(whole, mark)
+        assert at is not None
+        near = [sound.pcm[place - 16_000 : place + 400] for sound, place in ((whole, at), (part, part.end))]
+        loud = [piece / np.abs(piece).max() for piece in near]
+        assert np.corrcoef(*loud)[0, 1] > 0.9
+        assert np.abs(part.pcm[part.end + 400 :]).max() < 0.2 * np.abs(part.pcm).max()
 
 
 def test_area_under_the_curve() -> None:

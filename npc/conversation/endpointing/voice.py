@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from npc.audio.mel import mel_filters
 from npc.audio.pcm import Pcm16
 from npc.audio.prosody import pitch_track
+from npc.conversation import network_file
 
 _MODEL = Path(__file__).with_name("voice.npz")
 #: Frames looked at, and how far past the last voiced sample they reach: the two frames that close the gate.
@@ -96,14 +97,7 @@ def _convolved(
     return made
 
 
-def save(path: Path, weights: Mapping[str, NDArray[np.floating]]) -> None:
-    """Write a network at half precision."""
-    halves = {name: np.asarray(value, dtype=np.float16) for name, value in weights.items()}
-    np.savez_compressed(path, **halves)  # type: ignore[arg-type]
-
-
 @lru_cache(maxsize=1)
 def shipped() -> VoiceModel:
     """The network of this package."""
-    with np.load(_MODEL) as stored:
-        return VoiceModel({name: stored[name] for name in stored.files})
+    return VoiceModel(network_file.load(_MODEL))
