@@ -10,12 +10,13 @@ from typing import Any
 
 import npc.inference
 from npc.inference.config import CheckpointError
-from npc.inference.dose import likeness_judge, monotone, response
-from npc.inference.encoder import EncoderError, load_encoder
+from npc.inference.dose import Judge, likeness_judge, monotone, response
+from npc.inference.encoder import EncoderError, SentenceEncoder, load_encoder
 from npc.inference.interface import Message
 from npc.inference.native import NativeSettings, load_weights, open_step
 from npc.inference.steering import learn_direction, load_directions, save_directions
 from npc.inference.tokenizer import TextTokenizer
+from npc.inference.traits import TRAITS, TraitJudges
 
 PROMPTS = (
     "Good evening. Is there a room free tonight?",
@@ -34,6 +35,16 @@ def _pairs(path: Path | None) -> dict[str, dict[str, list[str]]]:
         if not all(isinstance(sets.get(side), list) and sets[side] for side in ("more", "less")):
             raise ValueError(f"{place}: direction {name!r} needs non-empty lists 'more' and 'less'")
     return dict(loaded)
+
+
+def _judge(name: str, sets: dict[str, list[str]] | None, encoder: SentenceEncoder | None) -> Judge | None:
+    """The trait's own classifier where there is one; for other directions, likeness to the examples it was learnt from,
+    which can only say that the model moved towards them."""
+    if encoder is None:
+        return None
+    if name in TRAITS:
+        return TraitJudges(encoder).judge(name)
+    return likeness_judge(encoder, sets["more"], sets["less"]) if sets else None
 
 
 def main(argv: list[str]) -> int:
@@ -76,8 +87,7 @@ def main(argv: list[str]) -> int:
         prompts = [tokenizer.prompt((Message("user", text),)) for text in PROMPTS]
         result: dict[str, Any] = {}
         for direction in load_directions(given.directions):
-            sets = pairs.get(direction.name)
-            judge = likeness_judge(encoder, sets["more"], sets["less"]) if encoder and sets else None
+            judge = _judge(direction.name, pairs.get(direction.name), encoder)
             ends = tokenizer.ends
             table = response(step, direction, prompts, tokenizer.decode, judge, max_tokens=given.tokens, ends=ends)
             result[direction.name] = {
@@ -87,7 +97,7 @@ def main(argv: list[str]) -> int:
                         "strength": d.strength,
                         "score": round(d.score, 4) if judge else None,
                         "perplexity": round(d.perplexity, 2),
-                        "sample": d.sample,
+                        "sample": d.texts[0],
                     }
                     for d in table
                 ],

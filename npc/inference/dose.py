@@ -1,8 +1,9 @@
 """Dose and response of steering directions: does more of a direction give more of the trait, and what does it cost?
 
 For each strength the model continues the same prompts. A judge that has nothing to do with the model scores the text
-(by default: the sentence encoder's likeness to the direction's two sets of example sentences), and the unsteered
-model's perplexity on that text says how far it was pushed from what it would say itself.
+(for the four traits of `npc.inference.traits` the classifier trained for it, for any other direction the sentence
+encoder's likeness to its two sets of example sentences), and the unsteered model's perplexity on that text says how far
+it was pushed from what it would say itself.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Dose:
-    """One strength: the judge's mean score, the unsteered model's perplexity on the text, and one sample."""
+    """One strength: the judge's mean score (NaN without a judge), the unsteered model's perplexity on what was said,
+    and the replies, so that a second judge needs no second run."""
 
     strength: float
     score: float
     perplexity: float
-    sample: str
+    texts: tuple[str, ...]
 
 
 def likeness_judge(encoder: SentenceEncoder, more: Sequence[str], less: Sequence[str]) -> Judge:
@@ -114,7 +116,7 @@ def response(
                 strength,
                 judge(texts) if judge is not None else float("nan"),
                 float(np.exp(np.mean(np.log(costs)))) if costs else float("nan"),
-                texts[0],
+                tuple(texts),
             )
         )
     return table

@@ -1,34 +1,57 @@
-"""The steering bench: its judges point the right way, and off is the unsteered model."""
+"""The steering bench: learnt and tested on different turns, off is the unsteered model bit for bit."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from npc.bench import steering
 from npc.bench.harness import Run
-from npc.dialogue.realiser.model import model_status
+from npc.dialogue.realiser.model import model_folder, model_status
+from npc.inference.dose import replies
+from npc.inference.steering import combine
+
+needs_model = pytest.mark.skipif(not model_status().available, reason="the dialogue model (or its kernels) is not here")
 
 
-def test_the_emotion_judge_orders_what_everybody_would() -> None:
-    glad, sad = ["I love this, what a wonderful day!"], ["I am so sad, this is terrible."]
-    assert steering.emotion_judge(0)(glad) > steering.emotion_judge(0)(sad)
-
-
-def test_directions_have_contrasts_that_differ() -> None:
+def test_directions_have_contrasts_that_differ_and_turns_of_their_own() -> None:
     assert set(steering.CONTRASTS) == {"valence", "arousal", "formality", "assertiveness"}
     for more, less in steering.CONTRASTS.values():
         assert not set(more) & set(less)
+    assert not {words for _, words in steering.LEARN} & {words for _, words in steering.TEST}
 
 
-def test_it_measures_every_direction_at_every_dose(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not model_status().available:
-        pytest.skip("the dialogue model (or its kernels) is not here")
-    monkeypatch.setattr(steering, "TURNS", steering.TURNS[:2])
+@needs_model
+def test_it_measures_every_direction_at_every_dose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(steering, "LEARN", steering.LEARN[:2])
+    monkeypatch.setattr(steering, "TEST", steering.TEST[:2])
     monkeypatch.setattr(steering, "REPEATS", 1)
-    result = steering.measure(Run(1, None, {}))
+    result = steering.measure(Run(1, tmp_path, {"seeds": 2}))
     for found in result["directions"].values():
         assert [d["strength"] for d in found["doses"]] == [-1.0, -0.5, 0.0, 0.5, 1.0]
         assert all(d["perplexity"] >= 1 for d in found["doses"])
+        assert len(found["by_seed"]) == 2
     unsteered = {found["doses"][2]["sample"] for found in result["directions"].values()}
     assert len(unsteered) == 1, "off says the same whatever the direction"
     assert "valence" in steering.report(result)
+    assert "<svg" in (tmp_path / "steering.svg").read_text("utf-8")
+
+
+@needs_model
+def test_off_is_bit_identical_and_a_dose_is_not() -> None:
+    subject = steering._Subject(model_folder())
+    try:
+        direction = subject.learn("valence")
+        prompts = subject.prompts((("neutral", "plain"),), steering.TEST[:6])
+        plain = replies(subject.step, prompts, None, max_tokens=20, ends=subject.ends, seed=1)
+        off = combine([("valence", 0.0)], {"valence": direction})
+        assert off is None
+        assert replies(subject.step, prompts, off, max_tokens=20, ends=subject.ends, seed=1) == plain
+        zero = np.zeros_like(direction.vectors)
+        assert replies(subject.step, prompts, zero, max_tokens=20, ends=subject.ends, seed=1) == plain
+        full = combine([("valence", 1.0)], {"valence": direction})
+        assert replies(subject.step, prompts, full, max_tokens=20, ends=subject.ends, seed=1) != plain
+    finally:
+        subject.close()
