@@ -1,6 +1,6 @@
 """`npc bench steering`: dose and response of four directions on the embedded dialogue model.
 
-learn    hidden states at the end of prompts whose marks differ in one thing: (eager) and [joy] against [relief]
+learn    hidden states along replies whose prompts differ in one mark: [joy](eager) against [relief](plain), same words
 steer    prompts of other turns, marked neutral and plain, at five strengths, with several seeds
 judge    a classifier a trait, trained on written replies that the model never read (`npc.inference.traits`); beside
          it, for valence, the word-emotion classifier trained on GoEmotions
@@ -23,31 +23,36 @@ from npc.bench.steering_plot import plot
 from npc.dialogue.emotion import VAD
 from npc.dialogue.emotion_words import load_word_emotions
 from npc.dialogue.realiser.contract import Prompt
-from npc.dialogue.realiser.model import DialogueModel, model_folder, model_status
-from npc.inference.dose import STRENGTHS, Dose, Judge, monotone, response
+from npc.dialogue.realiser.model import MOST_TOKENS, DialogueModel, model_folder, model_status
+from npc.inference.dose import STRENGTHS, Dose, Judge, monotone, replies, response
 from npc.inference.encoder import EncoderError, load_encoder
 from npc.inference.kernels import Format
 from npc.inference.native import NativeSettings, load_weights, open_step
-from npc.inference.steering import Direction, learn_direction
+from npc.inference.steering import Direction, learn_along
 from npc.inference.step import Step
 from npc.inference.traits import TraitJudges
 
-Marks = tuple[tuple[str, str], ...]
-#: direction -> (marks of more, marks of less), a mark being a mood and a manner. Glad and bitter moods stand on both
-#: sides of arousal and of assertiveness, so that neither is valence under another name.
-CONTRASTS: Final[dict[str, tuple[Marks, Marks]]] = {
+Mark = tuple[str, str]
+#: direction -> pairs of marks that ask for more and for less, a mark being a mood and a manner. Glad and bitter moods
+#: stand on both sides of arousal and of assertiveness, so that neither is valence under another name.
+CONTRASTS: Final[dict[str, tuple[tuple[Mark, Mark], ...]]] = {
     "valence": (
-        (("joy", "plain"), ("amusement", "plain"), ("trust", "warm")),
-        (("sadness", "plain"), ("anger", "plain"), ("disgust", "curt")),
+        (("joy", "plain"), ("sadness", "plain")),
+        (("amusement", "plain"), ("anger", "plain")),
+        (("trust", "warm"), ("disgust", "curt")),
     ),
     "arousal": (
-        (("joy", "eager"), ("surprise", "eager"), ("anger", "plain")),
-        (("relief", "plain"), ("relief", "dry"), ("sadness", "plain")),
+        (("joy", "eager"), ("relief", "plain")),
+        (("surprise", "eager"), ("relief", "dry")),
+        (("anger", "plain"), ("sadness", "plain")),
     ),
-    "formality": ((("neutral", "formal"), ("trust", "formal")), (("neutral", "eager"), ("trust", "plain"))),
+    "formality": (
+        (("neutral", "formal"), ("neutral", "eager")),
+        (("trust", "formal"), ("trust", "plain")),
+    ),
     "assertiveness": (
-        (("pride", "curt"), ("pride", "plain")),
-        (("shame", "plain"), ("fear", "plain")),
+        (("pride", "curt"), ("shame", "plain")),
+        (("pride", "plain"), ("fear", "plain")),
     ),
 }
 Turns = tuple[tuple[str, str], ...]
@@ -76,7 +81,9 @@ TEST: Final[Turns] = (
 #: Replies to each turn at each strength and seed.
 REPEATS: Final = 4
 SEEDS: Final = 3
-_PLAIN: Final[Marks] = (("neutral", "plain"),)
+PLAIN: Final[Mark] = ("neutral", "plain")
+#: Tokens of a reply at most, as in the dialogue model.
+LONGEST: Final = MOST_TOKENS
 
 
 def _pleasure(texts: Sequence[str]) -> float:
@@ -99,22 +106,40 @@ class _Subject:
         self.step: Step = open_step(config, weights, settings)
         self.ends = frozenset((self.model.vocabulary.id["<end>"],))
 
-    def prompts(self, marks: Marks, turns: Turns) -> list[list[int]]:
+    def prompts(self, marks: Sequence[Mark], turns: Turns) -> list[list[int]]:
         """One prompt a mark and turn."""
         return [self.model.encode(Prompt(*mark, intent, words).text()) for mark in marks for intent, words in turns]
 
-    def learn(self, name: str) -> Direction:
-        """The direction from its marks, over the turns of LEARN."""
-        more, less = CONTRASTS[name]
-        return learn_direction(self.step, name, self.prompts(more, LEARN), self.prompts(less, LEARN))
+    def learn(self, name: str, seed: int = 1) -> Direction:
+        """The direction from its pairs of marks, over the turns of LEARN and what either mark has said there."""
+        contrasts = []
+        for pair in CONTRASTS[name]:
+            more, less = self.prompts(pair[:1], LEARN), self.prompts(pair[1:], LEARN)
+            said = replies(self.step, [*more, *less], None, max_tokens=LONGEST, ends=self.ends, seed=seed)
+            contrasts += list(zip([*more, *more], [*less, *less], said, strict=True))
+        return learn_along(self.step, name, contrasts)
 
     def respond(
-        self, direction: Direction, marks: Marks, judge: Judge | None, seed: int, strengths: Sequence[float] = STRENGTHS
+        self,
+        direction: Direction,
+        judge: Judge | None,
+        seed: int,
+        *,
+        marks: Sequence[Mark] = (PLAIN,),
+        strengths: Sequence[float] = STRENGTHS,
     ) -> list[Dose]:
         """Doses over the turns of TEST under some marks."""
         asked = self.prompts(marks, TEST) * REPEATS
         return response(
-            self.step, direction, asked, self._decode, judge, strengths=strengths, ends=self.ends, seed=seed
+            self.step,
+            direction,
+            asked,
+            self._decode,
+            judge,
+            strengths=strengths,
+            max_tokens=LONGEST,
+            ends=self.ends,
+            seed=seed,
         )
 
     def close(self) -> None:
@@ -136,12 +161,15 @@ def measure(run: Run) -> dict[str, Any]:
     subject = _Subject(run.options.get("model") or model_folder())
     seeds = [run.seed + 1000 * i for i in range(run.options.get("seeds", SEEDS))]
     found: dict[str, Any] = {}
-    for name, sides in CONTRASTS.items():
+    for name, pairs in CONTRASTS.items():
         direction = subject.learn(name)
         judge = judges.judge(name) if judges is not None else None
-        tables = [subject.respond(direction, _PLAIN, judge, seed) for seed in seeds]
-        marked = [subject.respond(direction, marks, judge, run.seed, (0.0,)) for marks in sides]
-        found[name] = _summary(tables) | {"marks": {"more": _figure(marked[0][0]), "less": _figure(marked[1][0])}}
+        tables = [subject.respond(direction, judge, seed) for seed in seeds]
+        marked = [
+            subject.respond(direction, judge, run.seed, marks=marks, strengths=(0.0,))[0]
+            for marks in zip(*pairs, strict=True)
+        ]
+        found[name] = _summary(tables) | {"marks": {"more": _figure(marked[0]), "less": _figure(marked[1])}}
         if name == "valence":
             second = [[replace(d, score=_pleasure(d.texts)) for d in table] for table in tables]
             found[name]["by_word_emotions"] = _summary(second)

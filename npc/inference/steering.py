@@ -2,7 +2,11 @@
 
 A direction is the mean difference of hidden states over contrastive prompts (Turner et al. 2023; Rimsky et al. 2024),
 per layer, scaled so that strength 1 adds a quarter of the stream's own typical length in the chosen layers. Strengths
-are bounded, off is bit-identical to unsteered, and it acts on generated tokens only, so cached prefixes stay shared.
+are bounded, off is bit-identical to unsteered; it acts from the last prompt token on, so cached prefixes stay shared.
+
+    learn_direction   two sets of prompts; states at their ends. For sentences, where the trait is in what was said.
+    learn_along       pairs of prompts that ask for much and for little, and one reply after both; states all along the
+                      reply. What is said cancels out and what asks for it is left: for models with marks.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from npc.inference.kernels import PAGE, Floats
 from npc.inference.step import Batch, Step
 
 STRENGTH_LIMIT = 1.0
+#: Of the stream's length at strength 1: more costs language (docs/log.md: twice this, perplexity 2-10).
+SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,13 @@ def combine(wanted: Sequence[tuple[str, float]], directions: Mapping[str, Direct
     return None if total is None else np.ascontiguousarray(total, np.float32)
 
 
-def hidden_states(model: Step, tokens: Sequence[int]) -> Floats:
-    """The residual stream after each layer at the last token: layers x hidden. Uses pages 0.. of an idle model."""
+def hidden_states(model: Step, tokens: Sequence[int], first: int | None = None) -> Floats:
+    """The residual stream after each layer, layers x hidden: at the last token, or the mean over those from `first` on.
+    Uses pages 0.. of an idle model."""
     n = len(tokens)
     tables = np.arange(-(-n // PAGE), dtype=np.int32)[None]
-    taps: Floats | None = None
+    begin = n - 1 if first is None else first
+    total: Floats | None = None
     for at in range(0, n, 128):
         span = np.arange(at, min(at + 128, n), dtype=np.int32)
         batch = Batch(
@@ -58,8 +66,11 @@ def hidden_states(model: Step, tokens: Sequence[int]) -> Floats:
             want_taps=True,
         )
         taps = model.forward(batch).taps
-    assert taps is not None
-    return taps[:, -1].copy()
+        assert taps is not None
+        part = taps[:, max(0, begin - at) :].sum(1, dtype=np.float32)
+        total = part if total is None else total + part
+    assert total is not None
+    return total / np.float32(n - begin)
 
 
 def learn_direction(
@@ -73,18 +84,38 @@ def learn_direction(
     half, where directions are known to act best. Raises ValueError when the two sets cannot be told apart."""
     if not more or not less:
         raise ValueError("a direction needs prompts of both kinds")
-    count = model.config.layers
-    chosen = layers if layers is not None else range(count // 4, max(count // 4 + 1, 3 * count // 4))
     high = np.stack([hidden_states(model, t) for t in more])
     low = np.stack([hidden_states(model, t) for t in less])
+    return _scaled(name, high, low, layers)
+
+
+def learn_along(
+    model: Step,
+    name: str,
+    contrasts: Sequence[tuple[Sequence[int], Sequence[int], Sequence[int]]],
+    layers: range | None = None,
+) -> Direction:
+    """The direction from (prompt that asks for much, prompt that asks for little, reply said after both). Raises
+    ValueError as `learn_direction` does."""
+    if not contrasts:
+        raise ValueError("a direction needs prompts of both kinds")
+    high = np.stack([hidden_states(model, [*more, *said], len(more) - 1) for more, _, said in contrasts])
+    low = np.stack([hidden_states(model, [*less, *said], len(less) - 1) for _, less, said in contrasts])
+    return _scaled(name, high, low, layers)
+
+
+def _scaled(name: str, high: Floats, low: Floats, layers: range | None) -> Direction:
+    """From states [prompts, layers, hidden] of both kinds. Strength 1 is `SHARE` of their typical length, spread evenly
+    over the layers."""
+    count = high.shape[1]
+    chosen = list(layers if layers is not None else range(count // 4, max(count // 4 + 1, 3 * count // 4)))
     difference = high.mean(0) - low.mean(0)
     length = np.linalg.norm(difference, axis=1, keepdims=True)
-    if not np.isfinite(length).all() or length[list(chosen)].min() < 1e-6:
+    if not np.isfinite(length).all() or length[chosen].min() < 1e-6:
         raise ValueError(f"direction {name!r}: the two sets of prompts give the same hidden states")
     typical = np.linalg.norm(np.concatenate([high, low]), axis=2).mean(0)[:, None]
     vectors = np.zeros_like(difference)
-    share = np.float32(0.25 / np.sqrt(len(chosen)))
-    vectors[list(chosen)] = (difference / length * typical * share)[list(chosen)]
+    vectors[chosen] = (difference / length * typical * np.float32(SHARE / np.sqrt(len(chosen))))[chosen]
     return Direction(name, vectors.astype(np.float32))
 
 

@@ -18,8 +18,8 @@ needs_model = pytest.mark.skipif(not model_status().available, reason="the dialo
 
 def test_directions_have_contrasts_that_differ_and_turns_of_their_own() -> None:
     assert set(steering.CONTRASTS) == {"valence", "arousal", "formality", "assertiveness"}
-    for more, less in steering.CONTRASTS.values():
-        assert not set(more) & set(less)
+    for pairs in steering.CONTRASTS.values():
+        assert not {more for more, _ in pairs} & {less for _, less in pairs}
     assert not {words for _, words in steering.LEARN} & {words for _, words in steering.TEST}
 
 
@@ -44,7 +44,7 @@ def test_off_is_bit_identical_and_a_dose_is_not() -> None:
     subject = steering._Subject(model_folder())
     try:
         direction = subject.learn("valence")
-        prompts = subject.prompts((("neutral", "plain"),), steering.TEST[:6])
+        prompts = subject.prompts((steering.PLAIN,), steering.TEST[:6])
         plain = replies(subject.step, prompts, None, max_tokens=20, ends=subject.ends, seed=1)
         off = combine([("valence", 0.0)], {"valence": direction})
         assert off is None

@@ -1,0 +1,42 @@
+"""Learning directions: states along a reply, what cancels out, and what cannot be told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npc.inference.steering import hidden_states, learn_along, learn_direction
+from tests.inference import tiny
+
+PROMPTS = ([5, 9, 11, 3], [5, 8, 11, 3])
+
+
+@tiny.needs_kernels
+def test_states_along_a_reply_are_the_mean_of_the_states_at_each_of_its_tokens() -> None:
+    core = tiny.step(*tiny.model())
+    tokens = [int(t) for t in np.random.default_rng(2).integers(1, 60, 140)]
+    try:
+        each = [hidden_states(core, tokens[: n + 1]) for n in range(120, 140)]
+        assert np.abs(hidden_states(core, tokens, 120) - np.mean(each, 0)).max() < 1e-4, "also across chunks of 128"
+        assert np.array_equal(hidden_states(core, tokens), each[-1])
+    finally:
+        core.close()
+
+
+@tiny.needs_kernels
+def test_what_is_said_cancels_out_and_what_asks_for_it_is_left() -> None:
+    core = tiny.step(*tiny.model())
+    try:
+        said = ([7, 7, 2], [20, 31])
+        way = learn_along(core, "x", [(*PROMPTS, reply) for reply in said])
+        back = learn_along(core, "x", [(PROMPTS[1], PROMPTS[0], reply) for reply in said])
+        assert np.abs(way.vectors + back.vectors).max() < 1e-6, "the other way round is the opposite"
+        assert np.linalg.norm(way.vectors) > 0
+        with pytest.raises(ValueError, match="same hidden states"):
+            learn_along(core, "x", [(PROMPTS[0], PROMPTS[0], reply) for reply in said])
+        with pytest.raises(ValueError, match="both kinds"):
+            learn_along(core, "x", [])
+        with pytest.raises(ValueError, match="both kinds"):
+            learn_direction(core, "x", [PROMPTS[0]], [])
+    finally:
+        core.close()
