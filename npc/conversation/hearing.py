@@ -200,12 +200,19 @@ class Hearing:
     def refine(self, wait: float) -> None:
         """Begin a second pass if it can be done by `wait` seconds from now: one that comes later unmakes the draft."""
         if self._utterance is not None and self._engines.refine_budget > 0.0:
+            self._feed()
             self._utterance.refine(wait)
 
     def conclude(self) -> None:
         """This pause may be the end of the turn: get the final text of what was said."""
         if self._utterance is not None:
+            self._feed()
             self._utterance.conclude()
+
+    @property
+    def concluded(self) -> bool:
+        """Whether the text is the recogniser's last word on what was said so far."""
+        return self._utterance is not None and self._utterance.concluded
 
     @property
     def text(self) -> str:

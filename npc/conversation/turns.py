@@ -31,6 +31,8 @@ from npc.protocol import (
 
 #: Sound this long without a word gets "I did not catch that"; shorter is let pass (conversation.md §5).
 WORTH_ASKING = LISTEN_RATE * 700 // 1000
+#: A better text is only of use where so much is left to draft for it: mind 90 ms and voice 25 at the 95th percentile.
+DRAFT_TAKES = LISTEN_RATE * 115 // 1000
 #: What the player said and was not answered is put in front of their next turn, at most so many turns of it.
 MOST_UNANSWERED = 4
 
@@ -68,13 +70,20 @@ class Turns:
         live = self._answering.active
         echoed = live is not None and live.says(words_of(text))
         self._ground.step(Words(text, hypothesis.confidence, echoed))
-        if self._ground.turn.drafted and not self._ground.turn.voice:
+        if self._ground.turn.drafted and not self._ground.turn.voice and self._hearing.concluded:
             self._draft_text(text)
 
     def draft(self) -> None:
+        """This pause may be the end: ask for the final text, which a draft is made for as soon as it is there."""
         turn = self._ground.turn
-        left = turn.voice_end + (turn.until or 0) - turn.heard
+        left = turn.voice_end + (turn.until or 0) - turn.heard - DRAFT_TAKES
         self._hearing.refine(max(0, left) / LISTEN_RATE)
+        self._hearing.conclude()
+        if self._hearing.concluded:
+            self.draft_anyway()
+
+    def draft_anyway(self) -> None:
+        """Draft for what is known now."""
         self._draft_text(self._hearing.text)
 
     def _draft_text(self, text: str) -> None:

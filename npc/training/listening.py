@@ -2,7 +2,7 @@
 there, without the session. For the operating curve (`npc bench turns`) and for fitting the detector.
 
     voice    ▇▇▇▅▇▂____________▇▇▅▂_______
-    text     partials ┊ final, a frame after CONCLUDE_AFTER ┊ a segment of its own, with 300 ms of the pause before it
+    text     partials ┊ final, a frame after the gate closed ┊ a segment of its own, with 300 ms of the pause before it
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from npc.audio.pcm import Pcm16
 from npc.audio.vad import FRAME, VoiceActivityDetector, VoiceGate
 from npc.conversation.endpointing import voice
 from npc.conversation.endpointing.interface import Pause
-from npc.conversation.session import CONCLUDE_AFTER
 from npc.conversation.utterance import KEPT
 
 #: Nobody waits for these recognisers, and the machine may be busy: no deadline that a busy machine could miss.
@@ -116,9 +115,7 @@ def listened(
         )
         found.append(Known(now, pause))
         if texts.open:
-            if now - last < CONCLUDE_AFTER:
-                texts.hear(pcm[at:now], now)
-            else:
-                texts.conclude(now)
+            texts.hear(pcm[at:now], now)
+            texts.conclude(now)
     texts.close()
     return found, texts.carry

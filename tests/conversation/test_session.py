@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from npc.bench.scripted import ScriptedMind
+from npc.asr.interface import Hypothesis
+from npc.bench.scripted import ScriptedMind, ScriptedRecognizer
 from npc.bench.virtual_time import virtual_loop
+from npc.conversation.workers import InlineWorkers
 from tests.conversation.talk import RATE, clauses, engines, event, speak, talking, type_and_ask
 
 
@@ -85,6 +88,66 @@ def test_a_spoken_turn_is_drafted_before_it_ends_and_sounds_at_once() -> None:
             assert metrics.speculation["discarded"] == 0
             assert metrics.stages_ms["after_decision"] < 1
             assert [turn.text for turn in mind.asked] == ["hello there"]
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+class Correcting(ScriptedRecognizer):
+    """Hears the last word only when the voice is over."""
+
+    def open(self, *_: Any, **__: Any) -> Any:
+        stream = super().open()
+        stream.finish = lambda: Hypothesis("hello then", confidence=0.9, is_final=True)  # type: ignore[method-assign]
+        return stream
+
+
+def test_a_draft_waits_for_the_last_word_of_the_recogniser() -> None:
+    """Drafted for the partial, every second draft was in vain and the next one 60 ms later."""
+    mind = ScriptedMind(lambda text: clauses("Well met."))
+
+    async def scenario() -> None:
+        async with talking(engines(mind, recognizer=Correcting({4800: "hello there"}))) as (session, outbox):
+            await speak(session, 1.0)
+            await speak(session, 2.0, loud=False)
+            assert [turn.text for turn in mind.asked] == ["hello then"]
+            metrics = outbox.of("npc.metrics")[0]
+            assert metrics.speculation["drafts"] == 1
+            assert metrics.speculation["discarded"] == 0
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+class _SlowLane:
+    """A lane on which every call takes 300 ms of virtual time."""
+
+    def run(self, function: Any, *arguments: Any) -> Any:
+        async def later() -> Any:
+            await asyncio.sleep(0.3)
+            return function(*arguments)
+
+        return asyncio.get_running_loop().create_task(later())
+
+
+class SlowRecogniser(InlineWorkers):
+    """Only what concerns the recogniser is slow."""
+
+    def lane(self, kind: Any) -> Any:
+        return _SlowLane() if kind == "asr" else super().lane(kind)
+
+
+def test_a_recogniser_that_takes_its_time_is_drafted_without() -> None:
+    mind = ScriptedMind(lambda text: clauses("Well met."))
+
+    async def scenario() -> None:
+        made = engines(mind, workers=SlowRecogniser(), recognizer=Correcting({4800: "hello there"}))
+        async with talking(made) as (session, _):
+            await speak(session, 1.0)
+            await speak(session, 0.2, loud=False)
+            assert [turn.text for turn in mind.asked] == ["hello there"]
+            await speak(session, 2.0, loud=False)
+            assert [turn.text for turn in mind.asked] == ["hello there", "hello then"]
 
     with virtual_loop() as loop:
         loop.run_until_complete(scenario())
