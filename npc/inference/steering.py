@@ -48,13 +48,21 @@ def combine(wanted: Sequence[tuple[str, float]], directions: Mapping[str, Direct
     return None if total is None else np.ascontiguousarray(total, np.float32)
 
 
-def hidden_states(model: Step, tokens: Sequence[int], first: int | None = None) -> Floats:
-    """The residual stream after each layer, layers x hidden: at the last token, or the mean over those from `first` on.
-    Uses pages 0.. of an idle model."""
+@dataclass(frozen=True, slots=True)
+class States:
+    """The residual stream after each layer over some tokens: its mean, layers x hidden, and its mean length, layers."""
+
+    mean: Floats
+    length: Floats
+
+
+def hidden_states(model: Step, tokens: Sequence[int], first: int | None = None) -> States:
+    """The stream at the last token, or over those from `first` on. Uses pages 0.. of an idle model."""
     n = len(tokens)
     tables = np.arange(-(-n // PAGE), dtype=np.int32)[None]
     begin = n - 1 if first is None else first
-    total: Floats | None = None
+    total = np.zeros((model.config.layers, model.config.hidden), np.float32)
+    length = np.zeros(model.config.layers, np.float32)
     for at in range(0, n, 128):
         span = np.arange(at, min(at + 128, n), dtype=np.int32)
         batch = Batch(
@@ -67,10 +75,10 @@ def hidden_states(model: Step, tokens: Sequence[int], first: int | None = None) 
         )
         taps = model.forward(batch).taps
         assert taps is not None
-        part = taps[:, max(0, begin - at) :].sum(1, dtype=np.float32)
-        total = part if total is None else total + part
-    assert total is not None
-    return total / np.float32(n - begin)
+        wanted = taps[:, max(0, begin - at) :]
+        total += wanted.sum(1)
+        length += np.linalg.norm(wanted, axis=2).sum(1)
+    return States(total / np.float32(n - begin), length / np.float32(n - begin))
 
 
 def learn_direction(
@@ -84,8 +92,8 @@ def learn_direction(
     half, where directions are known to act best. Raises ValueError when the two sets cannot be told apart."""
     if not more or not less:
         raise ValueError("a direction needs prompts of both kinds")
-    high = np.stack([hidden_states(model, t) for t in more])
-    low = np.stack([hidden_states(model, t) for t in less])
+    high = [hidden_states(model, t) for t in more]
+    low = [hidden_states(model, t) for t in less]
     return _scaled(name, high, low, layers)
 
 
@@ -99,21 +107,20 @@ def learn_along(
     ValueError as `learn_direction` does."""
     if not contrasts:
         raise ValueError("a direction needs prompts of both kinds")
-    high = np.stack([hidden_states(model, [*more, *said], len(more) - 1) for more, _, said in contrasts])
-    low = np.stack([hidden_states(model, [*less, *said], len(less) - 1) for _, less, said in contrasts])
+    high = [hidden_states(model, [*more, *said], len(more) - 1) for more, _, said in contrasts]
+    low = [hidden_states(model, [*less, *said], len(less) - 1) for _, less, said in contrasts]
     return _scaled(name, high, low, layers)
 
 
-def _scaled(name: str, high: Floats, low: Floats, layers: range | None) -> Direction:
-    """From states [prompts, layers, hidden] of both kinds. Strength 1 is `SHARE` of their typical length, spread evenly
-    over the layers."""
-    count = high.shape[1]
+def _scaled(name: str, high: Sequence[States], low: Sequence[States], layers: range | None) -> Direction:
+    """From states of both kinds. Strength 1 is `SHARE` of their typical length, spread evenly over the layers."""
+    count = len(high[0].length)
     chosen = list(layers if layers is not None else range(count // 4, max(count // 4 + 1, 3 * count // 4)))
-    difference = high.mean(0) - low.mean(0)
+    difference = np.mean([s.mean for s in high], axis=0) - np.mean([s.mean for s in low], axis=0)
     length = np.linalg.norm(difference, axis=1, keepdims=True)
     if not np.isfinite(length).all() or length[chosen].min() < 1e-6:
         raise ValueError(f"direction {name!r}: the two sets of prompts give the same hidden states")
-    typical = np.linalg.norm(np.concatenate([high, low]), axis=2).mean(0)[:, None]
+    typical = np.mean([s.length for s in (*high, *low)], axis=0)[:, None]
     vectors = np.zeros_like(difference)
     vectors[chosen] = (difference / length * typical * np.float32(SHARE / np.sqrt(len(chosen))))[chosen]
     return Direction(name, vectors.astype(np.float32))

@@ -17,8 +17,10 @@ def test_states_along_a_reply_are_the_mean_of_the_states_at_each_of_its_tokens()
     tokens = [int(t) for t in np.random.default_rng(2).integers(1, 60, 140)]
     try:
         each = [hidden_states(core, tokens[: n + 1]) for n in range(120, 140)]
-        assert np.abs(hidden_states(core, tokens, 120) - np.mean(each, 0)).max() < 1e-4, "also across chunks of 128"
-        assert np.array_equal(hidden_states(core, tokens), each[-1])
+        along = hidden_states(core, tokens, 120)
+        assert np.abs(along.mean - np.mean([s.mean for s in each], 0)).max() < 1e-4, "also across chunks of 128"
+        assert np.allclose(along.length, np.mean([s.length for s in each], 0), rtol=1e-5)
+        assert np.allclose(each[0].length, np.linalg.norm(each[0].mean, axis=1), rtol=1e-5)
     finally:
         core.close()
 
