@@ -78,7 +78,6 @@ class _Room:
         self.played = 0
         self.paused = False
         self._queue: list[AudioOut] = []
-        self._out = np.zeros(0)
         self._noise = room_noise(noise_seed, 20 * RATE, 20.0).astype(np.float64)
         self._at = 0
         self._kernel = np.zeros(1)
@@ -86,6 +85,7 @@ class _Room:
             delay_ms, gain_db, seed = echo
             response = impulse_response(seed) * 10 ** (gain_db / 20)
             self._kernel = np.concatenate([np.zeros(round(delay_ms * RATE / 1000)), response])
+        self._before = np.zeros(self._kernel.size - 1)
 
     def send(self, item: Any) -> None:
         self.sent.append((asyncio.get_running_loop().time(), item))
@@ -113,8 +113,9 @@ class _Room:
                 self._queue[0] = AudioOut(
                     head.response_id, head.item_id, head.ordinal, head.track, head.start + int(take.size), rest
                 )
-        self._out = np.concatenate([self._out, out])[-(self._kernel.size + FRAME) :]
-        heard = np.convolve(self._out, self._kernel)[self._out.size - FRAME : self._out.size]
+        played = np.concatenate([self._before, out])
+        self._before = played[FRAME:]
+        heard = np.convolve(played, self._kernel, "valid")
         at = self._at % (self._noise.size - FRAME)
         self._at += FRAME
         return to_pcm(heard + self._noise[at : at + FRAME] + player)
