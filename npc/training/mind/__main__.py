@@ -29,18 +29,20 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     for name in ("train", "export"):
         sub = commands.add_parser(name)
         sub.add_argument("--minutes", type=float, default=30.0, help="wall time to train in this run (default 30)")
-        sub.add_argument("--work", type=Path, default=Path("build/mind"), help="checkpoint, tokenizer and loss curve")
+        sub.add_argument("--work", type=Path, default=Path("build/mind"),
+                         help="checkpoint, tokenizer and loss curve (default build/mind)")  # fmt: skip
         sub.add_argument("--out", type=Path, help="where the model goes (default: WORK/model)")
         sub.add_argument("--data", type=Path, help="folder of the openly licensed corpora (default: episodes alone)")
         sub.add_argument("--start", type=Path, help="a folder, or `shipped`: begin with it where WORK is empty")
         sub.add_argument("--teacher", type=Path, help="replies of a teacher, from `distil`")
-        sub.add_argument("--seed", type=int, default=1)
-        sub.add_argument("--threads", type=int, default=1, help="more than the free cores makes it slower")
+        sub.add_argument("--seed", type=int, default=1, help="of every batch and of new weights (default 1)")
+        sub.add_argument("--threads", type=int, default=1, help="more than the free cores makes it slower (default 1)")
         sub.add_argument("--width", type=int, default=256, help="a multiple of 64 (default 256: 3.7 M parameters)")
-        sub.add_argument("--layers", type=int, default=4)
-        sub.add_argument("--length", type=int, default=256, help="tokens of an episode")
-        sub.add_argument("--rows", type=int, default=8, help="episodes a step")
-        sub.add_argument("--vocabulary", type=int, default=2048)
+        sub.add_argument("--layers", type=int, default=4, help="default 4")
+        sub.add_argument("--length", type=int, default=256, help="tokens of an episode (default 256)")
+        sub.add_argument("--rows", type=int, default=8, help="episodes a step (default 8)")
+        sub.add_argument("--vocabulary", type=int, default=2048, help="of a new tokenizer (default 2048)")
+        sub.add_argument("--rate", type=float, default=1.5e-3, help="peak of the learning rate (default 0.0015)")
     sub = commands.add_parser("adopt")
     sub.add_argument("folder", type=Path)
     sub.add_argument("--turns", type=int, default=400)
@@ -106,6 +108,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         work=options.work, out=options.out or options.work / "model", minutes=options.minutes, data=options.data,
         start=start, teacher=options.teacher, seed=options.seed, threads=options.threads, width=options.width,
         layers=options.layers, length=options.length, rows=options.rows, vocabulary=options.vocabulary,
+        rate=options.rate,
     )  # fmt: skip
     return train(plan) if options.command == "train" else export_checkpoint(plan)
 

@@ -49,6 +49,7 @@ def export(model: MindModel, tokenizer: Tokenizer, card: dict[str, Any], out: Pa
         for name, value in tensors(model).items()
     }
     save_file(arrays, str(out / "model.safetensors"))
+    (out / "model.safetensors").chmod(0o644)  # the library leaves it to its owner alone
     tokenizer.save(str(out / "tokenizer.json"), pretty=False)
     config = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": shape.width,

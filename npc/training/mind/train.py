@@ -26,6 +26,7 @@ from npc.training.mind.shipping import write_examples, write_words
 from npc.training.mind.tokens import batch_at, build_tokenizer
 
 CHECKPOINT_SECONDS = 180.0
+_TOLD_SECONDS = 30.0
 WARM_UP = 100
 #: From the trials of docs/mind.md; steps matter more than tokens early on, so batches are small (2,048 tokens).
 PEAK_RATE = 1.5e-3
@@ -50,6 +51,8 @@ class Plan:
     length: int = 256
     rows: int = 8
     vocabulary: int = 2048
+    rate: float = PEAK_RATE
+    """Peak of the learning rate; less of it for the later parts of a long training."""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,20 @@ class Held:
     curve: list[tuple[int, float]] | None = None
 
 
+class Progress:
+    """One line that is rewritten on a terminal; in a file or pipe a line every half minute."""
+
+    def __init__(self) -> None:
+        self._terminal, self._told = sys.stderr.isatty(), 0.0
+
+    def __call__(self, text: str = "", *, last: bool = False) -> None:
+        if self._terminal:
+            print("" if last else f"\r{text}", end="\n" if last else "", file=sys.stderr, flush=True)
+        elif not last and time.monotonic() - self._told > _TOLD_SECONDS:
+            print(text, file=sys.stderr, flush=True)
+            self._told = time.monotonic()
+
+
 def loss_of(model: MindModel, ids: Tensor, weights: Tensor) -> Tensor:
     """Weighted cross-entropy of the next token."""
     logits = model(ids[:, :-1])
@@ -73,9 +90,9 @@ def loss_of(model: MindModel, ids: Tensor, weights: Tensor) -> Tensor:
     return (each * weight).sum() / weight.sum().clamp_min(1.0)
 
 
-def rate_at(share: float, step: int) -> float:
-    """Learning rate: linear warm-up over steps, then linear decay to a twentieth over the share of time used."""
-    return PEAK_RATE * min(1.0, (step + 1) / WARM_UP) * max(0.05, 1.0 - share)
+def rate_at(share: float, step: int, peak: float = PEAK_RATE) -> float:
+    """Learning rate: linear warm-up over this run's steps, then linear decay to a twentieth over the share of time."""
+    return peak * min(1.0, (step + 1) / WARM_UP) * max(0.05, 1.0 - share)
 
 
 def open_run(plan: Plan, texts: Texts) -> Held:
@@ -126,9 +143,10 @@ def train(plan: Plan) -> dict[str, Any]:
     held = open_run(plan, texts)
     curve = held.curve if held.curve is not None else []
     budget, began, kept, before = plan.minutes * 60.0, time.monotonic(), time.monotonic(), held.spent
+    first, progress = held.step, Progress()
     while (elapsed := time.monotonic() - began) < budget:
         for group in held.optimiser.param_groups:
-            group["lr"] = rate_at(elapsed / budget, held.step)
+            group["lr"] = rate_at(elapsed / budget, held.step - first, plan.rate)
         ids, weights = batch_at(held.step, plan.seed, held.tokenizer, plan.length, plan.rows, texts=texts)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = loss_of(held.model, ids, weights)
@@ -141,12 +159,12 @@ def train(plan: Plan) -> dict[str, Any]:
         held.spent = before + time.monotonic() - began
         if held.step % 20 == 0:
             curve.append((held.step, round(float(loss.detach()), 4)))
-            print(f"\rstep {held.step}  loss {curve[-1][1]:.3f}  {held.tokens / 1e6:.2f} M tokens  "
-                  f"{elapsed / 60:.1f}/{plan.minutes:g} min", end="", file=sys.stderr, flush=True)  # fmt: skip
+            progress(f"step {held.step}  loss {curve[-1][1]:.3f}  {held.tokens / 1e6:.2f} M tokens  "
+                     f"{elapsed / 60:.1f}/{plan.minutes:g} min")  # fmt: skip
         if time.monotonic() - kept > CHECKPOINT_SECONDS:
             save(plan.work, held)
             kept = time.monotonic()
-    print(file=sys.stderr)
+    progress(last=True)
     save(plan.work, held)
     card = describe(plan, held, texts)
     ship(plan, held, card)
