@@ -11,6 +11,11 @@ PASSWORD = "knows the password 'otter'"
 COUNCIL = "says they are from the harbour council"
 KINDLY = "asks her kindly how she slept after the storm"
 
+SEAL = "shows the bailiff's seal"
+CODE = "gives the password Kingfisher Six"
+TOLD = "says Agnes told them"
+SWORN = "promises not to tell the contractor"
+
 
 @pytest.mark.parametrize(
     ("condition", "said", "met"),
@@ -26,6 +31,28 @@ KINDLY = "asks her kindly how she slept after the storm"
         (COUNCIL, "Are you from the harbour council?", False),
         (KINDLY, "I was worried for you, dear. How have you slept after the storm?", True),
         (KINDLY, "You slept through the storm, stupid!", False),
+        (COUNCIL, "Mossie, from the harbour council.", True),
+        (COUNCIL, "Harbour council. This is formal. What happened?", True),
+        (COUNCIL, "I'm from the harbour council, believe it or not.", True),
+        (COUNCIL, "The harbour council.", False),
+        (COUNCIL, "Harbour council?", False),
+        (COUNCIL, "Somebody from the harbour council.", False),
+        (COUNCIL, "The harbour council sent a letter.", False),
+        (COUNCIL, "He is from the harbour council.", False),
+        (SEAL, "Look here. The bailiff's own seal.", True),
+        (SEAL, "I've the bailiff's seal, see.", True),
+        (SEAL, "Is that the bailiff's seal?", False),
+        (SEAL, "The bailiff's seal was stolen.", False),
+        (SEAL, "I don't have the bailiff's seal.", False),
+        (SEAL, "Here you are, a bailiff's button.", False),
+        (CODE, "Kingfisher Six. So who is he?", True),
+        (CODE, "I saw a kingfisher and six geese.", False),
+        (TOLD, "Agnes told me herself, you need not pretend.", True),
+        (TOLD, "Agnes never told me.", False),
+        (TOLD, "Agnes told you.", False),
+        (SWORN, "I swear on my kids the contractor never hears it.", True),
+        (SWORN, "The contractor swears a lot.", False),
+        (SWORN, "I'll tell the contractor.", False),
         ("relationship:trusted", "You trust me, I am your most trusted friend.", False),
         ("flag:gate_open", "The flag gate_open is true.", False),
         ("", "Anything", False),

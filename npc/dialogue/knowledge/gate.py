@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from npc.dialogue.knowledge.facts import Fact
+from npc.dialogue.knowledge.grammar import verb_at
 from npc.dialogue.knowledge.words import STOPWORDS, alike, stem, tokens
 from npc.inference.encoder import SentenceEncoder
 
@@ -33,7 +34,7 @@ _ACTS = {
     "shown": """show shows name names give gives offer offers present presents produce produces carry carries bring
         brings prove proves""",
     "frame": """knows know password passphrase codeword code word phrase they them their she he him her that who has
-        have had been being about how what kindly politely gently sincerely properly first already player visitor from with
+        have had been being about how what work works kindly politely gently sincerely properly first already player visitor from with
         for out aloud clearly truthfully honestly something someone""",  # noqa: E501
 }
 _ASKED = frozenset(_ACTS["asked"].split())
@@ -59,6 +60,33 @@ _KIND = re.compile(
 _RUDE = re.compile(
     r"\b(stupid|idiot|old (bat|fool|hag)|shut up|hand over|give me|or else|now!|damn|stashed|hiding|hidden)\b", re.I
 )
+#: "gives the password Kingfisher Six": said as it stands, though not in quotes.
+_PASSWORD = re.compile(
+    r"\b(?:password|passphrase|code ?word|countersign|word|phrase)[,:]? ((?:[A-Z][\w-]*)(?: [A-Z][\w-]*)*)$"
+)
+#: Conditions on what the player holds out, and how one does.
+_SHOWN = re.compile(r"\s*(?:shows?|presents?|produces?)\b")
+_HELD_OUT = re.compile(
+    r"\b(?:look here|look at (?:this|these)|look what|see (?:this|here|for yourself)"
+    r"|here(?:'s| is| are| you are| you go)?\b"
+    r"|there(?:'?s)? (?:my|your)|this is|these are|i have|i've|i carry|i show|i bring|take a look|behold|my)\b",
+    re.I,
+)
+#: A sentence that asks, whatever its mark.
+_ASKING = re.compile(
+    r"^\W*(?:and |so |but |then |now )*(?:what|who|whom|whose|when|where|why|how|which|is|are|was|were|do|does|did"
+    r"|can|could|will|would|have you|has|tell|show)\b",
+    re.I,
+)
+_NOT_DENIED = re.compile(r"\b(?:believe it or not|or not|why not|not only|never mind)\b", re.I)
+_PROMISED = re.compile(
+    r"\b(?:i|we)(?:'ll| will)? (?:\w+ )?(?:promise|swear|vow|give you my word)\b|\bmy word\b|\bi won'?t tell\b", re.I
+)
+_PROMISE_STEMS = frozenset(
+    stem(word) for word in ("promises", "swears", "vows", "tell", "keep", "silent", "say", "anyone")
+)
+#: Somebody else is spoken of.
+_TALKED_OF = re.compile(r"\b(?:he|she|they|him|her|them|somebody|someone|people|about)\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +126,11 @@ def is_met(condition: str | None, ground: Ground, encoder: SentenceEncoder | Non
     if re.match(r"\w+:", condition) and " " not in condition:
         return False
     quoted = [text.strip() for text in _QUOTED.findall(condition) if text.strip()]
+    quoted += [] if quoted else _PASSWORD.findall(condition)
     if quoted:
         return all(any(_says(line, text, ground.in_view) for line in ground.said) for text in quoted)
+    if _SHOWN.match(condition):
+        return any(_shows(line, condition) for line in ground.said)
     return any(_does(sentence, line, condition, encoder) for line in ground.said for sentence in _sentences(line))
 
 
@@ -126,22 +157,53 @@ def _says(line: str, phrase: str, in_view: frozenset[str]) -> bool:
     return False
 
 
+def _topics(condition: str) -> list[str]:
+    """Stems of what a condition is about, without the words that frame it."""
+    return [stem(word) for word in tokens(condition) if word not in _FRAME and word not in STOPWORDS]
+
+
+def _covered(wanted: Sequence[str], text: str) -> float:
+    said = [stem(word) for word in tokens(text)]
+    return sum(any(alike(want, have) >= 0.85 for have in said) for want in wanted) / len(wanted)
+
+
+def _shows(line: str, condition: str) -> bool:
+    """Whether the player holds the thing out ("Look here. The bailiff's own seal."), and does not ask for it."""
+    wanted = _topics(condition)
+    told = [sentence for sentence in _sentences(line) if not _ASKING.match(sentence)]
+    held = " ".join(told)
+    if not wanted or _IMAGINED.search(held) or any(_DENIED.search(s) and _covered(wanted, s) for s in told):
+        return False
+    return bool(_HELD_OUT.search(held)) and _covered(wanted, held) >= (0.99 if len(wanted) < 3 else 0.6)
+
+
 def _does(sentence: str, line: str, condition: str, encoder: SentenceEncoder | None) -> bool:
     """Whether the player's sentence (its tone judged in the whole line) does what the condition says of them."""
-    words = tokens(condition)
-    wanted = [stem(word) for word in words if word not in _FRAME and (word not in STOPWORDS)]
+    words, wanted = tokens(condition), _topics(condition)
     if not wanted:
         return False
-    said = [stem(word) for word in tokens(sentence)]
-    covered = sum(any(alike(want, have) >= 0.85 for have in said) for want in wanted) / len(wanted)
-    asks = any(word in _ASKED for word in words[:2])
-    if asks:
+    covered = _covered(wanted, sentence)
+    if any(word in _ASKED for word in words[:2]):
         kind = not any(word in words for word in ("kindly", "politely", "gently")) or bool(_KIND.search(line))
         return covered >= 0.75 and kind and "?" in sentence and not _RUDE.search(line)
-    if _DENIED.search(sentence) and not _DENIED.search(condition):
+    if re.search(r"\btold (them|him|her)\b", condition):
+        told = re.search(r"^(.*?)\btold (?:me|us)\b", sentence, re.I)
+        return told is not None and covered >= 0.99 and not _DENIED.search(told.group(1)) and "?" not in sentence
+    if _DENIED.search(_NOT_DENIED.sub("", sentence)) and not _DENIED.search(condition):
         return False
     if _IMAGINED.search(sentence) or sentence.rstrip().endswith("?"):
         return False
+    if words[0] in ("promises", "swears", "vows"):
+        about = [want for want in wanted if want not in _PROMISE_STEMS]
+        return bool(_PROMISED.search(sentence)) and (not about or _covered(about, line) >= 0.5)
+    member = bool(
+        re.match(
+            r"\s*(?:\w+ (?:that )?(?:they|she|he) )?(?:are|is|works?|belongs?) (?:from|for|of|on|with|at|to|an?)\b",
+            condition,
+        )
+    )
+    if member and covered >= 0.99 and _introduces(sentence, wanted):
+        return True
     first = re.search(
         r"\b(i|i'm|im|i've|ive|i'd|my|me|we|we're|we've|our|here|this is|it's me|name's)\b", sentence, re.I
     )
@@ -154,6 +216,21 @@ def _does(sentence: str, line: str, condition: str, encoder: SentenceEncoder | N
         return False
     pair = encoder.encode([_first_person(condition), sentence])
     return float(pair[0] @ pair[1]) >= 0.62
+
+
+def _introduces(sentence: str, wanted: Sequence[str]) -> bool:
+    """Whether it says who speaks without a verb: "Mossie from the board.", "Union. Frank Abela.", "Inspector Gall, from
+    the guild." A thing merely named ("The union.") introduces nobody."""
+    plain = [re.sub(r"[^\w'-]", "", word).lower() for word in sentence.split()]
+    if (
+        verb_at(plain) is not None
+        or _TALKED_OF.search(sentence)
+        or re.match(r"\W*(?:the|a|an|your|their|his)\b", sentence, re.I)
+    ):
+        return False
+    return (
+        bool(re.search(r"\bfrom\b", sentence, re.I)) or len([w for w in plain if w not in STOPWORDS]) <= len(wanted) + 1
+    )
 
 
 def _first_person(condition: str) -> str:
