@@ -206,12 +206,13 @@ class MiniLM:
             found.update(zip(batch, self._layered([ids[row] for row in batch], first), strict=True))
         return [found[row] for row in range(len(ids))]
 
-    def joint(self, first: int, text: Vectors, own: int, sights: Sequence[Vectors]) -> Vectors:
+    def joint(self, first: int, text: Vectors, own: int, sights: Sequence[Vectors], gate: Vectors) -> Vectors:
         """Read the tokens of one text from `own` on through the layers from `first` on, once for each of some others:
         its keys are the text's tokens before, its own, and the other's. [others, own tokens, dimensions].
 
         `text` and `sights` are states as `layers` gives them, of this encoder or of another of the same shape; the
-        others stay as they are, so that a reading costs the own tokens alone.
+        others stay as they are, so that a reading costs the own tokens alone. `gate` [layers from `first`, heads] is
+        added to what speaks for looking at the other.
         """
         width, heads = self.dimensions, self._heads
         head = width // heads
@@ -232,6 +233,7 @@ class MiniLM:
                     np.concatenate([keys[i, :, :own], part, keys[i, :, begin:end]], 1) for i, part in ((0, k), (1, v))
                 )
                 scores = (q * scale) @ k.swapaxes(-1, -2)
+                scores[:, :, own + size :] += gate[at][:, None, None]
                 scores -= scores.max(axis=-1, keepdims=True)
                 np.exp(scores, out=scores)
                 scores /= scores.sum(axis=-1, keepdims=True)

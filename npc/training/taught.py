@@ -50,6 +50,17 @@ class Packed:
         return torch.from_numpy(np.concatenate(spans))
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Statements of a pass: places of their tokens [statements, longest] (-1 behind the end), a number that keeps what
+    is behind the end from being the best match, unit token states, and unit means."""
+
+    places: torch.Tensor
+    empty: torch.Tensor
+    tokens: torch.Tensor
+    means: torch.Tensor
+
+
 class Taught(torch.nn.Module):
     """The encoder, the marks it compares by, and the reader."""
 
@@ -78,7 +89,9 @@ class Taught(torch.nn.Module):
         self.mix = torch.nn.Parameter(torch.tensor([SCALE, SCALE]))
         self.read_mark = torch.nn.Parameter(torch.zeros(width))
         self.read_inner = torch.nn.Parameter(torch.randn(2 * width + 1, HIDDEN) / width**0.5)
-        self.read_outer = torch.nn.Parameter(torch.randn(HIDDEN) / HIDDEN**0.5)
+        self.read_outer = torch.nn.Parameter(torch.zeros(HIDDEN))
+        # At first a turn hardly looks at the statement: reading starts as the comparison of what was read alone.
+        self.read_gate = torch.nn.Parameter(torch.full((len(self.frozen) - FIRST_JOINT, self.heads), -2.0))
 
     def _add(self, key: str, number: int, rank: int) -> None:
         for name in MATRICES:
@@ -86,19 +99,26 @@ class Taught(torch.nn.Module):
             self.low[f"{key}_{name}_a"] = torch.nn.Parameter(torch.randn(inputs, rank) / inputs**0.5)
             self.low[f"{key}_{name}_b"] = torch.nn.Parameter(torch.zeros(rank, outputs))
 
-    def _times(self, x: torch.Tensor, key: str, number: int, name: str, columns: slice = slice(None)) -> torch.Tensor:
-        a, b = self.low[f"{key}_{name}_a"].bfloat16(), (0.5 * self.low[f"{key}_{name}_b"]).bfloat16()
+    def _times(
+        self, x: torch.Tensor, number: int, name: str, *, reading: bool, only: slice = slice(None)
+    ) -> torch.Tensor:
+        """x through one matrix as taught (`only`: some of its outputs); the reader changes that further."""
         layer = self.frozen[number]
-        plain = torch.addmm(layer[name[:-1] + "b"][columns], x, layer[name][:, columns])
-        return torch.addmm(plain, x @ a, b[:, columns])
+        y = torch.addmm(layer[name[:-1] + "b"][only], x, layer[name][:, only])
+        for key in (f"{number}", f"read_{number}") if reading else (f"{number}",):
+            a, b = self.low[f"{key}_{name}_a"].bfloat16(), (0.5 * self.low[f"{key}_{name}_b"]).bfloat16()
+            y = torch.addmm(y, x @ a, b[:, only])
+        return y
 
-    def _after(self, x: torch.Tensor, mixed: torch.Tensor, key: str, number: int) -> torch.Tensor:
+    def _after(self, x: torch.Tensor, mixed: torch.Tensor, number: int, *, reading: bool) -> torch.Tensor:
         """The rest of a layer behind its attention."""
         layer, width = self.frozen[number], (self.width,)
         norm = _functional.layer_norm
-        x = norm(x + self._times(mixed, key, number, "out_w"), width, layer["norm1_0"], layer["norm1_1"], 1e-12)
-        hidden = _functional.gelu(self._times(x, key, number, "up_w"))
-        x = x + self._times(hidden, key, number, "down_w")
+        x = norm(
+            x + self._times(mixed, number, "out_w", reading=reading), width, layer["norm1_0"], layer["norm1_1"], 1e-12
+        )
+        hidden = _functional.gelu(self._times(x, number, "up_w", reading=reading))
+        x = x + self._times(hidden, number, "down_w", reading=reading)
         return norm(x, width, layer["norm2_0"], layer["norm2_1"], 1e-12)
 
     def forward(self, ids: Sequence[Sequence[int]]) -> Packed:
@@ -128,26 +148,19 @@ class Taught(torch.nn.Module):
         for number in range(len(self.frozen)):
             if number >= FIRST_JOINT:
                 kept.append(x)
-            qkv = self._times(x, f"{number}", number, "qkv_w")
+            qkv = self._times(x, number, "qkv_w", reading=False)
             mixed = []
             for first, count, length, masked in groups:
                 parts = qkv[first : first + count * length].view(count, length, 3, self.heads, head)
                 q, k, v = parts.permute(2, 0, 3, 1, 4)
                 weights = torch.softmax(q @ k.transpose(-1, -2) * head**-0.5 + masked, -1)
                 mixed.append((weights @ v).transpose(1, 2).reshape(count * length, self.width))
-            x = self._after(x, torch.cat(mixed), f"{number}", number)
+            x = self._after(x, torch.cat(mixed), number, reading=False)
         return Packed((*kept, x), tuple(starts), tuple(len(row) for row in ids))
 
-    def scores(
-        self, packed: Packed, turns: Sequence[int], own: Sequence[int], statements: Sequence[int]
-    ) -> torch.Tensor:
+    def scores(self, packed: Packed, turns: Sequence[int], own: Sequence[int], shown: Shown) -> torch.Tensor:
         """[turns, 1 + statements], "nothing" first, for rows of one pass; `own` is where a turn's own tokens begin."""
-        unit, states = _functional.normalize, packed.layers[-1].float()
-        longest = max(packed.lengths[row] for row in statements)
-        table = torch.from_numpy(np.stack([_padded(packed, row, longest) for row in statements]))
-        empty = torch.where(table < 0, -9.0, 0.0)
-        told = states[table.clamp_min(0)] * (table >= 0)[..., None]
-        means = unit(told.sum(1), dim=-1)
+        states = packed.layers[-1].float()
         tokens = states[packed.tokens(turns, own)]
         counts = torch.tensor([packed.lengths[row] - first for row, first in zip(turns, own, strict=True)])
         owner = torch.repeat_interleave(torch.arange(len(turns)), counts)
@@ -155,61 +168,77 @@ class Taught(torch.nn.Module):
         def summed(values: torch.Tensor) -> torch.Tensor:
             return torch.zeros(len(turns), *values.shape[1:]).index_add(0, owner, values)
 
-        heard = unit(summed(tokens), dim=-1)
-        flat = unit(told, dim=-1).view(-1, self.width)
-        near = (unit(tokens, dim=-1).bfloat16() @ flat.bfloat16().T).float().view(len(tokens), len(statements), longest)
+        heard = _unit(summed(tokens))
+        flat = shown.tokens.view(-1, self.width)
+        near = (_unit(tokens).bfloat16() @ flat.bfloat16().T).float().view(len(tokens), *shown.tokens.shape[:2])
         raised = torch.exp(tokens @ self.attend - (tokens @ self.attend).detach().max())
         weight = raised / summed(raised)[owner]
-        best = summed(weight[:, None] * (near + empty).amax(-1))
-        nothing = heard @ self.nothing[:-1] + self.nothing[-1] + self.mix.sum() * 0.45
-        return torch.cat([nothing[:, None], self.mix[0] * (heard @ means.T) + self.mix[1] * best], 1)
+        best = summed(weight[:, None] * (near + shown.empty).amax(-1))
+        return torch.cat([self._nothing(heard)[:, None], self.mix[0] * (heard @ shown.means.T) + self.mix[1] * best], 1)
+
+    def _nothing(self, heard: torch.Tensor) -> torch.Tensor:
+        """Score of "nothing known answers", by the unit mean of a turn."""
+        return heard @ self.nothing[:-1] + self.nothing[-1] + self.mix.sum() * 0.45
+
+    def shown(self, packed: Packed, statements: Sequence[int]) -> Shown:
+        """The statements of a pass, made ready to be compared."""
+        longest = max(packed.lengths[row] for row in statements)
+        places = torch.from_numpy(np.stack([_padded(packed, row, longest) for row in statements]))
+        told = packed.layers[-1].float()[places.clamp_min(0)] * (places >= 0)[..., None]
+        return Shown(places, torch.where(places < 0, -9.0, 0.0), _unit(told), _unit(told.sum(1)))
 
     def read(
-        self, packed: Packed, turns: Sequence[int], own: Sequence[int], sights: Sequence[Sequence[int]]
+        self, packed: Packed, turns: Sequence[int], own: Sequence[int], shown: Shown, sights: Sequence[Sequence[int]]
     ) -> list[torch.Tensor]:
-        """For each turn one number per statement in its `sights` (rows of the pass): how far it answers the turn."""
-        head = self.width // self.heads
-        shown = sorted({row for rows in sights for row in rows})
-        place = {row: i for i, row in enumerate(shown)}
-        longest = max(packed.lengths[row] for row in shown)
-        table = torch.from_numpy(np.stack([_padded(packed, row, longest) for row in shown]))
-        empty = torch.where(table < 0, -1e4, 0.0).bfloat16()
+        """For each turn one number per statement in its `sights` (numbers in `shown`): log-odds that it answers."""
+        head, longest = self.width // self.heads, shown.places.shape[1]
+        used = sorted({at for line in sights for at in line})
+        chosen = [torch.tensor([used.index(at) for at in line]) for line in sights]
+        places = shown.places[used]
         sizes = [packed.lengths[row] - first for row, first in zip(turns, own, strict=True)]
-        repeated = [packed.tokens([row], [first]).repeat(len(rows))
-                    for row, first, rows in zip(turns, own, sights, strict=True)]  # fmt: skip
+        repeated = [packed.tokens([row], [first]).repeat(len(line))
+                    for row, first, line in zip(turns, own, sights, strict=True)]  # fmt: skip
         x = packed.layers[0][torch.cat(repeated)]
-        bounds = np.cumsum([0, *(size * len(rows) for size, rows in zip(sizes, sights, strict=True))])
+        bounds = np.cumsum([0, *(size * len(line) for size, line in zip(sizes, sights, strict=True))])
+        behind = torch.cat([torch.arange(packed.starts[row], packed.starts[row] + first)
+                            for row, first in zip(turns, own, strict=True)])  # fmt: skip
+        values = slice(self.width, None)
         for layer, number in enumerate(range(FIRST_JOINT, len(self.frozen))):
-            key, keys_values = f"read_{number}", slice(self.width, None)
-            qkv = self._times(x, key, number, "qkv_w")
+            qkv = self._times(x, number, "qkv_w", reading=True)
             states = packed.layers[layer]
-            told = states.index_select(0, table.clamp_min(0).view(-1)) + self.read_mark.bfloat16()
-            told = self._times(told, key, number, "qkv_w", keys_values).view(len(shown), longest, 2, self.heads, head)
-            behind = torch.cat([torch.arange(packed.starts[row], packed.starts[row] + first)
-                                for row, first in zip(turns, own, strict=True)])  # fmt: skip
-            before = self._times(states.index_select(0, behind), key, number, "qkv_w", keys_values)
+            told = states.index_select(0, places.clamp_min(0).view(-1)) + self.read_mark.bfloat16()
+            told = self._times(told, number, "qkv_w", reading=True, only=values)
+            told = told.view(len(used), longest, 2, self.heads, head)
+            before = self._times(states.index_select(0, behind), number, "qkv_w", reading=True, only=values)
+            gate = self.read_gate[layer].bfloat16()[:, None, None]
             mixed, at = [], 0
-            for i, rows in enumerate(sights):
-                count, size = len(rows), sizes[i]
+            for i, line in enumerate(chosen):
+                count, size = len(line), sizes[i]
                 q, k, v = qkv[bounds[i] : bounds[i + 1]].view(count, size, 3, self.heads, head).permute(2, 0, 3, 1, 4)
-                chosen = torch.tensor([place[row] for row in rows])
-                seen = told.index_select(0, chosen).permute(2, 0, 3, 1, 4)
+                seen = told.index_select(0, line).permute(2, 0, 3, 1, 4)
                 past = before[at : at + own[i]].view(1, own[i], 2, self.heads, head).permute(2, 0, 3, 1, 4)
                 past = past.expand(2, count, self.heads, own[i], head)
                 at += own[i]
-                bias = torch.cat([torch.zeros(count, own[i] + size).bfloat16(), empty[chosen]], 1)[:, None, None]
-                weights = torch.softmax(
-                    q @ torch.cat([past[0], k, seen[0]], 2).transpose(-1, -2) * head**-0.5 + bias, -1
-                )
+                near = q @ torch.cat([past[0], k], 2).transpose(-1, -2) * head**-0.5
+                empty = torch.where(places[line] < 0, -1e4, 0.0).bfloat16()[:, None, None]
+                far = q @ seen[0].transpose(-1, -2) * head**-0.5 + gate + empty
+                weights = torch.softmax(torch.cat([near, far], -1), -1)
                 heard = weights @ torch.cat([past[1], v, seen[1]], 2)
                 mixed.append(heard.transpose(1, 2).reshape(count * size, self.width))
-            x = self._after(x, torch.cat(mixed), key, number)
+            x = self._after(x, torch.cat(mixed), number, reading=True)
         found = []
-        for i, rows in enumerate(sights):
-            states = x[bounds[i] : bounds[i + 1]].view(len(rows), sizes[i], self.width).float()
+        last = packed.layers[-1].float()
+        for i, line in enumerate(sights):
+            states = x[bounds[i] : bounds[i + 1]].view(len(line), sizes[i], self.width).float()
+            numbers = torch.tensor(line)
+            weight = torch.softmax(states @ self.attend, -1)
+            near = _unit(states) @ shown.tokens[numbers].transpose(-1, -2) + shown.empty[numbers][:, None]
+            like = self.mix[0] * (_unit(states.mean(1)) * shown.means[numbers]).sum(-1)
+            like = like + self.mix[1] * (weight * near.amax(-1)).sum(-1)
+            heard = _unit(last[packed.tokens([turns[i]], [own[i]])].mean(0))
             pooled = torch.cat([states.mean(1), states[:, -1]], 1)
             hidden = torch.tanh(pooled @ self.read_inner[:-1] + self.read_inner[-1])
-            found.append(hidden @ self.read_outer)
+            found.append(like - self._nothing(heard) + hidden @ self.read_outer)
         return found
 
     def save(self, path: Path) -> None:
@@ -217,9 +246,13 @@ class Taught(torch.nn.Module):
         from safetensors.numpy import save_file
 
         arrays = {name: part.detach().numpy().astype(np.float16) for name, part in self.low.items()}
-        for name in ("attend", "nothing", "mix", "read_mark", "read_inner", "read_outer"):
+        for name in ("attend", "nothing", "mix", "read_mark", "read_gate", "read_inner", "read_outer"):
             arrays[name] = getattr(self, name).detach().numpy().astype(np.float32)
         save_file(arrays, path, metadata={"base": self.base.id, "data": "npc/training/data, written for this project"})
+
+
+def _unit(states: torch.Tensor) -> torch.Tensor:
+    return _functional.normalize(states, dim=-1)
 
 
 def _padded(packed: Packed, row: int, length: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

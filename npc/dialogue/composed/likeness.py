@@ -94,7 +94,7 @@ class Likeness:
 
         self.encoder = base.changed(change)
         self._attend, self._nothing, self._mix = arrays["attend"], arrays["nothing"], arrays["mix"]
-        self._reader = Reader(base, arrays) if "read_mark" in arrays else None
+        self._reader = Reader(self.encoder, arrays) if "read_mark" in arrays else None
         self._kept: OrderedDict[str, _Told] = OrderedDict()
         self._heard: OrderedDict[tuple[str, str, str], Asked] = OrderedDict()
 
@@ -109,12 +109,9 @@ class Likeness:
         turn = [*context, *self.encoder.ids(text)[1:]]
         inner, *learnt = self.encoder.layers([turn, *(self.encoder.ids(s) for s in fresh)], FIRST_JOINT)
         self._keep(fresh, learnt)
-        states = inner[-1, len(context) :]
-        raised = states @ self._attend
-        weights = np.exp(raised - raised.max())
-        mean = _unit(states.mean(axis=0))
+        tokens, weights, mean = self._heard_as(inner[-1, len(context) :])
         nothing = float(mean @ self._nothing[:-1] + self._nothing[-1] + self._mix.sum() * 0.45)
-        asked = Asked(_unit(states), weights / weights.sum(), mean, nothing, inner[:-1])
+        asked = Asked(tokens, weights, mean, nothing, inner[:-1])
         self._heard[(text, *before)] = asked
         while len(self._heard) > _HEARD:
             self._heard.popitem(last=False)
@@ -140,11 +137,21 @@ class Likeness:
         self.learn(texts)
         found = np.zeros((len(texts), 3), dtype=np.float32)
         for row, text in enumerate(texts):
-            told = self._kept[text]
-            found[row, 0] = told.mean @ asked.mean
-            found[row, 1] = asked.weights @ (asked.tokens @ told.tokens.T).max(axis=1)
+            found[row, :2] = self._likeness((asked.tokens, asked.weights, asked.mean), self._kept[text])
         found[:, 2] = found[:, :2] @ self._mix - asked.nothing
         return found
+
+    def _heard_as(self, states: Vectors) -> tuple[Vectors, Vectors, Vectors]:
+        """A turn's token states as they are compared: unit ones, the weights of the tokens, the unit mean."""
+        raised = states @ self._attend
+        weights = np.exp(raised - raised.max())
+        return _unit(states), weights / weights.sum(), _unit(states.mean(axis=0))
+
+    @staticmethod
+    def _likeness(heard: tuple[Vectors, Vectors, Vectors], told: _Told) -> tuple[float, float]:
+        """Cosine of the means, and weighted best matches."""
+        tokens, weights, mean = heard
+        return float(told.mean @ mean), float(weights @ (tokens @ told.tokens.T).max(axis=1))
 
     def reading(self, asked: Asked, texts: Sequence[str]) -> list[float] | None:
         """How far each statement answers the turn when both are read together, in log-odds against "nothing does";
@@ -154,9 +161,12 @@ class Likeness:
         fresh = [text for text in dict.fromkeys(texts) if text not in asked.known]
         if fresh:
             self.learn(fresh)
-            inner = [self._kept[text].inner.astype(np.float32) for text in fresh]
-            read = self._reader.read(asked.inner, asked.inner.shape[1] - len(asked.tokens), inner)
-            asked.known.update(zip(fresh, map(float, read), strict=True))
+            told = [self._kept[text] for text in fresh]
+            inner = [one.inner.astype(np.float32) for one in told]
+            read, own = self._reader.read(asked.inner, asked.inner.shape[1] - len(asked.tokens), inner)
+            for text, one, states, said in zip(fresh, told, read, own, strict=True):
+                mean, best = self._likeness(self._heard_as(states), one)
+                asked.known[text] = float(mean * self._mix[0] + best * self._mix[1] - asked.nothing + said)
         return [asked.known[text] for text in texts]
 
 

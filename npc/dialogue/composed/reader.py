@@ -1,11 +1,11 @@
 """Reading a turn again with one statement in sight, to tell what answers it from what is only about the same.
 
-    turn after 3 layers ── 3 layers whose keys are its context, itself and ONE statement ── mean, last ──> a number
+    turn after 3 layers ── 3 layers whose keys are its context, itself and ONE statement ── compared again ── a number
 
 Two texts that are compared after each was read alone look alike when they are about the same thing, whether or not
 what is asked about it is told. Here the turn's own words look for it in the statement. Statements are kept as the
 taught encoder read them, so a reading costs the turn's own tokens in three layers (trained in
-`npc.training.likeness`; the numbers are log-odds against "nothing answers").
+`npc.training.likeness`; the states that come out are compared as those of the encoder are, in `likeness`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HIDDEN = 64
 class Reader:
     """The trained reader. States are those of `MiniLM.layers(ids, FIRST_JOINT)` of the taught encoder."""
 
-    def __init__(self, base: MiniLM, arrays: Mapping[str, Vectors]) -> None:
+    def __init__(self, taught: MiniLM, arrays: Mapping[str, Vectors]) -> None:
         def change(number: int, name: str) -> Vectors:
             if number < FIRST_JOINT:
                 return np.zeros(1, dtype=np.float32)
@@ -36,12 +36,14 @@ class Reader:
             low: Vectors = (0.5 * arrays[f"{key}_a"] @ arrays[f"{key}_b"]).astype(np.float32)
             return low
 
-        self._encoder = base.changed(change)
-        self._mark, self._inner, self._outer = arrays["read_mark"], arrays["read_inner"], arrays["read_outer"]
+        self._encoder = taught.changed(change)
+        self._mark, self._gate = arrays["read_mark"], arrays["read_gate"]
+        self._inner, self._outer = arrays["read_inner"], arrays["read_outer"]
 
-    def read(self, turn: Vectors, own: int, statements: Sequence[Vectors]) -> NDArray[np.float32]:
-        """One number a statement; the turn's own tokens begin at `own`."""
-        states = self._encoder.joint(FIRST_JOINT, turn, own, [told + self._mark for told in statements])
+    def read(self, turn: Vectors, own: int, statements: Sequence[Vectors]) -> tuple[Vectors, NDArray[np.float32]]:
+        """States of the turn's own tokens, which begin at `own`, with each statement in sight [statements, tokens,
+        width], and what they say of themselves, a number a statement."""
+        states = self._encoder.joint(FIRST_JOINT, turn, own, [told + self._mark for told in statements], self._gate)
         pooled = np.concatenate([states.mean(axis=1), states[:, -1]], axis=1)
         found: NDArray[np.float32] = np.tanh(pooled @ self._inner[:-1] + self._inner[-1]) @ self._outer
-        return found
+        return states, found
