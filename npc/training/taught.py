@@ -228,9 +228,8 @@ class Taught(torch.nn.Module):
             x = self._after(x, torch.cat(mixed), number, reading=True)
         found = []
         last = packed.layers[-1].float()
-        for i, line in enumerate(sights):
-            states = x[bounds[i] : bounds[i + 1]].view(len(line), sizes[i], self.width).float()
-            numbers = torch.tensor(line)
+        for i, numbers in enumerate(map(torch.tensor, sights)):
+            states = x[bounds[i] : bounds[i + 1]].view(len(numbers), sizes[i], self.width).float()
             weight = torch.softmax(states @ self.attend, -1)
             near = _unit(states) @ shown.tokens[numbers].transpose(-1, -2) + shown.empty[numbers][:, None]
             like = self.mix[0] * (_unit(states.mean(1)) * shown.means[numbers]).sum(-1)
