@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from npc.dialogue.knowledge.grammar import verb_at
 from npc.dialogue.knowledge.words import STOPWORDS, TOPICAL, stem, tokens
 
 Wanted = Literal[
@@ -127,6 +128,8 @@ def is_asking(sentence: str) -> bool:
         r"^(?:so |and |now |please |then |just |come on, )*(?:name|list|describe|explain|spell|remind|recall)\b", plain
     ):
         return True
+    if re.search(rf", (?:and |so |but |then )?{_AUX} (?:i|you|we)\b(?!,)", plain):
+        return True
     return not re.search(r"[.!]$", plain) and bool(re.search(rf"\b{_WH}\b", plain))
 
 
@@ -153,7 +156,7 @@ def understand(text: str) -> Question:
     last = asking[-1] if asking else ""
     if len(asking) > 1 and (len(tokens(last)) < 3 or _ANAPHOR.search(last)):
         last = " ".join(asking[-2:])
-    if not last and len(pieces) == 1 and len(tokens(whole)) <= 4 and _ELLIPSIS.match(whole):
+    if not last and len(pieces) == 1 and _ELLIPSIS.match(whole) and _short(whole):
         last = whole
     elliptical = bool(last) and (
         bool(_ELLIPSIS.match(last) or _ELLIPSIS.match(whole))
@@ -211,6 +214,12 @@ def _unpunctuated(sentence: str) -> list[str]:
         ):
             return [" ".join(words[:at]) + ".", " ".join(words[at:])]
     return [sentence]
+
+
+def _short(text: str) -> bool:
+    """Few words, or some more without a verb: "and for the scrape and polish"."""
+    words = tokens(text)
+    return len(words) <= 4 or (len(words) <= 8 and verb_at(words) is None)
 
 
 def _topics(text: str) -> int:
