@@ -13,14 +13,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from npc.animation.interface import Affect
-from npc.dialogue import mind_snapshot
-from npc.dialogue.actions import CallLedger, Decision, compensation
+from npc.dialogue.actions import Decision, compensation
 from npc.dialogue.ahead import Ahead
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character
 from npc.dialogue.clauses import split_clauses
@@ -28,7 +25,7 @@ from npc.dialogue.conditions import Situation
 from npc.dialogue.context import Context, Exchange
 from npc.dialogue.emotion import Baseline, EmotionState, Impulse
 from npc.dialogue.emotion_appraisal import Happening, appraise
-from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader
+from npc.dialogue.emotion_reading import PlayerReader
 from npc.dialogue.interface import (
     Action,
     Clause,
@@ -41,9 +38,10 @@ from npc.dialogue.interface import (
 )
 from npc.dialogue.memory.store import PlayerMemory
 from npc.dialogue.mind_draft import Draft, Drafter, Moment
+from npc.dialogue.mind_snapshot import Held, dump, load, stored
 from npc.dialogue.mind_words import bias_words
 from npc.dialogue.narrative import Happening as StoryHappening
-from npc.dialogue.narrative import Narrative, StoryState
+from npc.dialogue.narrative import Narrative
 from npc.dialogue.safety import Moderator, clean
 from npc.dialogue.scene import SceneState
 from npc.dialogue.storyteller import Meaning, StoryTeller, Told
@@ -56,27 +54,6 @@ MAX_DRAFTS = 8
 #: An event this salient makes the character want to speak even when the game does not ask for it.
 SALIENT = 0.8
 MAX_EVENTS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The mind's own state between turns: immutable, so that save slots are copies for free."""
-
-    scene: SceneState
-    emotion: EmotionState
-    history: tuple[Exchange, ...] = ()
-    habit: DeliveryHabit = DeliveryHabit()
-    calls: CallLedger = CallLedger()
-    pending: Decision = Decision()
-    flags: Mapping[str, Any] = field(default_factory=dict)
-    relationship: str = "stranger"
-    turns: int = 0
-    player_affect: Affect = Affect()
-    story: StoryState | None = None
-
-
-#: Writes a mind's state into a save slot and reads it back.
-_HELD: TypeAdapter[Held] = TypeAdapter(Held)
 
 
 class CharacterMind:
@@ -230,19 +207,19 @@ class CharacterMind:
                 slot = str(data["slot"])
                 self._slots[slot] = self._held
                 if self._memory is not None:
-                    kept = _HELD.dump_python(self._held, mode="json")
-                    await asyncio.to_thread(self._memory.save, slot, now=self._clock(), mind=kept)
+                    mind = stored(self._held)
+                    await asyncio.to_thread(self._memory.save, slot, now=self._clock(), mind=mind)
                 return False
             case "load":
                 slot = str(data["slot"])
-                stored: Mapping[str, Any] = {}
+                kept: Mapping[str, Any] = {}
                 if self._memory is not None:
-                    stored = await asyncio.to_thread(self._memory.load, slot)
+                    kept = await asyncio.to_thread(self._memory.load, slot)
                 if slot in self._slots:
                     self._held = self._slots[slot]
-                elif stored:
+                elif kept:
                     # Saved by an earlier process: feelings go on from the moment of saving, as they do within one.
-                    self._held = _HELD.validate_python(stored)
+                    self._held = load(kept)
                 self._drafts.clear()
                 return False
             case "silence":
@@ -318,11 +295,11 @@ class CharacterMind:
 
     def snapshot(self) -> dict[str, Any]:
         """What is held between turns, as JSON values (see `mind_snapshot.py`)."""
-        return mind_snapshot.dump(self._held)
+        return dump(self._held)
 
     def restore(self, data: Mapping[str, Any]) -> None:
         """Go on from a snapshot. Raises ValueError for what is none."""
-        self._held = mind_snapshot.load(data)
+        self._held = load(data)
 
     async def close(self) -> None:
         await self._ahead.stop()
