@@ -1,6 +1,6 @@
 """Train the reader of how words strike a listener: `python -m npc.training.reactions`.
 
-Softmax regression on sentence vectors of MiniLM: 384 numbers a reaction. The sentences of `data/reactions.txt` (label,
+Softmax regression on sentence vectors of MiniLM: 384 numbers a reaction. The sentences of `data/reactions*.txt` (label,
 sentence) stand for themselves; every other turn of the written talks in `data/minds` strikes nobody and is "none".
 Prints accuracy and recall by reaction in five-fold cross-validation, then writes weights fitted on everything.
 """
@@ -28,16 +28,17 @@ DECAY = 2e-3
 
 
 def labelled() -> list[tuple[str, str]]:
-    """(reaction, sentence) of the carried file, and "none" for the turns of training characters that strike nobody."""
+    """(reaction, sentence) of the carried files, and "none" for the turns of training characters that strike nobody."""
     found = []
-    text = (files("npc.training") / "data" / "reactions.txt").read_text("utf-8")
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("#") or not line.strip():
-            continue
-        label, _, sentence = line.partition(" ")
-        if label not in REACTIONS:
-            raise ValueError(f"reactions.txt, line {number}: unknown reaction {label!r}")
-        found.append((label, sentence.strip()))
+    folder = files("npc.training") / "data"
+    for name in sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("reactions")):
+        for number, line in enumerate((folder / name).read_text("utf-8").splitlines(), 1):
+            if line.startswith("#") or not line.strip():
+                continue
+            label, _, sentence = line.partition(" ")
+            if label not in REACTIONS:
+                raise ValueError(f"{name}, line {number}: unknown reaction {label!r}")
+            found.append((label, sentence.strip()))
     turns = [said for mind in written_minds()["train"] for talk in mind.talks for said in talk]
     calm = [said.text for said in turns if said.kind not in ("emotion", "injection")]
     moved = [(reaction, said.text) for said in turns if (reaction := reaction_to(said.emotions)) is not None]
@@ -45,14 +46,17 @@ def labelled() -> list[tuple[str, str]]:
 
 
 def reaction_to(emotions: Sequence[str]) -> str | None:
-    """What most likely struck a character that is expected to feel one of these; None where that is open."""
+    """What most likely struck a character that is expected to feel one of these, the first most; None where that is
+    open."""
     felt = set(emotions)
+    if felt and emotions[0] == "shame":
+        return "accusation"
     if felt & {"anger", "disgust"} and not felt & {"fear", "joy", "trust"}:
         return "insult"
     if "joy" in felt and not felt & {"sadness", "concern", "surprise"}:
         return "praise" if "pride" in felt else "thanks"
     if {"fear", "surprise"} <= felt and "joy" not in felt:
-        return "alarm"
+        return "bad_news" if "sadness" in felt else "alarm"
     return None
 
 
