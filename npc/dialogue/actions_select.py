@@ -173,6 +173,10 @@ class ActionSelector:
                 "said": float(best.filled.said > 0),
                 "question": float(text.rstrip().endswith("?")),
                 "wh": float(bool(_ASKS.match(re.split(r"(?<=[.!?;])\s+", text)[-1]))),
+                "all_said": float(best.filled.said > 0 and not best.filled.missing),
+                "please": float(bool(_PLEASE.search(text))),
+                "wish": float(bool(_WISH.search(text))),
+                "permission": float(bool(_MAY_I.search(text))),
             }
             weights = _weights()
             odds = sum(weights.get(name, 0.0) * value for name, value in f.items())
@@ -317,6 +321,16 @@ class ActionSelector:
 _ASKS = re.compile(
     r"^\W*(?:and |so |but |well |then )?(?:who|what|when|where|why|how|which|is|are|was|do|does|did)\b", re.I
 )
+
+
+#: Ways of wanting something that are no order.
+_PLEASE = re.compile(r"\b(?:please|pls|would you|could you|can you|will you|won't you|do me a favou?r|go on)\b", re.I)
+_WISH = re.compile(
+    r"\b(?:i want|i'd like|id like|i would like|i'?ll have|i'?ll take|i need|i'm to have|let's|we'?ll have|we'?ll take"
+    r"|for me|time to|time you|how about|get me|have him|have her|have them)\b",
+    re.I,
+)
+_MAY_I = re.compile(r"\b(?:may|might|can|could|shall) (?:i|we)\b|\bmind if\b", re.I)
 
 
 def _squash(score: float) -> float:
