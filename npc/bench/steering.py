@@ -1,6 +1,6 @@
 """`npc bench steering`: dose and response of four directions on the embedded dialogue model.
 
-learn    hidden states along replies whose prompts differ in one mark: [joy](eager) against [relief](plain), same words
+learn    hidden states along replies to prompts that differ in their marks: [joy](eager) against [relief](plain)
 steer    prompts of other turns, marked neutral and plain, at five strengths, with several seeds
 judge    a classifier a trait, trained on written replies that the model never read (`npc.inference.traits`); beside
          it, for valence, the word-emotion classifier trained on GoEmotions
@@ -38,21 +38,23 @@ Mark = tuple[str, str]
 CONTRASTS: Final[dict[str, tuple[tuple[Mark, Mark], ...]]] = {
     "valence": (
         (("joy", "plain"), ("sadness", "plain")),
-        (("amusement", "plain"), ("anger", "plain")),
+        (("joy", "warm"), ("disgust", "plain")),
         (("trust", "warm"), ("disgust", "curt")),
     ),
     "arousal": (
         (("joy", "eager"), ("relief", "plain")),
+        (("anger", "eager"), ("sadness", "plain")),
         (("surprise", "eager"), ("relief", "dry")),
-        (("anger", "plain"), ("sadness", "plain")),
     ),
     "formality": (
-        (("neutral", "formal"), ("neutral", "eager")),
+        (("neutral", "formal"), ("neutral", "warm")),
         (("trust", "formal"), ("trust", "plain")),
+        (("joy", "formal"), ("joy", "eager")),
     ),
     "assertiveness": (
         (("pride", "curt"), ("shame", "plain")),
         (("pride", "plain"), ("fear", "plain")),
+        (("neutral", "curt"), ("shame", "warm")),
     ),
 }
 Turns = tuple[tuple[str, str], ...]
@@ -111,13 +113,15 @@ class _Subject:
         return [self.model.encode(Prompt(*mark, intent, words).text()) for mark in marks for intent, words in turns]
 
     def learn(self, name: str, seed: int = 1) -> Direction:
-        """The direction from its pairs of marks, over the turns of LEARN and what either mark has said there."""
-        contrasts = []
-        for pair in CONTRASTS[name]:
-            more, less = self.prompts(pair[:1], LEARN), self.prompts(pair[1:], LEARN)
-            said = replies(self.step, [*more, *less], None, max_tokens=LONGEST, ends=self.ends, seed=seed)
-            contrasts += list(zip([*more, *more], [*less, *less], said, strict=True))
-        return learn_along(self.step, name, contrasts)
+        """The direction from its marks, over the turns of LEARN and what either mark has said there, in every layer but
+        the first, which hardly knows of the marks yet."""
+        sides = []
+        for marks in zip(*CONTRASTS[name], strict=True):
+            asked = self.prompts(marks, LEARN)
+            said = replies(self.step, asked, None, max_tokens=LONGEST, ends=self.ends, seed=seed)
+            sides.append(list(zip(asked, said, strict=True)))
+        more, less = sides
+        return learn_along(self.step, name, more, less, range(1, self.step.config.layers))
 
     def respond(
         self,

@@ -5,8 +5,8 @@ per layer, scaled so that strength 1 adds a quarter of the stream's own typical 
 are bounded, off is bit-identical to unsteered; it acts from the last prompt token on, so cached prefixes stay shared.
 
     learn_direction   two sets of prompts; states at their ends. For sentences, where the trait is in what was said.
-    learn_along       pairs of prompts that ask for much and for little, and one reply after both; states all along the
-                      reply. What is said cancels out and what asks for it is left: for models with marks.
+    learn_along       prompts that ask for much and for little, each with what the model said to it; states all along
+                      the reply. For models that are asked by marks: how a trait is kept up while speaking is in it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from npc.inference.step import Batch, Step
 
 STRENGTH_LIMIT = 1.0
 #: Of the stream's length at strength 1: more costs language (docs/log.md: twice this, perplexity 2-10).
-SHARE = 0.25
+SHARE = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +100,15 @@ def learn_direction(
 def learn_along(
     model: Step,
     name: str,
-    contrasts: Sequence[tuple[Sequence[int], Sequence[int], Sequence[int]]],
+    more: Sequence[tuple[Sequence[int], Sequence[int]]],
+    less: Sequence[tuple[Sequence[int], Sequence[int]]],
     layers: range | None = None,
 ) -> Direction:
-    """The direction from (prompt that asks for much, prompt that asks for little, reply said after both). Raises
-    ValueError as `learn_direction` does."""
-    if not contrasts:
+    """The direction from (prompt, reply) of both kinds. Raises ValueError as `learn_direction` does."""
+    if not more or not less:
         raise ValueError("a direction needs prompts of both kinds")
-    high = [hidden_states(model, [*more, *said], len(more) - 1) for more, _, said in contrasts]
-    low = [hidden_states(model, [*less, *said], len(less) - 1) for _, less, said in contrasts]
+    high = [hidden_states(model, [*prompt, *said], len(prompt) - 1) for prompt, said in more]
+    low = [hidden_states(model, [*prompt, *said], len(prompt) - 1) for prompt, said in less]
     return _scaled(name, high, low, layers)
 
 

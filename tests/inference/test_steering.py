@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npc.inference.steering import hidden_states, learn_along, learn_direction
+from npc.inference.steering import SHARE, hidden_states, learn_along, learn_direction
 from tests.inference import tiny
 
 PROMPTS = ([5, 9, 11, 3], [5, 8, 11, 3])
@@ -26,19 +26,31 @@ def test_states_along_a_reply_are_the_mean_of_the_states_at_each_of_its_tokens()
 
 
 @tiny.needs_kernels
-def test_what_is_said_cancels_out_and_what_asks_for_it_is_left() -> None:
+def test_the_other_way_round_is_the_opposite_and_nothing_to_tell_apart_is_an_error() -> None:
     core = tiny.step(*tiny.model())
     try:
-        said = ([7, 7, 2], [20, 31])
-        way = learn_along(core, "x", [(*PROMPTS, reply) for reply in said])
-        back = learn_along(core, "x", [(PROMPTS[1], PROMPTS[0], reply) for reply in said])
-        assert np.abs(way.vectors + back.vectors).max() < 1e-6, "the other way round is the opposite"
+        more, less = ([(prompt, reply) for reply in ([7, 7, 2], [20, 31])] for prompt in PROMPTS)
+        way, back = learn_along(core, "x", more, less), learn_along(core, "x", less, more)
+        assert np.abs(way.vectors + back.vectors).max() < 1e-6
         assert np.linalg.norm(way.vectors) > 0
         with pytest.raises(ValueError, match="same hidden states"):
-            learn_along(core, "x", [(PROMPTS[0], PROMPTS[0], reply) for reply in said])
+            learn_along(core, "x", more, more)
         with pytest.raises(ValueError, match="both kinds"):
-            learn_along(core, "x", [])
+            learn_along(core, "x", more, [])
         with pytest.raises(ValueError, match="both kinds"):
             learn_direction(core, "x", [PROMPTS[0]], [])
+    finally:
+        core.close()
+
+
+@tiny.needs_kernels
+def test_full_strength_is_a_share_of_the_stream_spread_over_the_layers() -> None:
+    core = tiny.step(*tiny.model())
+    try:
+        found = learn_direction(core, "x", [PROMPTS[0]], [PROMPTS[1]], layers=range(2))
+        lengths = np.mean([hidden_states(core, p).length for p in PROMPTS], axis=0)
+        shares = np.linalg.norm(found.vectors, axis=1) / lengths
+        assert np.allclose(shares[:2], SHARE / np.sqrt(2), rtol=1e-4)
+        assert not found.vectors[2:].any()
     finally:
         core.close()
