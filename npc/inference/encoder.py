@@ -191,11 +191,6 @@ class MiniLM:
         Rows of different lengths go through the matrices together, end to end, and only attend apart: a pass over one
         sentence mostly waits for the weights, so six cost little more. No padding ever enters the sums.
         """
-        return [rows[-1] for rows in self.layers(ids, len(self._layers))]
-
-    def layers(self, ids: Sequence[Sequence[int]], first: int) -> list[Vectors]:
-        """Token states before layer `first` and every one behind it, and the last: [layers - first + 1, length,
-        dimensions] for each row of ids. See `states`."""
         found: dict[int, Vectors] = {}
         batches: list[list[int]] = [[]]
         for row in sorted(range(len(ids)), key=lambda row: len(ids[row])):
@@ -203,43 +198,8 @@ class MiniLM:
                 batches.append([])
             batches[-1].append(row)
         for batch in filter(None, batches):
-            found.update(zip(batch, self._layered([ids[row] for row in batch], first), strict=True))
+            found.update(zip(batch, self._layered([ids[row] for row in batch]), strict=True))
         return [found[row] for row in range(len(ids))]
-
-    def joint(self, first: int, text: Vectors, own: int, sights: Sequence[Vectors], gate: Vectors) -> Vectors:
-        """Read the tokens of one text from `own` on through the layers from `first` on, once for each of some others:
-        its keys are the text's tokens before, its own, and the other's. [others, own tokens, dimensions].
-
-        `text` and `sights` are states as `layers` gives them, of this encoder or of another of the same shape; the
-        others stay as they are, so that a reading costs the own tokens alone. `gate` [layers from `first`, heads] is
-        added to what speaks for looking at the other.
-        """
-        width, heads = self.dimensions, self._heads
-        head = width // heads
-        scale = np.float32(1.0 / np.sqrt(head))
-        count, size = len(sights), text.shape[1] - own
-        x = np.tile(text[0, own:], (count, 1))
-        mixed = np.empty_like(x)
-        bounds = np.cumsum([own, *(sight.shape[1] for sight in sights)])
-        for at, layer in enumerate(self._layers[first:]):
-            qkv = (x @ layer.qkv_w + layer.qkv_b).reshape(count, size, 3, heads, head)
-            beside = np.concatenate([text[at, :own], *(sight[at] for sight in sights)])
-            beside = beside @ layer.qkv_w[:, width:] + layer.qkv_b[width:]
-            keys = beside.reshape(-1, 2, heads, head).transpose(1, 2, 0, 3)
-            for row in range(count):
-                begin, end = bounds[row], bounds[row + 1]
-                q, k, v = qkv[row].transpose(1, 2, 0, 3)
-                k, v = (
-                    np.concatenate([keys[i, :, :own], part, keys[i, :, begin:end]], 1) for i, part in ((0, k), (1, v))
-                )
-                scores = (q * scale) @ k.swapaxes(-1, -2)
-                scores[:, :, own + size :] += gate[at][:, None, None]
-                scores -= scores.max(axis=-1, keepdims=True)
-                np.exp(scores, out=scores)
-                scores /= scores.sum(axis=-1, keepdims=True)
-                mixed[row * size : (row + 1) * size] = (scores @ v).transpose(1, 0, 2).reshape(size, width)
-            x = self._behind(layer, x, mixed)
-        return x.reshape(count, size, width)
 
     def changed(self, change: Callable[[int, str], Vectors]) -> MiniLM:
         """A copy with `change(number, name)` added to the matrices `qkv_w`, `out_w`, `up_w`, `down_w` of each layer."""
@@ -280,8 +240,8 @@ class MiniLM:
         except sqlite3.Error:
             self.encode(wanted)
 
-    def _layered(self, ids: Sequence[Sequence[int]], taken: int) -> list[Vectors]:
-        """Rows of token ids, shortest first, to their states before layer `taken` and behind it (see `layers`)."""
+    def _layered(self, ids: Sequence[Sequence[int]]) -> list[Vectors]:
+        """Rows of token ids, shortest first, to their states of the last layer [length, dimensions]."""
         width, heads = self.dimensions, self._heads
         head = width // heads
         scale = np.float32(1.0 / np.sqrt(head))
@@ -295,10 +255,7 @@ class MiniLM:
         x = x + np.concatenate([self._positions[:length] for length in lengths])
         x = _normalise(x, *self._norm, self._eps)
         mixed = np.empty_like(x)
-        kept = []
-        for number, layer in enumerate(self._layers):
-            if number >= taken:
-                kept.append(x)
+        for layer in self._layers:
             qkv = x @ layer.qkv_w + layer.qkv_b
             for at, count, length in groups:
                 end = at + count * length
@@ -308,14 +265,10 @@ class MiniLM:
                 np.exp(scores, out=scores)
                 scores /= scores.sum(axis=-1, keepdims=True)
                 mixed[at:end] = (scores @ parts[2]).transpose(0, 2, 1, 3).reshape(count * length, width)
-            x = self._behind(layer, x, mixed)
-        return np.split(np.stack([*kept, x]), np.cumsum(lengths)[:-1], axis=1)
-
-    def _behind(self, layer: _Layer, x: Vectors, mixed: Vectors) -> Vectors:
-        """The rest of a layer behind its attention."""
-        x = _normalise(x + mixed @ layer.out_w + layer.out_b, *layer.norm1, self._eps)
-        hidden = _gelu(x @ layer.up_w + layer.up_b)
-        return _normalise(x + hidden @ layer.down_w + layer.down_b, *layer.norm2, self._eps)
+            x = _normalise(x + mixed @ layer.out_w + layer.out_b, *layer.norm1, self._eps)
+            hidden = _gelu(x @ layer.up_w + layer.up_b)
+            x = _normalise(x + hidden @ layer.down_w + layer.down_b, *layer.norm2, self._eps)
+        return np.split(x, np.cumsum(lengths)[:-1])
 
 
 def _norm_of(weights: dict[str, Vectors], name: str) -> tuple[Vectors, Vectors]:

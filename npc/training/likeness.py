@@ -30,15 +30,12 @@ import torch
 from npc.dialogue.composed.likeness import context_of
 from npc.inference.encoder import MiniLM, load_encoder
 from npc.training.taught import Packed, Shown, Taught
-from npc.training.turns import ASKED, RECALLS, Choice, choices_of, fold_of, written_minds
+from npc.training.turns import RECALLS, Choice, choices_of, fold_of, written_minds
 
 #: Steps of one character each; the rate falls linearly.
 LEARNING_RATE = 2e-3
-#: Turns of a character that a step learns from, beside four first questions; those of them that are read, each with
-#: this many statements.
-TURNS, READINGS, SIGHTS = 36, 20, 6
-#: Kinds of turns worth reading: where something is asked.
-READ = (*ASKED, *RECALLS, "first")
+#: Turns of a character that a step learns from, beside four first questions.
+TURNS = 32
 
 
 def tokenised(base: MiniLM, choice: Choice, chance: random.Random | None) -> tuple[list[int], int]:
@@ -65,8 +62,7 @@ def run(minds: Sequence[list[Choice]], model: Taught, epochs: int, seed: int) ->
                 group["lr"] = LEARNING_RATE * min(1.0, (done + 1) / 20) * (1.0 - done / total)
             losses.append(_step(model, choices, optimiser, chance))
             done += 1
-        found, read = np.mean(losses, axis=0)
-        print(f"epoch {epoch + 1}: loss {found:.3f}, of the reader {read:.3f}, {time.time() - began:.0f} s "
+        print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, {time.time() - began:.0f} s "
               f"({time.process_time():.0f} s of one core)", file=sys.stderr, flush=True)  # fmt: skip
 
 
@@ -117,7 +113,7 @@ def _chosen(scores: torch.Tensor, allowed: torch.Tensor, right: torch.Tensor, wi
     return (lost.sum() + taken.sum()) / (len(lost) + (without[answered] > 0).sum())
 
 
-def _step(model: Taught, choices: list[Choice], optimiser: torch.optim.Optimizer, chance: random.Random) -> list[float]:
+def _step(model: Taught, choices: list[Choice], optimiser: torch.optim.Optimizer, chance: random.Random) -> float:
     first = [c for c in choices if c.kind == "first"]
     picked = [c for c in choices if c.kind != "first"]
     picked = chance.sample(picked, min(TURNS, len(picked))) + chance.sample(first, min(4, len(first)))
@@ -125,28 +121,12 @@ def _step(model: Taught, choices: list[Choice], optimiser: torch.optim.Optimizer
     packed, turns, own, shown = _packed(model, picked, table.texts, chance)
     scores = model.scores(packed, turns, own, shown)
     without = torch.tensor([0.4 * (chance.random() < 0.4) for _ in picked])
-    found = _chosen(scores, table.allowed, table.right, without)
-    reading = [i for i, c in enumerate(picked) if c.kind in READ]
-    reading = sorted(chance.sample(reading, min(READINGS, len(reading))))
-    sights = [_sights(scores[i].detach(), table, i, chance) for i in reading]
-    told = [[column - 1 for column in columns] for columns in sights]
-    read = model.read(packed, [turns[i] for i in reading], [own[i] for i in reading], shown, told)
-    values = torch.full((len(reading), 1 + max(map(len, sights))), 0.0)
-    allowed, right = torch.zeros_like(values, dtype=torch.bool), torch.zeros_like(values, dtype=torch.bool)
-    allowed[:, 0] = True
-    lines = [torch.nn.functional.pad(torch.cat([values[0, :1], line]), (0, values.shape[1] - 1 - len(line)))
-             for line in read]  # fmt: skip
-    for row, (i, columns) in enumerate(zip(reading, sights, strict=True)):
-        allowed[row, 1 : 1 + len(columns)] = True
-        hit = [table.right[i, c].item() for c in columns]
-        right[row, 1 : 1 + len(columns)] = torch.tensor(hit)
-        right[row, 0] = not any(hit)
-    lost = _chosen(torch.stack(lines), allowed, right, torch.full((len(reading),), 0.4))
+    loss = _chosen(scores, table.allowed, table.right, without)
     optimiser.zero_grad()
-    (found + lost).backward()  # type: ignore[no-untyped-call]
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
-    return [float(found.detach()), float(lost.detach())]
+    return float(loss.detach())
 
 
 def _packed(
@@ -159,46 +139,24 @@ def _packed(
     return packed, rows[: len(read)], [at for _, at in read], model.shown(packed, rows[len(read) :])
 
 
-def _sights(scores: torch.Tensor, table: _Table, row: int, chance: random.Random) -> list[int]:
-    """Columns that a turn is read with: what is right, and what the encoder takes for most like it, now and then
-    another."""
-    order = [c for c in scores.argsort(descending=True).tolist() if c and table.allowed[row, c]]
-    right = [c for c in order if table.right[row, c]][:2]
-    wrong = [c for c in order if not table.right[row, c]]
-    count = SIGHTS - len(right)
-    if len(wrong) > count and chance.random() < 0.5:
-        return [*right, *wrong[: count - 1], chance.choice(wrong[count:])]
-    return [*right, *wrong[:count]]
-
-
 @torch.no_grad()
 def accuracy(model: Taught, minds: Sequence[list[Choice]]) -> dict[str, float]:
-    """Share right by kind ("nothing" counts as a choice), by the encoder and, "read", by the reader among the best
-    `SIGHTS`; "ranked first": right whatever "nothing" says."""
+    """Share right by kind ("nothing" counts as a choice); "ranked first": right whatever "nothing" says."""
     hits: dict[str, list[float]] = {}
     for choices in minds:
         table = _Table.of(choices)
         packed, turns, own, shown = _packed(model, choices, table.texts, None)
         scores = torch.where(table.allowed, model.scores(packed, turns, own, shown), -1e9)
-        best = [[c for c in row.argsort(descending=True).tolist() if c][:SIGHTS] for row in scores]
-        read = model.read(packed, turns, own, shown, [[column - 1 for column in columns] for columns in best])
         for i, choice in enumerate(choices):
             hits.setdefault(choice.kind, []).append(bool(table.right[i, int(scores[i].argmax())]))
-            if choice.kind not in READ:
-                continue
-            at = int(read[i].argmax())
-            chosen = best[i][at] if float(read[i][at]) > 0 else 0
-            hits.setdefault(f"{choice.kind}, read", []).append(bool(table.right[i, chosen]))
             if choice.right and choice.kind != "first":
-                hits.setdefault("ranked first", []).append(bool(table.right[i, best[i][0]]))
-                hits.setdefault("ranked first, read", []).append(bool(table.right[i, best[i][at]]))
-                hits.setdefault("among the best", []).append(any(bool(table.right[i, c]) for c in best[i]))
+                hits.setdefault("ranked first", []).append(bool(table.right[i, 1 + int(scores[i, 1:].argmax())]))
     return {kind: round(float(np.mean(values)), 3) for kind, values in sorted(hits.items())}
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m npc.training.likeness", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--folds", type=int, default=0, help="also train K models that each leave characters out")
     parser.add_argument("--only", default="all", help="train one part: 'whole' or the number of a fold (default: all)")
     parser.add_argument("--seed", type=int, default=1)

@@ -94,7 +94,6 @@ PRIOR = {
     "name_miss": -2.5, "repeat": -2.5, "scope_clash": -1.5, "scope_match": 1.0, "soft": 2.0, "cover": 1.0, "told": 2.0,
     "subject": 1.0, "fit": 1.0, "misfit": -1.5, "cosine": 2.0, "sibling": 2.0, "before": 1.5, "number_hit": 0.3, "head_miss": -2.0,  # noqa: E501
     "pointed": 2.0, "rule": 1.0, "taught": 3.0, "opposed": -2.0, "opposed_told": -1.0, "edge": 1.0,
-    "read": 3.0,
 }  # fmt: skip
 
 

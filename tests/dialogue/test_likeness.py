@@ -50,56 +50,6 @@ def test_compare_equals_the_naive_sum(likeness: Likeness) -> None:
         assert row[1] == pytest.approx(best, abs=1e-4)
 
 
-def _softmax(values: np.ndarray) -> np.ndarray:
-    raised = np.exp(values - values.max())
-    return raised / raised.sum()
-
-
-def test_joint_reading_equals_the_naive_one(encoder: MiniLM) -> None:
-    """One head after the other and one token after the other: keys of the text before, its own, and the other's."""
-    first, own, heads = 4, 5, 12
-    rng = np.random.default_rng(2)
-    gate = rng.normal(size=(2, heads)).astype(np.float32)
-    text = encoder.layers([encoder.ids("We have two kinds. And the little one?")], first)[0]
-    others = [encoder.layers([encoder.ids(statement)], first)[0] for statement in STATEMENTS[:2]]
-    found = encoder.joint(first, text, own, others, gate)
-    assert found.shape == (2, text.shape[1] - own, encoder.dimensions)
-    for row, other in enumerate(others):
-        x = text[0, own:]
-        for at, layer in enumerate(encoder._layers[first:]):
-            keys = np.concatenate([text[at, :own], x, other[at]]) @ layer.qkv_w + layer.qkv_b
-            mixed = np.zeros_like(x)
-            for token, state in enumerate(x):
-                query = state @ layer.qkv_w[:, :384] + layer.qkv_b[:384]
-                for head in range(heads):
-                    part = slice(32 * head, 32 * head + 32)
-                    logits = keys[:, 384:768][:, part] @ query[part] / np.sqrt(32)
-                    logits[own + len(x) :] += gate[at, head]
-                    mixed[token, part] = _softmax(logits) @ keys[:, 768:][:, part]
-            x = encoder._behind(layer, x, mixed)
-        assert np.allclose(found[row], x, atol=2e-4)
-
-
-def test_layers_end_in_the_states(encoder: MiniLM) -> None:
-    ids = [encoder.ids(text) for text in STATEMENTS]
-    for inner, last in zip(encoder.layers(ids, 3), encoder.states(ids), strict=True):
-        assert inner.shape == (4, *last.shape)
-        assert np.array_equal(inner[-1], last)
-
-
-def test_a_statement_is_read_alike_alone_and_beside_others(likeness: Likeness) -> None:
-    question = "What do you want for a little one?"
-    together = likeness.reading(likeness.read(question), STATEMENTS)
-    if together is None:
-        pytest.skip("the carried weights have no reader")
-    for text, value in zip(STATEMENTS, together, strict=True):
-        fresh = likeness.read(f"{question} ", ("", ""))
-        fresh.known.clear()
-        alone = likeness.reading(fresh, [text])
-        assert alone is not None
-        assert alone[0] == pytest.approx(value, abs=1e-3)
-
-
 def test_only_the_turn_itself_is_compared(likeness: Likeness) -> None:
     long = ("word " * 300, "answer " * 300)
     assert len(context_of(likeness.encoder, *long)) <= 52

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from npc.dialogue.composed.likeness import Asked, Likeness
+from npc.dialogue.composed.likeness import Likeness
 from npc.dialogue.composed.question import Question, leans, located, without_guess
 from npc.dialogue.composed.wanted import edge, fits, scope
 from npc.dialogue.knowledge.grammar import PREPOSITIONS, verb_at
@@ -19,9 +19,6 @@ from npc.dialogue.knowledge.words import STOPWORDS, alike, names_in, numbers_in,
 from npc.inference.encoder import SentenceEncoder, Vectors
 
 Origin = Literal["fact", "self", "scene", "said", "deed"]
-
-#: Candidates that are read together with the turn: those most like it.
-READ = 6
 
 #: Words that decide an elliptical question though they are function words elsewhere.
 _PIVOTS = frozenset({"night", "nights", "day", "days", "time", "up", "down", "out", "first", "last"})
@@ -255,7 +252,7 @@ def measure(
     `asking` comes from `asking_text`; `now` describes the scene's time; `skip` are fact ids or keys of candidates to
     leave out; `heard` is the turn as it came with the exchange before it (None: the question's text alone).
     """
-    taught, asked = None, None
+    taught = None
     if index.likeness is not None:
         heard = heard or Heard(question.text)
         asked = index.likeness.read(heard.text, heard.before)
@@ -357,25 +354,7 @@ def measure(
     }
     if leads:
         nothing["null_taught"] = -leads[0]
-    if index.likeness is not None and asked is not None:
-        nothing |= _reread(rows, index.likeness, asked)
     return rows, nothing
-
-
-def _reread(rows: Sequence[tuple[Candidate, dict[str, float]]], likeness: Likeness, asked: Asked) -> dict[str, float]:
-    """Add what reading the turn with each of the best candidates says; returns the same for "nothing"."""
-    best = sorted(rows, key=lambda row: -row[1]["taught"])[:READ]
-    found = likeness.reading(asked, [candidate.text for candidate, _ in best])
-    if not found:
-        return {}
-    read = [max(-2.0, min(2.0, value / 4.0)) for value in found]
-    leads = sorted(read, reverse=True)
-    for _, f in rows:
-        f["read"], f["unread"] = leads[-1], 1.0
-    for (_, f), value in zip(best, read, strict=True):
-        f["read"], f["unread"] = value, 0.0
-        f["read_lead"] = value - (leads[0] if value < leads[0] else leads[min(1, len(leads) - 1)])
-    return {"null_read": -leads[0]}
 
 
 def _heads(asking: str) -> set[str]:

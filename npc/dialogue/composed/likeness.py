@@ -4,15 +4,14 @@
                                                                ├─> cosine of means, weighted best matches of tokens
     statement (once, kept)      ──> token states ──────────────┘
 
-Two numbers a statement, [-1, 1] each; which to choose from them and from the words is decided in `select`. The best few
-are read together with the turn (`reader`).
+Two numbers a statement, [-1, 1] each; which to choose from them and from the words is decided in `select`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc.dialogue.composed.question import understand
-from npc.dialogue.composed.reader import FIRST_JOINT, Reader
 from npc.dialogue.context import Exchange
 from npc.inference.encoder import MiniLM, Vectors
 
@@ -30,8 +28,8 @@ WEIGHTS = "likeness.safetensors"
 RANK = 16
 #: Tokens of the exchange before a turn that are read with it: a question and a short answer.
 _BEFORE = 48
-#: Statements kept with their token states (about 70 kB each).
-_KEPT = 1024
+#: Statements kept with their token states (about 30 kB each).
+_KEPT = 2048
 #: Turns kept as read: several sessions of one character may be at it at once.
 _HEARD = 32
 
@@ -60,24 +58,12 @@ def context_before(history: Sequence[Exchange]) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A turn, read: unit token states [tokens, width], their weights, the unit mean, the score of "nothing", and for
-    reading it again the inner states [layers, context and tokens, width] and what was read so far."""
+    """A turn, read: unit token states [tokens, width], their weights, the unit mean, and the score of "nothing"."""
 
     tokens: Vectors
     weights: Vectors
     mean: Vectors
     nothing: float
-    inner: Vectors
-    known: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A statement, read: unit token states, their unit mean, and the inner states in half precision."""
-
-    tokens: Vectors
-    mean: Vectors
-    inner: NDArray[np.float16]
 
 
 class Likeness:
@@ -94,8 +80,7 @@ class Likeness:
 
         self.encoder = base.changed(change)
         self._attend, self._nothing, self._mix = arrays["attend"], arrays["nothing"], arrays["mix"]
-        self._reader = Reader(self.encoder, arrays) if "read_mark" in arrays else None
-        self._kept: OrderedDict[str, _Told] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Vectors, Vectors]] = OrderedDict()
         self._heard: OrderedDict[tuple[str, str, str], Asked] = OrderedDict()
 
     def read(self, text: str, before: tuple[str, str] = ("", ""), also: Sequence[str] = ()) -> Asked:
@@ -107,11 +92,14 @@ class Likeness:
             return known
         context = context_of(self.encoder, *before)
         turn = [*context, *self.encoder.ids(text)[1:]]
-        inner, *learnt = self.encoder.layers([turn, *(self.encoder.ids(s) for s in fresh)], FIRST_JOINT)
+        states, *learnt = self.encoder.states([turn, *(self.encoder.ids(statement) for statement in fresh)])
         self._keep(fresh, learnt)
-        tokens, weights, mean = self._heard_as(inner[-1, len(context) :])
+        states = states[len(context) :]
+        raised = states @ self._attend
+        weights = np.exp(raised - raised.max())
+        mean = _unit(states.mean(axis=0))
         nothing = float(mean @ self._nothing[:-1] + self._nothing[-1] + self._mix.sum() * 0.45)
-        asked = Asked(tokens, weights, mean, nothing, inner[:-1])
+        asked = Asked(_unit(states), weights / weights.sum(), mean, nothing)
         self._heard[(text, *before)] = asked
         while len(self._heard) > _HEARD:
             self._heard.popitem(last=False)
@@ -120,15 +108,14 @@ class Likeness:
     def learn(self, texts: Sequence[str]) -> None:
         """Read statements not met before."""
         fresh = self._fresh(texts)
-        self._keep(fresh, self.encoder.layers([self.encoder.ids(text) for text in fresh], FIRST_JOINT))
+        self._keep(fresh, self.encoder.states([self.encoder.ids(text) for text in fresh]))
 
     def _fresh(self, texts: Sequence[str]) -> list[str]:
         return [text for text in dict.fromkeys(texts) if text not in self._kept]
 
     def _keep(self, texts: Sequence[str], states: Sequence[Vectors]) -> None:
         for text, read in zip(texts, states, strict=True):
-            last = read[-1]
-            self._kept[text] = _Told(_unit(last), _unit(last.mean(axis=0)), read[:-1].astype(np.float16))
+            self._kept[text] = (_unit(read), _unit(read.mean(axis=0)))
         while len(self._kept) > _KEPT + len(texts):
             self._kept.popitem(last=False)
 
@@ -137,37 +124,11 @@ class Likeness:
         self.learn(texts)
         found = np.zeros((len(texts), 3), dtype=np.float32)
         for row, text in enumerate(texts):
-            found[row, :2] = self._likeness((asked.tokens, asked.weights, asked.mean), self._kept[text])
+            tokens, mean = self._kept[text]
+            found[row, 0] = mean @ asked.mean
+            found[row, 1] = asked.weights @ (asked.tokens @ tokens.T).max(axis=1)
         found[:, 2] = found[:, :2] @ self._mix - asked.nothing
         return found
-
-    def _heard_as(self, states: Vectors) -> tuple[Vectors, Vectors, Vectors]:
-        """A turn's token states as they are compared: unit ones, the weights of the tokens, the unit mean."""
-        raised = states @ self._attend
-        weights = np.exp(raised - raised.max())
-        return _unit(states), weights / weights.sum(), _unit(states.mean(axis=0))
-
-    @staticmethod
-    def _likeness(heard: tuple[Vectors, Vectors, Vectors], told: _Told) -> tuple[float, float]:
-        """Cosine of the means, and weighted best matches."""
-        tokens, weights, mean = heard
-        return float(told.mean @ mean), float(weights @ (tokens @ told.tokens.T).max(axis=1))
-
-    def reading(self, asked: Asked, texts: Sequence[str]) -> list[float] | None:
-        """How far each statement answers the turn when both are read together, in log-odds against "nothing does";
-        None where the weights have no reader. About 1 ms a statement."""
-        if self._reader is None:
-            return None
-        fresh = [text for text in dict.fromkeys(texts) if text not in asked.known]
-        if fresh:
-            self.learn(fresh)
-            told = [self._kept[text] for text in fresh]
-            inner = [one.inner.astype(np.float32) for one in told]
-            read, own = self._reader.read(asked.inner, asked.inner.shape[1] - len(asked.tokens), inner)
-            for text, one, states, said in zip(fresh, told, read, own, strict=True):
-                mean, best = self._likeness(self._heard_as(states), one)
-                asked.known[text] = float(mean * self._mix[0] + best * self._mix[1] - asked.nothing + said)
-        return [asked.known[text] for text in texts]
 
 
 @lru_cache(maxsize=1)
