@@ -29,7 +29,7 @@ from npc.training.mind.export import load  # noqa: E402
 from npc.training.mind.natural import reaction  # noqa: E402
 from npc.training.mind.phrasings import every_section, expansions, phrasing_count, sections  # noqa: E402
 from npc.training.mind.tokens import batch_at, build_tokenizer  # noqa: E402
-from npc.training.mind.train import Plan, train  # noqa: E402
+from npc.training.mind.train import Plan, Progress, rate_at, train  # noqa: E402
 from npc.training.mind.words import THINGS, THINGS_HELD_OUT  # noqa: E402
 from tests.inference import tiny  # noqa: E402
 
@@ -186,3 +186,17 @@ def test_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["lora", "--base", str(tmp_path), "--dialogue", str(broken), "--out", str(tmp_path / "a")]) == 1
     assert main(["train", "--data", str(tmp_path), "--minutes", "0.01", "--work", str(tmp_path / "w")]) == 1
     assert "corpus not found" in capsys.readouterr().err
+
+
+def test_progress_in_a_file_is_lines_and_not_one_long_one(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress()
+    progress("step 20")
+    progress("step 40")
+    progress(last=True)
+    assert capsys.readouterr().err == "step 20\n", "the next line comes half a minute later"
+
+
+def test_the_rate_warms_up_and_falls_from_the_given_peak() -> None:
+    assert rate_at(0.0, 0, 1.0) == pytest.approx(0.01)
+    assert rate_at(0.5, 500, 1.0) == pytest.approx(0.5)
+    assert rate_at(1.0, 5000, 1.0) == pytest.approx(0.05)
