@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from npc.audio.pcm import Pcm16
+from npc.audio.vad import SileroVad
 from npc.conversation import network_file
 from npc.conversation.endpointing import voice
 from npc.training.endpointing_sound import closing, say, sounded
 from npc.training.endpointing_voice import _network as network
-from npc.training.endpointing_voice import area, exported
+from npc.training.endpointing_voice import _sentence, area, exported
 from npc.tts.flite import FliteVoice
 
 
@@ -73,6 +74,18 @@ def test_a_closing_is_what_the_whole_turn_holds_around_its_pause() -> None:
         loud = [piece / np.abs(piece).max() for piece in near]
         assert np.corrcoef(*loud)[0, 1] > 0.9
         assert np.abs(part.pcm[part.end + 400 :]).max() < 0.2 * np.abs(part.pcm).max()
+
+
+def test_a_sentence_with_a_comma_gives_windows_on_both_sides_of_it() -> None:
+    """The same words stand before a comma and as a sentence of their own, so that only the voice tells them apart."""
+    rng, vad = np.random.default_rng(2), SileroVad()
+    found = list(_sentence("The baker lost his hat, | and my uncle found it.", rng, vad, rooms=0.0))
+    kinds = [window.kind for window in found]
+    assert kinds[:2] == ["end", "comma"]
+    assert set(kinds) <= {"end", "comma", "plain", "alone"}
+    assert len({window.group for window in found}) == 1, "a sentence is held out whole"
+    assert [window.label for window in found[:2]] == [1, 0]
+    assert all(window.features.shape == (voice.FRAMES, voice.BANDS + 2) for window in found)
 
 
 def test_area_under_the_curve() -> None:
