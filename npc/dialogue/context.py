@@ -45,11 +45,18 @@ class SceneView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An earlier player turn with the reply as heard, and the facts the reply cited."""
+    """An earlier player turn with the reply as heard, and the facts the reply cited. `plain` is the composer's own
+    reply where a wording model said it in other words."""
 
     player: str
     reply: str = ""
     fact_ids: tuple[str, ...] = ()
+    plain: str = ""
+
+    @property
+    def read(self) -> str:
+        """The reply that later turns are understood by: what was told, not how it was put."""
+        return self.plain or self.reply
 
 
 @dataclass(frozen=True, slots=True)

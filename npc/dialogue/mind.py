@@ -93,6 +93,7 @@ class CharacterMind:
         self._slots: dict[str, Held] = {}
         self._drafts: dict[str, Draft] = {}
         self._cited: dict[str, tuple[str, ...]] = {}
+        self._plain: dict[str, str] = {}
         self._events: list[str] = []
         self._teller = StoryTeller(story, level, meaning)
         self._undo: tuple[ActionSpec, Action] | None = None
@@ -240,12 +241,14 @@ class CharacterMind:
         turn_id = turn.turn_id if turn is not None else reply.turn_id if reply is not None else ""
         draft, told = self._drafts.pop(turn_id, None), self._teller.pending(turn_id)
         cited = self._cited.pop(turn_id, ()) if reply is not None and reply.text else ()
+        plain = self._plain.pop(turn_id, "") if reply is not None and reply.text else ""
         player = clean(turn.text) if turn is not None else ""
         heard = reply.text if reply is not None else ""
         now = self._clock()
         held = self._held
         if player or heard:
-            exchange = Exchange(player, heard, cited)
+            whole = reply is not None and not reply.interrupted
+            exchange = Exchange(player, heard, cited, plain if whole else "")
             held = replace(held, history=(*held.history, exchange)[-MAX_HISTORY:])
         if turn is not None:
             held = replace(held, turns=held.turns + 1, habit=held.habit.heard(turn.delivery))
@@ -380,6 +383,8 @@ class CharacterMind:
     async def _composed(self, draft: Draft) -> AsyncIterator[Clause]:
         context: Context = draft.context
         async for clause in self._responder.respond(context):
+            # With authored lines behind it, what was heard is more than the composer's reply.
+            self._plain[context.turn.turn_id] = "" if draft.lines else getattr(self._responder, "plain", "")
             text = self._moderator.review(clause.text)
             if not text:
                 continue
@@ -393,9 +398,11 @@ class CharacterMind:
         while len(self._drafts) >= MAX_DRAFTS:
             self._drafts.pop(next(iter(self._drafts)))
         self._drafts[turn_id] = draft
-        self._cited[turn_id] = ()
+        self._cited[turn_id], self._plain[turn_id] = (), ""
         for old in [key for key in self._cited if key not in self._drafts]:
             del self._cited[old]
+        for old in [key for key in self._plain if key not in self._drafts]:
+            del self._plain[old]
 
     def _settle(self, held: Held, draft: Draft, reply: HeardReply | None, now: float) -> Held:
         """Actions and questions of a heard reply: what was announced, begun, cancelled, and what waits for a yes."""

@@ -123,7 +123,7 @@ class RouterResponder:
         self._confidence, self._clock = confidence, clock
         self._threshold, self._budget = threshold, budget or Budget()
         self.ledger: deque[Choice] = deque(maxlen=KEPT)
-        self.route = small.name
+        self.route, self.plain = small.name, ""
 
     async def respond(self, context: Context) -> AsyncIterator[Clause]:
         need = measure_need(context, await asyncio.to_thread(self._confidence, context))
@@ -132,6 +132,7 @@ class RouterResponder:
                 yield clause
             return
         choice = Choice(context.turn.turn_id, "large", need.reasons)
+        self.plain = ""
         self.route = getattr(self._large, "route", self._large.name)
         said: list[str] = []
         start = self._clock()
@@ -208,6 +209,7 @@ class RouterResponder:
             new = join.take(clause)
             if new is None:
                 continue
+            self.plain = "" if context.said else getattr(self._small, "plain", "")
             if count == 0 and choice.first_clause_s is None:
                 choice = replace(choice, first_clause_s=round(self._clock() - start, 4))
             count += len(new.text.split())

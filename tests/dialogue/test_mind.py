@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from npc.dialogue.character import Character
+from npc.dialogue.composed import ComposedResponder
+from npc.dialogue.composed.likeness import context_before
+from npc.dialogue.composed.responder import Reply
+from npc.dialogue.context import Context, Exchange
 from npc.dialogue.interface import Clause, HeardReply, Mind, PlayerTurn, WorldEvent
+from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.memory.store import MemoryStore
 from npc.dialogue.narrative import Narrative
 
@@ -279,5 +284,28 @@ def test_a_cancelled_action_that_was_done_is_undone() -> None:
         undone = await say(mind, "", "t2")
         assert [action.name for clause in undone for action in clause.actions] == ["take_back"]
         assert not any(clause.actions for clause in await say(mind, "", "t3"))
+
+    run(go())
+
+
+class _Reworder:
+    """Words every reply otherwise."""
+
+    def realise(self, context: Context, reply: Reply) -> Reply | None:
+        return Reply(f"Well now! {reply.text}", f"model:{reply.route}")
+
+
+def test_a_turn_is_read_with_what_was_told_not_with_how_it_was_put() -> None:
+    async def go() -> None:
+        responder = ComposedResponder(SMITH, Knowledge(SMITH), realiser=_Reworder())
+        mind = make_mind(SMITH, responder)
+        heard = await say(mind, "What does rope cost?", "t1")
+        assert text_of(heard).startswith("Well now!")
+        await say(mind, "May I light a fire in the yard?", "t2", heard="Well now! Nobody")
+        first, second = (Exchange(**exchange) for exchange in mind.snapshot()["history"])
+        assert first.reply == f"Well now! {first.plain}"
+        assert context_before((first,)) == (first.player, first.plain)
+        assert second.plain == "", "of a reply that was cut short nobody knows what was told but from what was heard"
+        assert context_before((second,))[1] == second.reply
 
     run(go())

@@ -51,9 +51,9 @@ def context_before(history: Sequence[Exchange]) -> tuple[str, str]:
         return ("", "")
     last = history[-1]
     if last.fact_ids or understand(last.player).asking:
-        return (last.player, last.reply)
+        return (last.player, last.read)
     told = next((exchange for exchange in reversed(history[-4:-1]) if exchange.fact_ids), None)
-    return (f"{told.player} {told.reply}", last.player) if told is not None else (last.player, last.reply)
+    return (f"{told.player} {told.read}", last.player) if told is not None else (last.player, last.read)
 
 
 @dataclass(frozen=True, slots=True)

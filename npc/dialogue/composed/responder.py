@@ -71,6 +71,8 @@ class Reply:
     citations: tuple[Citation, ...] = ()
     slots: Mapping[str, str] = field(default_factory=dict)
     """What was filled into a stock line (thing, value, text, why), for a realiser that words it anew."""
+    plain: str = ""
+    """The composer's words, where a realiser put others in their place."""
 
 
 class ComposedResponder:
@@ -90,11 +92,13 @@ class ComposedResponder:
         self._realiser = realiser
         self._style = phrases.style_of(character)
         self.route = ""
+        self.plain = ""
+        """The last reply before it was worded anew; "" where it was not."""
 
     async def respond(self, context: Context) -> AsyncIterator[Clause]:
         """The reply as clauses, one a sentence. Composing runs on a worker thread."""
         reply = await asyncio.to_thread(self.compose, context)
-        self.route = reply.route
+        self.route, self.plain = reply.route, reply.plain
         for clause in clauses(reply, context):
             yield clause
 
@@ -105,7 +109,9 @@ class ComposedResponder:
             return followed
         reply = _Turn(self, context).reply()
         better = self._realiser.realise(context, reply) if self._realiser is not None else None
-        return better or reply
+        if better is None:
+            return reply
+        return replace(better, plain=reply.text if better.text != reply.text else "")
 
 
 class _Turn:
@@ -332,9 +338,9 @@ class _Turn:
                 continue
             index = self._knowledge.index(self._context.scene)
             told = [c for c in index.candidates if c.fact_id in exchange.fact_ids]
-            said = _said_part(told, exchange.reply)
+            said = _said_part(told, exchange.read)
             return Leaning(
-                before.asking or before.text, said.text if said else exchange.reply, (said.key,) if said else ()
+                before.asking or before.text, said.text if said else exchange.read, (said.key,) if said else ()
             )
         return None
 
