@@ -9,7 +9,7 @@
 
 enum { PAGE = 32 };     // tokens of a cache page
 enum { QUERIES = 128 }; // query rows (tokens x heads of one group) of an attention unit at most
-enum { AMX_ROWS = 16 }; // from here on the tile unit is the faster way to the same numbers
+enum { AMX_ROWS = 9 };  // from here on the tile unit is the faster way to the same numbers
 
 struct Block { // adjacent rows of one sequence that share an attention unit
   int first, rows;
@@ -41,8 +41,9 @@ public:
   Rows rows(int count, int cols) {
     const int stride = padded(cols, 64);
     const size_t n = (size_t)padded(count, 32);
-    return Rows{take<float>(n * stride), take<int8_t>(n * stride), take<float>(n * (stride / GROUP)),
-                take<int32_t>(n * (stride / GROUP)), stride};
+    const size_t groups = n * (stride / GROUP);
+    return Rows{take<float>(n * stride), take<int8_t>(n * stride), take<int8_t>(n * stride), take<float>(groups),
+                take<int32_t>(groups),   take<int32_t>(groups),    stride};
   }
 
 private:
@@ -52,8 +53,9 @@ private:
 struct Scratch { // per thread; the attention part depends on the level's source and is opaque here
   Rows rows;       // up to 8 rows of the widest input
   float *out;      // results of a unit before they are finished
+  float *made;     // a block of the down projection's inputs
   float *u;        // low-rank inner products, two per row
-  int8_t *panel;   // two unpacked tiles
+  int8_t *panel;   // a block of two unpacked tiles
   void *attention;
   float *row_values;
 };

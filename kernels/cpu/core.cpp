@@ -111,28 +111,26 @@ int npc_pack(int32_t format, int32_t rows, int32_t cols, const float *weights, c
 void npc_unpack(const NpcMatrix *w, int32_t row, float *values) {
   const uint8_t *p = w->data + row / TILE * tile_bytes(w->format, w->cols);
   const int lane = row % TILE;
-  for (int k = 0; k < w->cols; k += BLOCK) {
-    const int width = block_width(w->cols, k);
-    float scale = 1.0f;
-    int word = 0;
-    if (w->format == NPC_INT8) memcpy(&scale, p + 4 * lane, 4);
-    else if (quantised(w->format)) {
-      uint16_t half;
-      memcpy(&half, p + 2 * lane, 2);
-      scale = half_to_float(w->format == NPC_INT4 ? half & SCALE_BITS : half);
-      word = half;
-    }
+  const int block = block_of(w->format, w->cols);
+  for (int k = 0; k < w->cols; k += block) {
+    const int width = width_at(w->cols, block, k);
+    uint32_t word = 0;
+    if (quantised(w->format)) memcpy(&word, p + 4 * lane, 4);
+    const int zero = (int)(word & 255);
+    if (w->format == NPC_INT8) word &= ~255u;
+    float scale;
+    memcpy(&scale, &word, 4);
     for (int i = 0; i < width; i++) {
       const int quad = i / 4, at = 4 * lane + i % 4;
       float value = 0.0f;
       switch (w->format) {
       case NPC_INT4: {
-        const int g = i / GROUP, size = p[32 + 16 * (g / 2) + lane] >> (4 * (g & 1)) & 15;
-        const int factor = word >> sign_bit(g) & 1 ? -size : size;
-        value = scale * (float)(factor * ((p[64 + 64 * (quad / 2) + at] >> (4 * (quad & 1)) & 15) - 8));
+        const uint8_t *chunk = p + 64 + i / CHUNK * (64 + TILE * CHUNK / 2); // a line of factors, then nibbles
+        const int factor = (int8_t)chunk[i % CHUNK / GROUP * TILE + lane];
+        value = scale * (float)(factor * ((chunk[64 + 64 * (quad % 32 / 2) + at] >> (4 * (quad & 1)) & 15) - 8));
         break;
       }
-      case NPC_INT8: value = scale * (float)(p[64 + 64 * quad + at] - 128); break;
+      case NPC_INT8: value = scale * (float)(p[64 + 64 * quad + at] - zero); break;
       case NPC_TERNARY: value = scale * (float)((p[64 + 64 * (quad / 4) + at] >> (2 * (quad & 3)) & 3) - 1); break;
       case NPC_BF16: {
         uint16_t top;
@@ -154,7 +152,7 @@ int npc_linear(const NpcMatrix *w, const float *x, int32_t m, float *y, int32_t 
   Arena arena;
   Rows rows = arena.rows(m, w->cols);
   for (int r = 0; r < m; r++) memcpy(rows.values_of(r), x + (size_t)r * w->cols, sizeof(float) * w->cols);
-  int8_t *panel = arena.take<int8_t>((size_t)2 * 16 * padded(w->cols, 64));
+  int8_t *panel = arena.take<int8_t>((size_t)2 * 16 * WIDEST_BLOCK);
   level_of(level).linear(*w, rows, m, y, panel);
   if (w->bias)
     for (int r = 0; r < m; r++)
@@ -190,7 +188,7 @@ NpcContext *npc_create(const NpcModel *model, int32_t threads, int32_t max_rows,
   c->inner = a.rows(max_rows, inner);
   // A unit's results: a head, the gate and up block, or a run of tiles (at most 48 KiB of weights: 32 bits x 16 x 32 tiles
   // at the very least 16 columns; wider runs are cut by tiles_per_unit).
-  int run = 2 * BLOCK > model->head_pad ? 2 * BLOCK : model->head_pad;
+  int run = 2 * CHUNK > model->head_pad ? 2 * CHUNK : model->head_pad;
   for (const NpcLayer &l : c->layers)
     for (const NpcMatrix *w : {&l.o, &l.down}) {
       const int take = TILE * ((int)(49152 / tile_bytes(w->format, w->cols)) + 2);
@@ -200,8 +198,9 @@ NpcContext *npc_create(const NpcModel *model, int32_t threads, int32_t max_rows,
   for (Scratch &s : c->scratch) {
     s.rows = a.rows(8, widest);
     s.out = a.take<float>((size_t)max_rows * run);
+    s.made = a.take<float>((size_t)max_rows * WIDEST_BLOCK / 2);
     s.u = a.take<float>((size_t)2 * max_rows * NPC_MAX_RANK);
-    s.panel = a.take<int8_t>((size_t)2 * 16 * widest);
+    s.panel = a.take<int8_t>((size_t)2 * 16 * WIDEST_BLOCK);
     s.attention = a.take<unsigned char>(c->run->attention_bytes);
     s.row_values = a.take<float>(widest);
   }

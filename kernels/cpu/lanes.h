@@ -1,8 +1,8 @@
 // Sixteen lanes: one small vector layer under every kernel, so that one source gives the AVX-512, AVX2 and plain paths.
 //
 // The vectors are GCC's own (vector_size): element-wise arithmetic lowers to whatever the target has (NEON included),
-// with the same IEEE result on each. Only four things need instructions by name: fused multiply-add, half-precision
-// conversion, the byte dot product and the 16-bit multiply-add. Sums across lanes have one fixed tree.
+// with the same IEEE result on each. Only three things need instructions by name: fused multiply-add, the byte
+// dot product and the 16-bit multiply-add. Sums across lanes have one fixed tree.
 // Included once per instruction level inside its own namespace; compiled with -ffp-contract=off, so nothing fuses unasked.
 #include <math.h>
 #include <string.h>
@@ -13,6 +13,7 @@ typedef uint8_t u8x64 __attribute__((vector_size(64)));
 typedef int8_t s8x16 __attribute__((vector_size(16)));
 
 #define INLINE static inline __attribute__((always_inline))
+#define INLINE_MEMBER inline __attribute__((always_inline))
 
 INLINE f32x16 load(const float *p) { f32x16 v; memcpy(&v, p, 64); return v; }
 INLINE u8x64 load_bytes(const void *p) { u8x64 v; memcpy(&v, p, 64); return v; }
@@ -145,7 +146,27 @@ INLINE f32x16 exp_down16(f32x16 x) {
   return select(underflow, splat(0.0f), p * power);
 }
 
-INLINE f32x16 silu16(f32x16 x) { return x / (exp16(-x) + 1.0f); }
+// 2^x for x <= 0 (NaN stays NaN), relative error below 3e-6, exact at 0; 2^-126 from there down.
+INLINE f32x16 exp2_down16(f32x16 x) {
+  const f32x16 low = splat(-126.0f);
+  x = select(x < low, low, x);
+  const f32x16 n = nearest(x), r = x - n;
+  f32x16 p = splat(9.58285e-3f);
+  p = fma16(p, r, splat(5.590643e-2f));
+  p = fma16(p, r, splat(0.24024099f));
+  p = fma16(p, r, splat(0.69312419f));
+  p = fma16(p, r, splat(1.0f));
+  return (f32x16)((i32x16)p + (__builtin_convertvector(n, i32x16) << 23));
+}
+
+// x / (1 + e^-x), relative error below 3e-7 (NaN stays NaN). The quotient by Newton's iterations, for a division takes as
+// long as all the rest: with d = 1 + e^-|x| in 1..2 a parabola is within 1 %, two steps square that twice.
+INLINE f32x16 silu16(f32x16 x) {
+  const f32x16 one = splat(1.0f), e = exp_down16(-magnitude(x)), d = e + one;
+  f32x16 r = fma16(fma16(splat(0.32323232f), d, splat(-1.45454545f)), d, splat(2.12121212f));
+  for (int i = 0; i < 2; i++) r = fma16(r, fma16(-d, r, one), r);
+  return x * (select(x < splat(0.0f), e, one) * r);
+}
 
 INLINE f32x16 load_bf16(const uint16_t *p) {
   typedef uint16_t u16x16 __attribute__((vector_size(32)));
@@ -154,59 +175,34 @@ INLINE f32x16 load_bf16(const uint16_t *p) {
   return (f32x16)(__builtin_convertvector(h, i32x16) << 16);
 }
 
-INLINE float half_to_float(uint16_t h) {
-  uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, mantissa = h & 1023, bits;
-  if (exponent == 31) bits = sign | 0x7f800000 | (mantissa ? mantissa << 13 | 0x400000 : 0);
-  else if (exponent) bits = sign | (exponent + 112) << 23 | mantissa << 13;
-  else {
-    float tiny = (float)mantissa * 5.9604644775390625e-8f; // 2^-24, exact
-    memcpy(&bits, &tiny, 4);
-    bits |= sign;
-  }
-  float out;
-  memcpy(&out, &bits, 4);
-  return out;
-}
-
-INLINE uint16_t float_to_half(float value) { // to nearest, ties to even, as VCVTPS2PH
-  uint32_t bits;
-  memcpy(&bits, &value, 4);
-  uint32_t sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
-  if (rest > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (rest >> 13 & 0x3ff));
-  if (rest >= 0x477ff000) return (uint16_t)(sign | 0x7c00);
-  if (rest >= 0x38800000) {
-    uint32_t rounded = rest + 0xfff + (rest >> 13 & 1);
-    return (uint16_t)(sign | (rounded - 0x38000000) >> 13);
-  }
-  float scaled; // subnormal half: let the adder round, in units of 2^-24
-  memcpy(&scaled, &rest, 4);
-  scaled = scaled * 16777216.0f;
-  float whole = (scaled + 8388608.0f) - 8388608.0f;
-  return (uint16_t)(sign | (uint32_t)whole);
-}
-
-INLINE f32x16 load_half(const uint16_t *p) {
+// 16 signed bytes and lanes, by name where there is an instruction: GCC 12 takes its own conversion apart.
+INLINE i32x16 load_small(const void *p) {
 #if defined(__AVX512F__)
-  return (f32x16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
-#elif defined(__F16C__)
-  f32x16 out;
+  return (i32x16)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
+#elif defined(__AVX2__)
+  i32x16 out;
   for (int h = 0; h < 2; h++) {
-    __m256 v = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8 * h)));
-    memcpy((char *)&out + 32 * h, &v, 32);
+    const __m256i half = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)((const char *)p + 8 * h)));
+    memcpy((char *)&out + 32 * h, &half, 32);
   }
   return out;
 #else
-  f32x16 out;
-  for (int i = 0; i < 16; i++) out[i] = half_to_float(p[i]);
-  return out;
+  s8x16 v;
+  memcpy(&v, p, 16);
+  return __builtin_convertvector(v, i32x16);
 #endif
 }
 
-INLINE f32x16 load_int8(const int8_t *p) {
-  s8x16 v;
-  memcpy(&v, p, 16);
-  return to_float(__builtin_convertvector(v, i32x16));
+INLINE void store_small(int8_t *p, i32x16 v) { // whole numbers that fit
+#if defined(__AVX512F__)
+  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)v));
+#else
+  const s8x16 bytes = __builtin_convertvector(v, s8x16);
+  memcpy(p, &bytes, 16);
+#endif
 }
+
+INLINE f32x16 load_int8(const int8_t *p) { return to_float(load_small(p)); }
 
 // acc[lane] += sum of the lane's four unsigned bytes of w times the four signed bytes of `four`. `SMALL`: every byte of
 // w is below 16, so that a pair of products cannot saturate 16 bits on AVX2.
@@ -256,32 +252,4 @@ INLINE i32x16 multiply_add(i32x16 sum, i32x16 part, i32x16 factor) {
 #endif
 }
 
-// An INT4 header (see formats.h): the scales, and the factor of group `g` as 16 bits of each lane.
-INLINE f32x16 int4_scales(const uint8_t *p) {
-  uint16_t half[16];
-  memcpy(half, p, 32);
-  for (int i = 0; i < 16; i++) half[i] &= SCALE_BITS;
-  return load_half(half);
-}
-
-INLINE i32x16 widen_half(const uint8_t *p) {
-  typedef uint16_t u16x16 __attribute__((vector_size(32)));
-  u16x16 v;
-  memcpy(&v, p, 32);
-  return __builtin_convertvector(v, i32x16);
-}
-
-INLINE i32x16 widen(const uint8_t *p) { // 16 bytes to lanes
-  typedef uint8_t u8x16 __attribute__((vector_size(16)));
-  u8x16 v;
-  memcpy(&v, p, 16);
-  return __builtin_convertvector(v, i32x16);
-}
-
-INLINE i32x16 int4_negative(i32x16 scale_words, int g) { return scale_words << (31 - sign_bit(g)) >> 31; } // 0 or -1
-INLINE i32x16 int4_size(const uint8_t *p, int g) { return widen(p + 32 + 16 * (g / 2)) >> (4 * (g & 1)) & 15; }
-
-INLINE i32x16 int4_factor(const uint8_t *p, i32x16 scale_words, int g) {
-  const i32x16 negative = int4_negative(scale_words, g);
-  return ((int4_size(p, g) ^ negative) - negative) & 0xffff;
-}
+INLINE i32x16 load_words(const void *p) { i32x16 v; memcpy(&v, p, 64); return v; }

@@ -24,9 +24,10 @@ log = logging.getLogger(__name__)
 Floats = NDArray[np.float32]
 PAGE: Final = 32
 """Tokens of a cache page."""
-BLOCK: Final = 128
 GROUP: Final = 32
 TILE: Final = 16
+#: columns of a line of INT4 factors, and of an INT8 block
+CHUNK: Final = 128
 MAX_RANK: Final = 192
 ADAPTED: Final = ("qkv", "o", "gate", "up", "down")
 
@@ -156,6 +157,14 @@ def pad(n: int, to: int) -> int:
     return (n + to - 1) // to * to
 
 
+def block_of(format: Format, cols: int) -> int:
+    """Columns that share a weight scale and an activation scale in a row of `cols`; see kernels/cpu/formats.h."""
+    cols = pad(cols, GROUP)
+    if format in (Format.INT4, Format.TERNARY):
+        return cols if cols <= 1024 else 512
+    return CHUNK
+
+
 def aligned(count: int) -> NDArray[np.uint8]:
     """`count` zero bytes, 64-byte aligned."""
     raw = np.zeros(count + 64, np.uint8)
@@ -231,7 +240,7 @@ def matrix_bytes(format: Format, rows: int, cols: int) -> int:
             case Format.INT8:
                 return 64 + TILE * width
             case Format.INT4:
-                return 64 + TILE * width // 2
+                return 64 + 64 * -(-width // CHUNK) + TILE * width // 2
             case Format.TERNARY:
                 return 64 + TILE * width // 4
             case Format.BF16:
@@ -239,8 +248,9 @@ def matrix_bytes(format: Format, rows: int, cols: int) -> int:
             case Format.F32:
                 return TILE * width * 4
 
-    tail = cols % BLOCK
-    return rows // TILE * (cols // BLOCK * block(BLOCK) + (block(tail) if tail else 0))
+    each = block_of(format, cols)
+    tail = cols % each
+    return rows // TILE * (cols // each * block(each) + (block(tail) if tail else 0))
 
 
 def linear(matrix: Matrix, x: Floats, level: Level) -> Floats:

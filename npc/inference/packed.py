@@ -2,7 +2,9 @@
 
     8 bytes magic | 8 bytes header length | JSON header | tensors, each at a multiple of 64 bytes
 
-The header carries the model's config.json, every tensor's place and format, and what quantisation did (`report`).
+The last byte of the magic number is the version of the layouts in kernels/cpu/formats.h; a file of another version is
+refused. The header carries the model's config.json, every tensor's place and format, and what quantisation did
+(`report`).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from npc.inference.kernels import Floats, Format, Matrix, matrix_bytes, pad
 from npc.inference.weights import Layer, Weights
 
 NAME = "weights.npcq"
-_MAGIC = b"NPCQ\x00\x00\x00\x01"
+_MAGIC = b"NPCQ\x00\x00\x00\x02"
 
 
 def write_packed(path: Path, config: ModelConfig, weights: Weights, report: Mapping[str, Any]) -> None:

@@ -15,32 +15,34 @@ from numpy.typing import NDArray
 from npc.inference.adapters import Adapter
 from npc.inference.config import ModelConfig, rope_table
 from npc.inference.formats import integers, unpack
-from npc.inference.kernels import BLOCK, PAGE, CacheFormat, Floats, Format, Matrix, pad
+from npc.inference.kernels import PAGE, CacheFormat, Floats, Format, Matrix, block_of, pad
 from npc.inference.step import Batch, Result
 from npc.inference.weights import Layer, Weights, head_pad
 
 
 @dataclass(frozen=True, slots=True)
 class Activations:
-    """Rows quantised to bytes: `bytes` rows x cols (padded to 32), `scale` rows x blocks of 128 columns."""
+    """Quantised rows: `whole` numbers, rows x cols (padded to 32), and `scale`, rows x blocks."""
 
-    bytes: NDArray[np.int32]
+    whole: NDArray[np.int32]
     scale: Floats
 
 
-def quantise_rows(x: Floats, cols: int) -> Activations:
-    """Rows of activations to bytes per block of 128 columns; see kernels/cpu/formats.h."""
-    wide = np.zeros((len(x), pad(cols, BLOCK)), np.float32)
+def quantise_rows(x: Floats, cols: int, format: Format) -> Activations:
+    """Rows of activations as they meet weights of `format`: a byte a number, two bytes for INT8; see
+    kernels/cpu/formats.h."""
+    block, range_ = block_of(format, cols), np.float32(127 * 128 if format is Format.INT8 else 127)
+    wide = np.zeros((len(x), pad(cols, block)), np.float32)
     wide[:, : x.shape[1]] = x
-    blocks = wide.reshape(len(x), -1, BLOCK)
+    blocks = wide.reshape(len(x), -1, block)
     fine = np.asarray(np.isfinite(blocks).all(-1))
     with np.errstate(invalid="ignore", over="ignore"):
         most = np.abs(np.where(fine[..., None], blocks, 0)).max(-1)
         usable = fine & (most > 1e-30)
         safe = np.where(usable, most, np.float32(1))
-        inverse = np.where(usable, np.float32(127) / safe, 0).astype(np.float32)
+        inverse = np.where(usable, range_ / safe, 0).astype(np.float32)
         q = np.rint(np.where(fine[..., None], blocks, 0) * inverse[..., None]).astype(np.int32)
-    scale = np.where(fine, np.where(usable, safe / np.float32(127), 0), np.nan).astype(np.float32)
+    scale = np.where(fine, np.where(usable, safe / range_, 0), np.nan).astype(np.float32)
     return Activations(q.reshape(len(x), -1)[:, : pad(cols, 32)], scale)
 
 
@@ -50,10 +52,11 @@ def linear(matrix: Matrix, x: Floats) -> Floats:
         out = x @ unpack(matrix).T
     else:
         whole, scales = integers(matrix)
-        rows = quantise_rows(x, matrix.cols)
+        rows = quantise_rows(x, matrix.cols, matrix.format)
+        block = block_of(matrix.format, matrix.cols)
         out = np.zeros((len(x), len(whole)), np.float32)
-        for b, k in enumerate(range(0, whole.shape[1], BLOCK)):
-            exact = rows.bytes[:, k : k + BLOCK].astype(np.float64) @ whole[:, k : k + BLOCK].T.astype(np.float64)
+        for b, k in enumerate(range(0, whole.shape[1], block)):
+            exact = rows.whole[:, k : k + block].astype(np.float64) @ whole[:, k : k + block].T.astype(np.float64)
             product = (exact.astype(np.float32) * scales[None, :, b]).astype(np.float64)
             # fused: the product of two float32 is exact in float64; the sum is rounded twice, which hardly ever shows
             out = (product * rows.scale[:, b, None] + out).astype(np.float32)

@@ -39,7 +39,7 @@ def weights(rng: np.random.Generator, rows: int, cols: int) -> Floats:
 @settings(max_examples=40, deadline=None)
 @given(
     rows=st.integers(1, 70),
-    cols=st.integers(1, 300),
+    cols=st.one_of(st.integers(1, 300), st.sampled_from([576, 1023, 1024, 1025, 1056, 1500, 1700])),
     m=st.integers(1, 40),
     format=st.sampled_from(QUANTISED),
     seed=st.integers(0, 1000),
@@ -55,7 +55,7 @@ def test_all_paths_give_the_bits_of_the_reference(rows: int, cols: int, m: int, 
 
 
 @pytest.mark.parametrize("format", list(Format))
-@pytest.mark.parametrize("shape", [(17, 33), (48, 576), (33, 896), (16, 160)])
+@pytest.mark.parametrize("shape", [(17, 33), (48, 576), (33, 896), (16, 160), (33, 1568)])
 def test_a_row_does_not_depend_on_its_batch(format: Format, shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     matrix = formats.pack(format, weights(rng, *shape))
@@ -84,7 +84,7 @@ def test_nan_and_infinity_stay_in_their_row(format: Format, bad: float) -> None:
 @pytest.mark.parametrize("format", list(Format))
 def test_packing_is_the_same_in_c_and_numpy(format: Format) -> None:
     rng = np.random.default_rng(3)
-    for rows, cols in ((16, 32), (32, 160), (48, 608)):
+    for rows, cols in ((16, 32), (32, 160), (48, 608), (16, 1088)):
         w = weights(rng, rows, cols)
         importance = rng.uniform(0.1, 4, cols).astype(np.float32)
         weigh = np.maximum(importance / importance.mean(), 1e-6).astype(np.float32)
@@ -95,10 +95,28 @@ def test_packing_is_the_same_in_c_and_numpy(format: Format) -> None:
 def test_quantisation_error_is_what_is_promised() -> None:
     """Relative RMS error on normal weights. On the same numbers Q4_0 has 0.0858 at 4.5 bits, ours 0.0820."""
     w = np.random.default_rng(4).standard_normal((256, 1024)).astype(np.float32)
-    bounds = {Format.F32: 0.0, Format.BF16: 0.002, Format.INT8: 0.008, Format.INT4: 0.0825, Format.TERNARY: 0.47}
+    bounds = {Format.F32: 0.0, Format.BF16: 0.002, Format.INT8: 0.006, Format.INT4: 0.0825, Format.TERNARY: 0.47}
     for format, bound in bounds.items():
         back = formats.unpack(formats.pack(format, w))
         assert np.sqrt(((back - w) ** 2).mean()) <= bound * 1.01, format.name
+
+
+def test_inputs_of_int8_weights_lose_next_to_nothing() -> None:
+    """Their two bytes: what is left of the error is the weights'."""
+    rng = np.random.default_rng(11)
+    matrix = formats.pack(Format.INT8, rng.standard_normal((64, 896)).astype(np.float32))
+    x = rng.standard_normal((20, 896)).astype(np.float32)
+    want = x @ formats.unpack(matrix).T
+    for level in LEVELS:
+        assert np.abs(linear(matrix, x, level) - want).max() < 2e-4 * np.abs(want).max()
+
+
+def test_int8_reaches_the_ends_of_lopsided_weights() -> None:
+    """The zero point: weights on one side of zero have all 256 values."""
+    w = np.linspace(0.5, 1.0, 2048, dtype=np.float32).reshape(16, 128)
+    back = formats.unpack(formats.pack(Format.INT8, w))
+    assert np.abs(back - w).max() <= 1.001 * w.max() / 255 / 2
+    assert (formats.unpack(formats.pack(Format.INT8, -w)) == -back).all()
 
 
 def test_ternary_weights_survive_exactly() -> None:
@@ -229,7 +247,7 @@ def test_sizes_of_packed_matrices_agree() -> None:
     lib = kernels.load()
     assert lib is not None
     for format in Format:
-        for rows, cols in ((1, 1), (16, 128), (17, 129), (49152, 576), (33, 4864)):
+        for rows, cols in ((1, 1), (16, 128), (17, 129), (49152, 576), (16, 1024), (16, 1025), (33, 4864)):
             tall, wide = pad(rows, 16), pad(cols, 32)
             assert kernels.matrix_bytes(format, rows, cols) == lib.npc_matrix_bytes(int(format), tall, wide)
 

@@ -11,10 +11,11 @@ import pytest
 from npc.cli.quantize import main
 from npc.inference import formats
 from npc.inference.checkpoint import Checkpoint, write_safetensors
-from npc.inference.config import parse_config, read_config
+from npc.inference.config import CheckpointError, parse_config, read_config
 from npc.inference.gptq import pack_compensated
 from npc.inference.kernels import Format
 from npc.inference.native import NativeSettings, load_weights
+from npc.inference.packed import NAME
 from npc.inference.quantize import Plan, calibrate, prune_two_of_four, quantize
 from npc.inference.weights import from_tensors
 from tests.inference import tiny
@@ -42,6 +43,18 @@ def test_the_packed_directory_holds_the_same_model(source: Path, tmp_path: Path)
     direct = from_tensors(config, Checkpoint(source), Format.INT8)
     assert (weights.layers[1].down.packed == direct.layers[1].down.packed).all()
     assert (tmp_path / "tokenizer.json").exists()
+
+
+def test_a_file_of_another_layout_is_refused(source: Path, tmp_path: Path) -> None:
+    quantize(source, tmp_path, Plan(Format.INT4), TEXT)
+    path = tmp_path / NAME
+    held = bytearray(path.read_bytes())
+    held[7] -= 1
+    path.write_bytes(held)
+    with pytest.raises(
+        CheckpointError, match=r"weights\.npcq: .*not .* of this version: make it again with npc quantize"
+    ):
+        load_weights(tmp_path, NativeSettings())
 
 
 def test_formats_lose_more_with_fewer_bits(source: Path, tmp_path: Path) -> None:
