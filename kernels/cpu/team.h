@@ -6,7 +6,8 @@
 //
 // A thread that was descheduled finds a later serial when it comes back and walks its program forward without touching
 // anything, so a busy neighbour costs its share of the core and no more; a barrier that counts threads would cost a time
-// slice at each layer. Waiting spins for about 20 us (a phase is shorter than that), then sleeps on a futex: a sleeper is
+// slice at each layer. Waiting spins for about 20 us (a decode step's phase is shorter than that; longer for many rows), then
+// sleeps on a futex: a sleeper is
 // rescheduled at once when it is woken, where a spinner or a yielder has used up its share and goes to the back.
 #pragma once
 #include <atomic>
@@ -49,8 +50,10 @@ public:
 
   // Run program(me) on every thread. Returns when all its phases are done; workers may still be walking out of it, so the
   // program must be a copyable value that reads shared memory only inside units.
-  template <class Program> void run(const Program &program) {
+  // `patience` times the usual spinning before a wait sleeps: where units are long, waiting for the last of them is too.
+  template <class Program> void run(const Program &program, int patience = 1) {
     static_assert(sizeof(Program) <= sizeof(program_), "program too large");
+    patience_.store(patience, std::memory_order_relaxed);
     uint32_t base = uint32_t(claim_.load() >> 32);
     if (threads_ > 1) {
       step_.fetch_add(1); // odd: the program is being written
@@ -104,7 +107,7 @@ private:
   }
 
   void await(uint32_t serial) {
-    for (int i = 0; i < kSpins; i++) {
+    for (int i = patience_.load(std::memory_order_relaxed) * kSpins; i > 0; i--) {
       if (uint32_t(claim_.load(std::memory_order_acquire) >> 32) != serial) return;
       relax();
     }
@@ -143,7 +146,7 @@ private:
   alignas(64) std::atomic<uint64_t> claim_{uint64_t(1) << 32};
   alignas(64) std::atomic<int32_t> done_{0};
   alignas(64) std::atomic<uint32_t> step_{0};
-  std::atomic<int32_t> asleep_{0}, idle_{0};
+  std::atomic<int32_t> asleep_{0}, idle_{0}, patience_{1};
   std::atomic<bool> stop_{false};
   uint32_t base_ = 0;
   void (*invoke_)(const void *, Me &) = nullptr;

@@ -170,6 +170,22 @@ def test_whole_steps_agree_whatever_the_level_threads_and_chunks(cache: CacheFor
     base.close()
 
 
+@pytest.mark.parametrize("format", [Format.INT4, Format.INT8])
+def test_a_wide_inner_dimension_is_the_same_however_it_is_cut(format: Format) -> None:
+    """The inputs of a down projection are quantised where they are made, in pieces cut by columns and by rows."""
+    config, packed = tiny.model(format, intermediate_size=2736)
+    tokens = np.random.default_rng(12).integers(0, 96, 130)
+    want = None
+    for level in LEVELS:
+        for threads in (1, 2, 3):
+            step = tiny.step(config, packed, threads=threads, level=level)
+            for count in (8, 9, 70, 130):
+                got = bits(tiny.logits(step, tokens[:count]))
+                want = bits(tiny.logits(step, tokens)) if want is None else want
+                assert (got == want[:count]).all(), (level.name, threads, count)
+            step.close()
+
+
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("cache", list(CacheFormat))
 def test_a_page_that_held_nan_is_clean_for_who_comes_next(cache: CacheFormat, level: Level) -> None:
