@@ -88,6 +88,9 @@ class MindPart(_Part):
     wording: str = "auto"
     """Who words what `composed` has chosen: `auto` is the shipped dialogue model, `off` stock lines alone, else a
     folder of weights made by `python -m npc.training.mind`."""
+    directions: Path | None = None
+    """Steering directions of the checkpoint in `path`, made by `npc steer learn` (`native`): the character's feelings
+    lean on them."""
     adapters: Path | None = None
     """Folder of LoRA adapters for the dialogue model, one folder a character id."""
 
@@ -185,6 +188,8 @@ def _check(settings: Settings) -> None:
             f"llm.path is missing: {mind.model} needs a checkpoint directory, e.g. NPC_LLM__PATH=/models/qwen2.5-0.5b; "
             "`npc models` lists and fetches some"
         )
+    if mind.directions is not None and mind.model != "native":
+        raise SettingsError(f"llm.directions: only a native model can be steered, and llm.model is {mind.model}")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -217,7 +222,7 @@ def _value(path: list[str], text: str) -> Any:
         return [part.strip() for part in text.split(",") if part.strip()]
     if path[-1] in ("characters", "scenarios", "voices"):
         return [part for part in text.split(os.pathsep) if part]
-    if path[-1] in ("key", "ticket_secret", "name", "model", "url", "path", "wording", "adapters"):
+    if path[-1] in ("key", "ticket_secret", "name", "model", "url", "path", "wording", "adapters", "directions"):
         return text
     value = yaml.safe_load(text)
     return value if isinstance(value, int | float | bool) else text

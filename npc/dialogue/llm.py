@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from npc.animation.interface import Affect
@@ -40,6 +40,19 @@ from npc.inference.interface import Anticipating, LanguageModel, Message, ModelE
 MAX_ACTIONS = 3
 #: Sampling for speech: a little variety, low enough to stay with the facts.
 SPEECH = Sampling(max_tokens=REPLY_TOKENS, temperature=0.6, top_p=0.9, stop=("\nPlayer:", "\nUser:", "\n===", "\n\n"))
+
+
+#: Steering direction -> what of a feeling leans on it.
+_LEANS = {"valence": "valence", "arousal": "arousal", "assertiveness": "dominance"}
+#: Strength of a feeling at its height: half of full strength, which costs hardly any language (docs/inference.md).
+_MOST_LEAN = 0.5
+
+
+def leaning(affect: Affect, known: Collection[str]) -> tuple[tuple[str, float], ...]:
+    """The steering of a reply by the character's feelings, for the directions an engine knows. In tenths, so that a
+    draft and its reply agree."""
+    wanted = ((name, round(_MOST_LEAN * float(getattr(affect, axis)), 1)) for name, axis in _LEANS.items())
+    return tuple((name, strength) for name, strength in wanted if strength and name in known)
 
 
 class LlmResponder:
@@ -126,11 +139,13 @@ class LlmResponder:
         return build_prompt(self._character, context, evidence, self._model.context_tokens, self._allowed), evidence
 
     def _held_to(self, context: Context, evidence: Evidence) -> Sampling:
-        """How to sample this reply: held to its grammar where the engine can."""
+        """How to sample this reply: leaning with the character's feelings where the engine knows directions, held to
+        its grammar where it can."""
+        sampling = replace(self._sampling, steering=leaning(context.affect, getattr(self._model, "directions", ())))
         if not getattr(self._model, "takes_grammar", False):
-            return self._sampling
+            return sampling
         facts = [name for name, _, _ in evidence.facts]
-        return replace(self._sampling, grammar=reply_grammar(self._character, context, facts))
+        return replace(sampling, grammar=reply_grammar(self._character, context, facts))
 
     def _tokens(self, prompt: tuple[Message, ...], sampling: Sampling, tentative: bool) -> AsyncIterator[Token]:
         if isinstance(self._model, Anticipating):

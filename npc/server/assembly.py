@@ -437,8 +437,12 @@ def load_model(settings: Settings) -> LanguageModel | None:
 
         return TransformersModel(path)
     from npc.inference.native import NativeModel
+    from npc.inference.steering import load_directions
 
-    return NativeModel.load(path)
+    model = NativeModel.load(path)
+    for direction in load_directions(mind.directions) if mind.directions is not None else ():
+        model.add_direction(direction)
+    return model
 
 
 def transcribe(recognizer: StreamingRecognizer, pcm: NDArray[np.int16], rate: int) -> str:

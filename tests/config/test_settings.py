@@ -38,6 +38,7 @@ def test_profiles_choose_a_coherent_set() -> None:
         ({"profile": "huge"}, {}, "profile 'huge': there are embedded, local"),
         ({"llm.model": "openai_compatible"}, {}, r"llm\.url is missing"),
         ({"llm.model": "native"}, {}, r"llm\.path is missing"),
+        ({"llm.directions": "/x.npz"}, {}, r"llm\.directions: only a native model can be steered"),
     ],
 )
 def test_a_mistake_is_told_with_its_source(

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from npc.animation.interface import Affect
 from npc.dialogue.character import Character
 from npc.dialogue.context import Context, Exchange
 from npc.dialogue.interface import Clause, PlayerTurn
 from npc.dialogue.knowledge.knowledge import Knowledge
-from npc.dialogue.llm import Assembler, LlmResponder
+from npc.dialogue.llm import Assembler, LlmResponder, leaning
 from npc.dialogue.llm_tags import Act, Cite, Mood, TagParser, Text
 from npc.dialogue.prompt import Allowed, Evidence, build_prompt
 from npc.dialogue.scene import SceneState
@@ -224,3 +225,13 @@ def test_prompt_fences_data_and_keeps_to_its_budget() -> None:
     little = build_prompt(ADA, context("Hi", history=history), evidence, 2048, Allowed(False, False, False))
     assert len(little) == 2
     assert "memories" not in little[-1].content
+
+
+def test_feelings_lean_on_the_directions_an_engine_knows() -> None:
+    furious = Affect("anger", 1.0, -0.6, 0.9, 0.7)
+    assert leaning(furious, ("valence", "arousal", "assertiveness", "formality")) == (
+        ("valence", -0.3), ("arousal", 0.5), ("assertiveness", 0.3),
+    )  # fmt: skip
+    assert leaning(furious, ("arousal",)) == (("arousal", 0.5),)
+    assert leaning(furious, ()) == ()
+    assert leaning(Affect(), ("valence", "arousal")) == ()

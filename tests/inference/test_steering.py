@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from npc.cli.steer import main as steer
+from npc.config.settings import load_settings
+from npc.inference.config import CheckpointError
+from npc.inference.interface import Message, Sampling
+from npc.inference.native import NativeModel
 from npc.inference.steering import SHARE, hidden_states, learn_along, learn_direction
+from npc.server.assembly import load_model
 from tests.inference import tiny
 
 PROMPTS = ([5, 9, 11, 3], [5, 8, 11, 3])
@@ -54,3 +63,28 @@ def test_full_strength_is_a_share_of_the_stream_spread_over_the_layers() -> None
         assert not found.vectors[2:].any()
     finally:
         core.close()
+
+
+@tiny.needs_kernels
+def test_a_service_loads_the_directions_that_feelings_lean_on(tmp_path: Path) -> None:
+    place = tiny.directory(tmp_path / "model", num_hidden_layers=4)
+    assert steer(["learn", str(place), "--out", str(tmp_path / "directions.npz")]) == 0
+    chosen = {"llm.model": "native", "llm.path": str(place), "llm.directions": str(tmp_path / "directions.npz")}
+    model = load_model(load_settings(overrides=chosen, environment={}))
+    assert isinstance(model, NativeModel)
+    assert set(model.directions) == {"valence", "arousal", "formality", "assertiveness"}
+
+    async def said(sampling: Sampling) -> str:
+        return "".join([token.text async for token in model.stream((Message("user", "Hello"),), sampling)])
+
+    async def go() -> tuple[str, str, str]:
+        plain = Sampling(max_tokens=24, temperature=0.0)
+        lively = Sampling(max_tokens=24, temperature=0.0, steering=(("arousal", 1.0),))
+        result = await said(plain), await said(lively), await said(plain)
+        await model.close()
+        return result
+
+    before, steered, after = asyncio.run(go())
+    assert before == after != steered
+    with pytest.raises(CheckpointError, match=r"nothing\.npz"):
+        load_model(load_settings(overrides={**chosen, "llm.directions": str(tmp_path / "nothing.npz")}, environment={}))
