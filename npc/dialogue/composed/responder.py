@@ -46,8 +46,9 @@ _BIOGRAPHY_WORDS, _FACT_WORDS = 30, 30
 _ASKED, _SAID, _FOLLOWED = -0.7, 1.0, 0.3
 #: The same when an instructor wants something brought up: what comes nearest is told.
 _TOLD_TO = -4.0
-#: Log-odds within which two facts are as likely meant, and both are said.
-_EITHER = 0.4
+#: Log-odds within which two facts are as likely meant, and both are said: 7 % of the turns, and 1 in 120 of the facts
+#: right that was not (cross-validated; 1.0 gives half as much more for 2 % of the turns more).
+_EITHER = 0.7
 #: Spread of the scores of a fact's parts below which the whole fact is said: longer, but never the wrong half.
 _WHOLE = 3.0
 
@@ -321,7 +322,7 @@ class _Turn:
         second = next(others, None)
         if second is None or second.candidate.origin not in ("fact", "self"):
             return None
-        near = best.score - second.score < _EITHER and second.score - choice.nothing > _EITHER
+        near = best.score - second.score < _EITHER and second.score > choice.nothing
         return second if near and not is_comparison(choice.asking) else None
 
     def _is_open(self, fact_id: str | None, allowed: frozenset[str]) -> bool:
