@@ -9,7 +9,8 @@ import pytest
 
 from npc.bench.mind_set import read_set
 from npc.training.minds import load, main, read, record
-from npc.training.turns import choices_of, written_minds
+from npc.training.reactions import labelled, reaction_to
+from npc.training.turns import choices_of, recalls, small_worlds, written_minds
 
 TEXT = """
 C mill | Ann Rye | she | 40 | miller | The mill | noon
@@ -79,3 +80,58 @@ def test_no_character_stands_in_two_splits() -> None:
     minds = written_minds()
     names = [mind.id for split in minds.values() for mind in split]
     assert len(names) == len(set(names)) > 40
+
+
+SMALL = """
+W Ann Rye | miller | The mill | noon
+F Flour costs two coins a sack.
+F Bran costs one.
+-
+P What's flour? => 1
+P and the bran => +2
+P and oats? => ?
+-
+P Morning! What's bran? => 2
+"""
+
+
+def test_a_small_world_is_read_like_a_character() -> None:
+    (world,) = small_worlds(SMALL)
+    assert [[(said.kind, said.fact) for said in talk] for talk in world.talks] == [
+        [("fact", 1), ("followup", 2), ("unknown", None)],
+        [("fact", 2)],
+    ]
+    choices = {choice.text: choice for choice in choices_of(world)}
+    assert choices["and oats?"].right == ()
+    assert [choices["and the bran"].candidates[i].text for i in choices["and the bran"].right] == ["Bran costs one."]
+    assert choices["Morning! What's bran?"].before == ("", "")
+
+
+@pytest.mark.parametrize("line", ["P What? => 3", "P What?", "Q what", "W too | short"])
+def test_what_a_small_world_cannot_mean_names_its_line(line: str) -> None:
+    with pytest.raises(ValueError, match="near, line 11"):
+        small_worlds(f"{SMALL.rstrip()}\n{line}\n", "near")
+
+
+def test_a_saying_of_several_pieces_is_answered_by_any_of_them() -> None:
+    assert len(recalls()) > 500
+    asked = [c for c in choices_of(read(TEXT)[0], recalls=True) if c.kind == "recalled"]
+    assert asked
+    for choice in asked:
+        assert choice.right
+        assert all(choice.candidates[i].origin == "said" for i in choice.right)
+
+
+def test_what_struck_is_read_off_the_feelings_expected() -> None:
+    assert reaction_to(["anger", "disgust"]) == "insult"
+    assert reaction_to(["shame", "anger"]) == "accusation"
+    assert reaction_to(["fear", "surprise", "sadness"]) == "bad_news"
+    assert reaction_to(["fear", "surprise"]) == "alarm"
+    assert reaction_to(["joy", "pride"]) == "praise"
+    assert reaction_to([]) is None
+    assert {"none", "plea", "insult"} <= {label for label, _ in labelled()}
+
+
+def test_a_thing_may_be_labelled_by_its_name() -> None:
+    mind = read(TEXT.replace("kind=enum rye,wheat", "kind=entity").replace("kind=rye", "kind=cat"))[0]
+    assert mind.talks[0][2].action == ("grind", {"sacks": 3, "kind": "cat"})
