@@ -195,6 +195,8 @@ ACTION = Action("c1", "wave", {})
         ("level", {"type": "integer", "minimum": 0, "maximum": 100}, "Lights all the way up.", 100),
         ("times", {"type": "integer", "minimum": 1, "maximum": 9}, "We close at three. Ring it twice!", 2),
         ("dose", {"type": "integer", "minimum": 1, "maximum": 50}, "Give the speckled one twelve of that.", 12),
+        ("seats", {"type": "integer", "minimum": 1, "maximum": 8}, "Get me one for five people.", 5),
+        ("pieces", {"type": "integer", "minimum": 1, "maximum": 9}, "Six, and one hatbox, that makes seven.", 7),
     ],
 )
 def test_numbers_in_words(name: str, schema: dict[str, Any], text: str, value: int) -> None:
@@ -204,6 +206,21 @@ def test_numbers_in_words(name: str, schema: dict[str, Any], text: str, value: i
         parameters={"type": "object", "properties": {name: schema}, "required": [name]},
     )
     assert fill(spec, text, Surroundings(SceneState())).arguments == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("turn", "name"),
+    [
+        ("Put him on the list, would you? Ruprecht Vane.", "Ruprecht Vane"),
+        ("Sign me up, I'm Kofi Mensah.", "Kofi Mensah"),
+        ("Put Anna Bell down, please.", "Anna Bell"),
+        ("Sign me up.", "Bo Diddley"),
+    ],
+)
+def test_a_name_wanted_is_a_name_said(turn: str, name: str) -> None:
+    action = spec(name={"type": "string"})
+    around = Surroundings(SceneState(), turn=turn, player_words="Hello, I'm Bo Diddley.")
+    assert fill(action, turn, around).arguments == {"name": name}
 
 
 def test_an_authors_phrase_stands_for_its_action() -> None:
