@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -34,7 +35,10 @@ from npc.inference import kernels
 
 _WORKER: Final = "npc.bench.inference_worker"
 _PREFILL, _CONTEXT = 512, 512
-_QUICK_S: Final = 150.0  # no new round of --quick after that, so that the whole ends within eight minutes
+#: seconds of a shape after which no new round begins: --quick ends within eight minutes, three shapes within twenty
+_QUICK_S, _FULL_S = 150.0, {"135m": 60.0, "0.5b": 150.0, "1b": 200.0}
+#: the longest anything takes here is exporting 1 B weights to OpenVINO, some minutes
+_DEADLINE_S: Final = 900.0
 #: INT4+head8 keeps embedding and head at 8 bits, as llama.cpp's Q4_0 files of these shapes do
 _OURS: Final = (("npc", "INT4"), ("npc", "INT8"), ("npc", "INT4+head8"))
 _LLAMA: Final = (("llama.cpp", "Q4_0"), ("llama.cpp", "Q8_0"))
@@ -79,17 +83,21 @@ class Worker:
         )
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
-        """Raises WorkerFailed."""
+        """Raises WorkerFailed; a process that does not answer in time is ended."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        late = threading.Timer(_DEADLINE_S, self._process.kill)
+        late.start()
         try:
             self._process.stdin.write(json.dumps({"do": do, **fields}) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
+        finally:
+            late.cancel()
         if not line:
-            raise WorkerFailed(f"the process died during {do} (exit status {self._process.wait()})")
+            raise WorkerFailed(f"the process died or was too late during {do} (exit status {self._process.wait()})")
         reply: dict[str, Any] = json.loads(line)
         for problem in ("failed", "unsupported"):
             if problem in reply:
@@ -256,20 +264,31 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
                 notes[f"{shape} {engine[0]} {engine[1]}"] = str(error)
         start = time.monotonic()
         for number in range(rounds):
-            if quick and number and time.monotonic() - start > _QUICK_S:
-                notes["rounds"] = f"stopped after {number} of {rounds}: the machine is busy"
+            if number and time.monotonic() - start > (_QUICK_S if quick else _FULL_S.get(shape, 150.0)):
+                notes[f"rounds {shape}"] = f"{number} of {rounds}: their time was up"
                 break
             for threads in (2,) if quick and number else (2, 1):
                 log.print(f"{shape}: round {number + 1} of {rounds}, {threads} threads")
                 _measure_round(workers, report.samples, threads, quick)
+
+        @contextmanager
+        def noted(engine: Engine, what: str) -> Iterator[None]:
+            log.print(f"{shape}: {engine[0]} {engine[1]} {what}")
+            try:
+                yield
+            except WorkerFailed as error:
+                notes[f"{shape} {engine[0]} {engine[1]} {what}"] = str(error)
+
         for engine in (_OURS[0], _LLAMA[0]):
             if engine in workers:
-                report.busy[engine] = _beside_busy_cores(workers[engine])
-        for what in ("listening", "focus"):
-            log.print(f"{shape}: {what}")
-            report.turns[what] = workers[_OURS[0]].ask(what, threads=2)
+                with noted(engine, "beside busy cores"):
+                    report.busy[engine] = _beside_busy_cores(workers[engine])
+        for what in ("listening", "focus") if _OURS[0] in workers else ():
+            with noted(_OURS[0], what):
+                report.turns[what] = workers[_OURS[0]].ask(what, threads=2)
         for engine, worker in workers.items():
-            report.memory[engine] = round(worker.ask("memory")["peak_mb"], 1)
+            with noted(engine, "memory"):
+                report.memory[engine] = round(worker.ask("memory")["peak_mb"], 1)
     shutil.rmtree(place)
     return report
 
