@@ -44,8 +44,8 @@ _TURNS_READ, _TOKENS_READ = 2, 120
 #: Routes whose reply is all stock words: the intent has the same name.
 _SAME = frozenset(("unknown", "locked", "injection", "forgotten", "hello", "thanks", "goodbye", "insult", "praise",
                    "apology", "threat", "sympathy", "bad_news", "good_news", "heard"))  # fmt: skip
-#: Replies to these must have three words or more: one word is no answer to a demand.
-_GUARDED = frozenset(("locked", "injection", "refused", "refused_why"))
+#: Replies to these must have three words or more: "no" is no answer to a demand, "no idea" none to a question.
+_GUARDED = frozenset(("locked", "injection", "refused", "refused_why", "unknown"))
 _FIRST_NOUN = 5
 
 
