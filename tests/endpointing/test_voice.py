@@ -60,6 +60,9 @@ def test_the_forward_pass_is_that_of_the_trained_network(tmp_path: Path) -> None
     path = tmp_path / "voice.npz"
     network_file.save(path, exported(trained))
     assert voice.VoiceModel(network_file.load(path)).forward(given) == pytest.approx(expected, abs=0.01)
+    other = {name: -value if name.startswith("out") else value for name, value in exported(trained).items()}
+    network_file.save(path, voice.joined([exported(trained), exported(trained), other]))
+    assert voice.parted(network_file.load(path)).forward(given) == pytest.approx(expected / 3, abs=0.01)
 
 
 def test_a_closing_is_what_the_whole_turn_holds_around_its_pause() -> None:

@@ -1,6 +1,6 @@
-"""Does the voice sound finished? A small convolutional network over the last 1.6 s before a pause; 5 ms a pause.
+"""Does the voice sound finished? Two small convolutional networks over the last 1.6 s before a pause; 7 ms a pause.
 
-    sound ─▶ 160 frames of 10 ms ─▶ 6 convolutions, 20 steps left ─▶ last 8 steps, mean of all ─▶ log-odds
+    sound ─▶ 160 frames of 10 ms ─▶ 6 convolutions, 20 steps left ─▶ last 8 steps, mean of all ─▶ log-odds, their mean
              40 log-mel bands,                                       how it ended  how it was said
              log pitch, voiced
 
@@ -11,7 +11,7 @@ it learned from is in `DATA_LICENSES.md`, and what that means for living voices 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -71,10 +71,6 @@ class VoiceModel:
         self._weights = {name: np.asarray(value, dtype=np.float32) for name, value in weights.items()}
         self._strides = [int(stride) for stride in weights["strides"]]
 
-    def logit(self, pcm: Pcm16, last: int) -> float:
-        """Log-odds that the turn is over after sample `last`, the last voiced one."""
-        return self.forward(normalised(features(pcm, last)))
-
     def forward(self, given: NDArray[np.float32]) -> float:
         """Log-odds of normalised features [160, 42]."""
         steps = given.T
@@ -97,7 +93,36 @@ def _convolved(
     return made
 
 
+class VoiceModels:
+    """Networks that learned apart and err apart: the mean of their log-odds."""
+
+    def __init__(self, models: Sequence[VoiceModel]) -> None:
+        self._models = tuple(models)
+
+    def logit(self, pcm: Pcm16, last: int) -> float:
+        """Log-odds that the turn is over after sample `last`, the last voiced one."""
+        return self.forward(normalised(features(pcm, last)))
+
+    def forward(self, given: NDArray[np.float32]) -> float:
+        """Log-odds of normalised features [160, 42]."""
+        return sum(model.forward(given) for model in self._models) / len(self._models)
+
+
+def joined(weights: Sequence[Mapping[str, NDArray[np.floating]]]) -> dict[str, NDArray[np.floating]]:
+    """The arrays of several networks in one file: "0.c0", "1.c0", …"""
+    return {f"{number}.{name}": value for number, one in enumerate(weights) for name, value in one.items()}
+
+
+def parted(weights: Mapping[str, NDArray[np.floating]]) -> VoiceModels:
+    """The networks of a file."""
+    each: dict[int, dict[str, NDArray[np.floating]]] = {}
+    for name, value in weights.items():
+        number, _, own = name.partition(".")
+        each.setdefault(int(number), {})[own] = value
+    return VoiceModels([VoiceModel(each[number]) for number in sorted(each)])
+
+
 @lru_cache(maxsize=1)
-def shipped() -> VoiceModel:
-    """The network of this package."""
-    return VoiceModel(network_file.load(_MODEL))
+def shipped() -> VoiceModels:
+    """The networks of this package."""
+    return parted(network_file.load(_MODEL))
