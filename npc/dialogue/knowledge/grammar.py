@@ -20,17 +20,17 @@ _VERBS = """
 accept add admit advise allow answer appear apply arrive ask attack attend avoid bake bathe bear beat become begin
 believe belong bite bleed block blow boil book borrow break breathe breed bring brew build burn buy call care carry
 carve catch cause change charge chase check choose claim clean clear climb close collect come command complain
-connect consist contain control cook cost count cover craft cross cry cure cut cycle damage dance deal decide
+confirm connect consist contain control cook cost count cover craft cross cry cure cut cycle damage dance deal decide
 deliver demand depart deserve die dig dine dislike drag draw dream dress drink drive drop dry earn eat employ end
 enter examine expect explain face fail fall fear feed feel fight file fill find finish fit fix flee float flood flow
 fly follow forbid forge forget forgive free freeze gather get give glow go govern grant greet grind grow grumble
-guard guess guide hang happen hate haul have head heal hear heat help hide hire hit hold hope hunt hurt inspect
+guard guess guide hang happen hate haul have head heal hear heat help hide hire hit hold hope hunt hurt ignore inspect
 invent join judge jump keep kill knock know land last laugh lay lead leak lean learn leave lend let lick lie lift
 light like limp list listen live load lock log look lose love maintain make manage mark marry mean measure meet melt
 mend mind mine miss move name need nest observe offer open order own pack paint park pass pay perform pick play
 point pour practise pray prefer prepare press pretend print protect provide pull pump punish push put quarrel raise
-reach read receive recommend refuse remain remember remove rent repair replace report require reserve rest return
-ride ring rise roast row rub rule run sail save saw say scare seal search seat see seek sell send serve set sew
+reach read receive recommend refuse remain remember remove rent repair repeat replace report require reserve rest return
+reveal ride ring rise roast row rub rule run sail save saw say scare seal search seat see seek sell send serve set sew
 shine ship shoot shout show shut sign sing sink sit sleep smell smoke smuggle snow sound speak spell spend spill
 spin spread stand start state stay steal steer stick stop store strike study suffer swear sweep swim take talk taste
 teach tear tell test thank think throw tie tolerate touch trade train travel treat trust try turn understand use
