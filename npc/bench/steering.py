@@ -38,8 +38,8 @@ Mark = tuple[str, str]
 CONTRASTS: Final[dict[str, tuple[tuple[Mark, Mark], ...]]] = {
     "valence": (
         (("joy", "plain"), ("sadness", "plain")),
-        (("joy", "warm"), ("disgust", "plain")),
-        (("trust", "warm"), ("disgust", "curt")),
+        (("joy", "warm"), ("disgust", "warm")),
+        (("joy", "curt"), ("disgust", "curt")),
     ),
     "arousal": (
         (("joy", "eager"), ("relief", "plain")),
@@ -81,7 +81,7 @@ TEST: Final[Turns] = (
     ("heard", "i promise i'll come back"), ("heard", "i baked a cake"), ("heard", "you're right"),
 )  # fmt: skip
 #: Replies to each turn at each strength and seed.
-REPEATS: Final = 4
+REPEATS: Final = 6
 SEEDS: Final = 3
 PLAIN: Final[Mark] = ("neutral", "plain")
 #: Tokens of a reply at most, as in the dialogue model.
