@@ -1,6 +1,8 @@
 // What npc_create allocates once: buffers shared by the team, and scratch of each thread.
 #pragma once
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "api.h"
@@ -30,12 +32,13 @@ extern const Level level_plain;
 extern const Level level_avx2, level_avx512, level_amx;
 #endif
 
-// Zeroed, 64-byte aligned storage that lives as long as the context.
+// Zeroed, 64-byte aligned storage that lives as long as the context. What is never touched takes no memory.
 class Arena {
 public:
   template <class T> T *take(size_t count) {
     const size_t bytes = count * sizeof(T) + 64;
-    held_.emplace_back(new unsigned char[bytes]());
+    held_.emplace_back(calloc(bytes, 1), free);
+    if (!held_.back()) throw std::bad_alloc();
     return reinterpret_cast<T *>((reinterpret_cast<uintptr_t>(held_.back().get()) + 63) & ~uintptr_t(63));
   }
   Rows rows(int count, int cols) {
@@ -47,7 +50,7 @@ public:
   }
 
 private:
-  std::vector<std::unique_ptr<unsigned char[]>> held_;
+  std::vector<std::unique_ptr<void, void (*)(void *)>> held_;
 };
 
 struct Scratch { // per thread; the attention part depends on the level's source and is opaque here

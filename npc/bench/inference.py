@@ -174,13 +174,14 @@ def _measure_round(workers: dict[Engine, Worker], samples: Samples, threads: int
 def _beside_busy_cores(worker: Worker) -> dict[str, float]:
     """Decode speed with one busy process on each core: share of the quiet speed, and beside one thread."""
 
-    def speed(threads: int) -> float:
-        # long enough for many turns of the scheduler, short enough for the context
+    def run(threads: int, count: int) -> float:
         seconds: list[float] = worker.ask("decode", threads=threads, context=16, count=count)["seconds"]
         return len(seconds) / sum(seconds)
 
-    count = 24
-    count = max(24, min(1000, int(1.5 * speed(2))))
+    def speed(threads: int) -> float:
+        # long enough for many turns of the scheduler, short enough for the context and for who is very slow
+        return run(threads, max(24, min(1000, int(1.5 * run(threads, 24)))))
+
     quiet = speed(2)
     with _busy(os.cpu_count() or 1):
         busy_two, busy_one = speed(2), speed(1)

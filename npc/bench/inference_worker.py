@@ -94,9 +94,9 @@ class Npc:
 
     def prefill(self, threads: int, tokens: int) -> float:
         given, spent = prompt(tokens, self._config.vocab), 0.0
-        for at in range(0, tokens, 256):
-            part = given[at : at + 256]
-            spent += self._run(threads, part, at, 1 if at + 256 >= tokens else 0)
+        rows = self._step(threads).max_rows  # as the engine cuts a prompt when nobody else is there
+        for at in range(0, tokens, rows):
+            spent += self._run(threads, given[at : at + rows], at, 1 if at + rows >= tokens else 0)
         return spent
 
     def decode(self, threads: int, context: int, count: int) -> list[float]:

@@ -111,7 +111,7 @@ class KernelStep:
         positions: int,
         cache: CacheFormat = CacheFormat.BF16,
         threads: int = 2,
-        max_rows: int = 256,
+        max_rows: int = 512,
         level: Level | None = None,
     ) -> None:
         """`pages` cache pages of 32 tokens, contexts up to `positions`, `max_rows` rows a step at most."""

@@ -93,7 +93,7 @@ def test_packing_is_the_same_in_c_and_numpy(format: Format) -> None:
 
 
 def test_quantisation_error_is_what_is_promised() -> None:
-    """Relative RMS error on normal weights. On the same numbers Q4_0 has 0.0858 at 4.5 bits, ours 0.0820."""
+    """Relative RMS error on normal weights. On the same numbers Q4_0 has 0.0858 at 4.5 bits, ours 0.0832."""
     w = np.random.default_rng(4).standard_normal((256, 1024)).astype(np.float32)
     bounds = {Format.F32: 0.0, Format.BF16: 0.002, Format.INT8: 0.006, Format.INT4: 0.0825, Format.TERNARY: 0.47}
     for format, bound in bounds.items():
