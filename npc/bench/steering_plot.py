@@ -28,7 +28,8 @@ def plot(result: dict[str, Any], path: Path) -> None:
                        label=f"{name} (rank correlation {found['rank_correlation']:.1f})")  # fmt: skip
             above.hlines(found["marks"].values(), -1.16, -1.08, color=colour, lw=1.5)
         below.plot(strengths, [d["perplexity"] for d in doses], "o-", color=colour, lw=1)
-    above.set(ylabel="judged", ylim=(0.0, 1.0), title=f"Steering the dialogue model: {result['replies_a_dose']} replies a dose")
+    above.set(ylabel="judged", ylim=(0.0, 1.0))
+    above.set_title(f"Steering the dialogue model: {result['replies_a_dose']} replies a dose")
     above.legend(fontsize=8, loc="upper center", ncols=2)
     above.annotate("bars: its own marks", (-1.16, 0.03), fontsize=7)
     below.set(xlabel="strength", ylabel="perplexity", ylim=(1.0, None))
