@@ -42,8 +42,8 @@ from npc.dialogue.memory.store import PlayerMemory
 #: Words of a biography sentence that are said at most; facts are said whole up to `_FACT_WORDS`.
 _BIOGRAPHY_WORDS, _FACT_WORDS = 30, 30
 #: Log-odds by which a candidate must beat "nothing" when the turn asks, when it only says something, and when it says
-#: something right after a fact was told ("tomorrow any good", "and the day after that"). Cross-validated, -0.4 tells 0.02 of
-#: the facts less than -0.7 and admits 0.045 more of what is not known.
+#: something right after a fact was told ("tomorrow any good", "and the day after that"). Cross-validated, -0.4 tells
+#: 0.02 of the facts less than -0.7 and admits 0.045 more of what is not known.
 _ASKED, _SAID, _FOLLOWED = -0.4, 1.0, 0.3
 #: The same when an instructor wants something brought up: what comes nearest is told.
 _TOLD_TO = -4.0
