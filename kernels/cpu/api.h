@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-// Weight formats. Rows come in tiles of 16, columns in blocks of 128 (the last one may be 32, 64 or 96 wide).
+// Weight formats. Rows come in tiles of 16, columns in blocks that share a scale: see formats.h.
 enum { NPC_F32 = 0, NPC_BF16 = 1, NPC_INT8 = 2, NPC_INT4 = 3, NPC_TERNARY = 4 };
 // Cache formats.
 enum { NPC_KV_F32 = 0, NPC_KV_BF16 = 1, NPC_KV_INT8 = 2 };

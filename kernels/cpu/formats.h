@@ -33,7 +33,7 @@ enum { ONE_BYTE = 127, TWO_BYTES = 127 * 128 };                    // R
 static inline bool quantised(int format) { return format >= NPC_INT8; }
 
 // Columns of a block. 128-column blocks cost the tile unit as much float work as products; in INT4, 1,024 columns lose
-// nothing against 128 (docs/log.md). 512 let the inputs of a down projection be quantised where they are made.
+// next to nothing against 128 (docs/log.md). 512 let the inputs of a down projection be quantised where they are made.
 static inline int block_of(int format, int cols) {
   if (format == NPC_INT4 || format == NPC_TERNARY) return cols <= WIDEST_BLOCK ? cols : 512;
   return CHUNK;
