@@ -1,7 +1,7 @@
 """Steering vectors: directions in the residual stream that push a model towards a trait while it writes.
 
 A direction is the mean difference of hidden states over contrastive prompts (Turner et al. 2023; Rimsky et al. 2024),
-per layer, scaled so that strength 1 adds a quarter of the stream's own typical length in the chosen layers. Strengths
+per layer, scaled so that strength 1 adds `SHARE` of the stream's own typical length in the chosen layers. Strengths
 are bounded, off is bit-identical to unsteered; it acts from the last prompt token on, so cached prefixes stay shared.
 
     learn_direction   two sets of prompts; states at their ends. For sentences, where the trait is in what was said.

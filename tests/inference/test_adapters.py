@@ -186,7 +186,7 @@ def test_a_learned_direction_separates_its_prompts(tmp_path: Path) -> None:
     assert direction.vectors[1].any()
 
     def score(tokens: list[int]) -> float:
-        return float((hidden_states(core, tokens) * direction.vectors).sum())
+        return float((hidden_states(core, tokens).mean * direction.vectors).sum())
 
     assert min(score(t) for t in more[8:]) > max(score(t) for t in less[8:])
     save_directions(tmp_path / "d.npz", [direction])

@@ -59,7 +59,7 @@ def test_an_adapter_learns_a_characters_words_and_runs_on_our_core(base: Path, t
         prompt = model.encode(Prompt("joy", "plain", "hello", "hello there").text())
 
         def says(adapter: str | None) -> str:
-            grammar = ReferenceGrammar(model.vocabulary, (), {}, bounds=Bounds(1, 12))
+            grammar = ReferenceGrammar(model.vocabulary, (), {}, bounds=Bounds(1, 20))
             tokens = model.write(prompt, grammar, 1, adapter=adapter, temperature=0.0)
             return "".join(model.vocabulary.text[token] for token in tokens or ())
 
