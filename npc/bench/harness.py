@@ -81,6 +81,20 @@ def machine() -> dict[str, Any]:
     }
 
 
+def pyplot() -> Any | None:
+    """matplotlib's pyplot for files (the same figures give the same bytes), or None with a word where it is missing."""
+    try:
+        import matplotlib
+    except ImportError:
+        log.print("no plot: matplotlib is not installed (it comes with the dev extra)")
+        return None
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "npc"
+    from matplotlib import pyplot as drawing
+
+    return drawing
+
+
 def emit(result: Mapping[str, Any]) -> None:
     """Write the one JSON object of `--json`."""
     sys.stdout.write(json.dumps(result, allow_nan=False) + "\n")

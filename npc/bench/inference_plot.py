@@ -7,21 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from npc.bench.harness import log
+from npc.bench.harness import pyplot
 from npc.bench.inference_shapes import SHAPES
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
     """Decode speed against the bandwidth roofline, one dot an engine, format and shape."""
-    try:
-        import matplotlib
-    except ImportError:
-        log.print("no plot: matplotlib is not installed (extra dev)")
+    drawing = pyplot()
+    if drawing is None:
         return
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    figure, axes = drawing.subplots(figsize=(7, 4.5))
     bandwidth = result["bandwidth_gbs"]["2"]
     marks = {"npc": "o", "llama.cpp": "s", "transformers": "^", "ctranslate2": "D", "openvino": "v"}
     for shape, found in result["shapes"].items():
@@ -44,7 +39,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
     axes.set_title(f"decode speed under the roofline of {bandwidth} GB/s")
     figure.tight_layout()
     figure.savefig(path)
-    pyplot.close(figure)
+    drawing.close(figure)
 
 
 def _body(raw: dict[str, Any]) -> int:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from npc.bench import players
-from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
+from npc.bench.harness import Bench, Option, Run, log, machine, percentiles, pyplot
 from npc.bench.live_client import RATE, LiveClient, first_audible, last_audible
 from npc.client import RealtimeClient
 from npc.client.local_server import local_server
@@ -221,18 +221,13 @@ def _result(profile: str, facts: dict[str, Any], measured: list[Measured]) -> di
 
 def _plot(path: Path, measured: list[Measured]) -> None:
     """Voice-to-voice by turn, split at the decision. Needs matplotlib (the `dev` extra)."""
-    try:
-        import matplotlib
-    except ImportError:
-        log.print("no plot: matplotlib is not installed (it comes with the dev extra)")
+    drawing = pyplot()
+    if drawing is None:
         return
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     answered = sorted(
         (turn for turn in measured if turn.voice_to_voice_ms is not None), key=lambda turn: turn.voice_to_voice_ms or 0
     )
-    figure, axes = pyplot.subplots(figsize=(9, 4))
+    figure, axes = drawing.subplots(figsize=(9, 4))
     waits = [turn.wait_ms or 0.0 for turn in answered]
     axes.bar(range(len(answered)), waits, label="end-of-turn wait")
     axes.bar(

@@ -5,21 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from npc.bench.harness import log
+from npc.bench.harness import pyplot
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
     """One line a direction; dotted beside it, how replies to the model's own marks are judged."""
-    try:
-        import matplotlib
-    except ImportError:
-        log.print("no plot: matplotlib is not installed (extra dev)")
+    drawing = pyplot()
+    if drawing is None:
         return
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
-    matplotlib.rcParams["svg.hashsalt"] = "npc"
-    figure, (above, below) = pyplot.subplots(2, 1, figsize=(6.4, 5.6), sharex=True, height_ratios=(3, 1.2))
+    figure, (above, below) = drawing.subplots(2, 1, figsize=(6.4, 5.6), sharex=True, height_ratios=(3, 1.2))
     for number, (name, found) in enumerate(result["directions"].items()):
         doses, colour = found["doses"], f"C{number}"
         strengths = [d["strength"] for d in doses]
@@ -35,4 +29,4 @@ def plot(result: dict[str, Any], path: Path) -> None:
     below.set(xlabel="strength", ylabel="perplexity", ylim=(1.0, None))
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    drawing.close(figure)

@@ -30,7 +30,7 @@ from npc.audio.resample import resample
 from npc.audio.vad import FRAME, VoiceActivityDetector, load_vad
 from npc.bench import players
 from npc.bench.asr import read_audio
-from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
+from npc.bench.harness import Bench, Option, Run, log, machine, percentiles, pyplot
 from npc.conversation.endpointing.embedded import EmbeddedDetector
 from npc.conversation.endpointing.interface import EndOfTurnDetector, Pause
 from npc.training.listening import PATIENT_S, listened
@@ -262,12 +262,10 @@ def _cost(turns: Sequence[tuple[Sequence[Moment], int]], detector: EndOfTurnDete
 
 def _plot(result: dict[str, Any], path: Path) -> None:
     """Wrong cut-offs against the median wait, detector and fixed silence."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 4))
+    drawing = pyplot()
+    if drawing is None:
+        return
+    figure, axes = drawing.subplots(figsize=(6, 4))
     for name, style in (("detector", "o-"), ("fixed_silence", "s--")):
         rows = [row for row in result["synthetic"][name].values() if row["wait_ms"]["p50"] is not None]
         axes.plot(
@@ -284,7 +282,7 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    drawing.close(figure)
     log.print(f"plot in {path}")
 
 

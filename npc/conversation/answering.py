@@ -74,10 +74,11 @@ class Host(Protocol):
     engines: Engines
     outbox: Outbox
     recording: bool
+    session: Session
+    """The effective one."""
 
     def clock(self) -> float: ...
     def new_id(self, prefix: str) -> str: ...
-    def effective(self) -> Session: ...
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]: ...
     def add_item(self, item: Item) -> str | None: ...
     def record(self, kind: str, data: Mapping[str, Any]) -> None: ...
@@ -158,7 +159,7 @@ class Answering:
             maker = self._host.spawn(reply.run())
         speculation, self._speculation = self._speculation, SpeculationLedger()
         self._ordinal += 1
-        session = self._host.effective()
+        session = self._host.session
         writer = ResponseWriter(
             self._host.outbox.send,
             self._host.add_item,
@@ -280,7 +281,7 @@ class Answering:
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _reply(self, asked: Asked) -> Reply:
-        session = self._host.effective()
+        session = self._host.session
         engines = self._host.engines
         text_only = asked.text_only if asked.text_only is not None else "audio" not in session.output_modalities
         npc = session.npc

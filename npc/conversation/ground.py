@@ -52,6 +52,7 @@ class Ground:
         self._closed = asyncio.Event()
         self.close_reason = ""
         self.session = self._initial()
+        """As agreed with the client up to now."""
         self.items = Items()
         self.player = PlayerRef(opening.player_id)
         self.mind: Mind = engines.open_mind(self.player)
@@ -72,9 +73,6 @@ class Ground:
     @property
     def opted_in(self) -> bool:
         return self.session.npc is not None
-
-    def effective(self) -> Session:
-        return self.session
 
     def capabilities(self) -> Capabilities:
         return Capabilities(idle_seed=self.engines.seed, limits=self.opening.limits)

@@ -146,7 +146,7 @@ class Turns:
         done = with_text(item, text, complete=True)
         self._ground.items.replace(done)
         self._ground.record("item.text", {"item_id": item_id, "text": text, "complete": True})
-        if self._ground.effective().audio.input.transcription is not None:
+        if self._ground.session.audio.input.transcription is not None:
             if text:
                 self._ground.outbox.send(TranscriptionDelta(item_id=item_id, delta=text))
             usage = TranscriptionUsage(seconds=round(length / LISTEN_RATE, 3))

@@ -96,7 +96,7 @@ def test_fold_and_replay_of_100_random_sessions(block: int) -> None:
             session, _ = loop.run_until_complete(random_session(seed, tape))
         state = fold(tape.records)
         assert state.turn == session.turn
-        assert state.session == session.effective()
+        assert state.session == session.session
         assert state.items.all() == session.items.all()
         assert state.closed == "test over"
         result = replay(tape.records)
