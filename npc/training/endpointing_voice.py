@@ -72,7 +72,7 @@ def windows(corpus: Path, folder: Path, count: int, seed: int, rooms: float, wor
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for number, _ in enumerate(pool.imap_unordered(_spoken, jobs), 1):
             print(f"{number} of {len(jobs)} pieces spoken", file=sys.stderr, flush=True)
-    return [window for path in paths for window in _stored(path)]
+    return [window for path in paths for window in stored(path)]
 
 
 def _spoken(job: tuple[list[str], list[str], tuple[int, int], float, Path]) -> None:
@@ -95,7 +95,7 @@ def _spoken(job: tuple[list[str], list[str], tuple[int, int], float, Path]) -> N
     part.rename(path)
 
 
-def _stored(path: Path) -> Iterator[Window]:
+def stored(path: Path) -> Iterator[Window]:
     with np.load(path) as stored:
         for kind, group, features in zip(stored["kinds"], stored["groups"], stored["features"], strict=True):
             yield Window(str(kind), int(group), features)
@@ -276,7 +276,6 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=16_000)
     parser.add_argument("--rooms", type=float, default=0.1, help="share of the sentences that are spoken in a room")
     parser.add_argument("--epochs", type=int, default=14)
-    parser.add_argument()
     parser.add_argument("--networks", type=int, default=2, help="of different seeds; their log-odds are averaged")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seed", type=int, default=11)

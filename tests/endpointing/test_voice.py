@@ -107,4 +107,7 @@ def test_a_voice_that_breaks_off_does_not_sound_finished(name: str) -> None:
     stopped = sounded(said, 5, rng, rooms=0.0)  # "I wanted to ask the | gardener"
     assert stopped.pause is not None
     model = voice.shipped()
-    assert model.logit(stopped.pcm, stopped.pause + 1_200) < model.logit(stopped.pcm, stopped.end + 1_200)
+    broken, ended = (model.logit(stopped.pcm, at + 1_200) for at in (stopped.pause, stopped.end))
+    assert broken is not None
+    assert ended is not None
+    assert broken < ended

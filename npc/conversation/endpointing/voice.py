@@ -5,8 +5,8 @@
              log pitch, voiced
 
 It hears what bare words do not show: the last syllable drawn out or not, the pitch falling or hanging, the words
-themselves where the recogniser mistakes them. `voice.npz` is made by `python -m npc.training.endpointing_voice`; what
-it learned from is in `DATA_LICENSES.md`, and what that means for living voices in `docs/hearing.md`.
+themselves where the recogniser mistakes them. It knows three synthetic voices and says nothing of others (`familiar`).
+`voice.npz` is made by `python -m npc.training.endpointing_voice`; what it learned from is in `DATA_LICENSES.md`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from npc.audio.mel import mel_filters
 from npc.audio.pcm import Pcm16
 from npc.audio.prosody import pitch_track
 from npc.conversation import network_file
+from npc.conversation.endpointing import familiar
+from npc.conversation.endpointing.familiar import Familiar
 
 _MODEL = Path(__file__).with_name("voice.npz")
 #: Frames looked at, and how far past the last voiced sample they reach: the two frames that close the gate.
@@ -96,12 +98,14 @@ def _convolved(
 class VoiceModels:
     """Networks that learned apart and err apart: the mean of their log-odds."""
 
-    def __init__(self, models: Sequence[VoiceModel]) -> None:
-        self._models = tuple(models)
+    def __init__(self, models: Sequence[VoiceModel], known: Familiar | None = None) -> None:
+        self._models, self._known = tuple(models), known
 
-    def logit(self, pcm: Pcm16, last: int) -> float:
-        """Log-odds that the turn is over after sample `last`, the last voiced one."""
-        return self.forward(normalised(features(pcm, last)))
+    def logit(self, pcm: Pcm16, last: int) -> float | None:
+        """Log-odds that the turn is over after sample `last`, the last voiced one; None for a voice unlike those that
+        the networks know."""
+        given = normalised(features(pcm, last))
+        return self.forward(given) if self._known is None or self._known.knows(given) else None
 
     def forward(self, given: NDArray[np.float32]) -> float:
         """Log-odds of normalised features [160, 42]."""
@@ -113,16 +117,16 @@ def joined(weights: Sequence[Mapping[str, NDArray[np.floating]]]) -> dict[str, N
     return {f"{number}.{name}": value for number, one in enumerate(weights) for name, value in one.items()}
 
 
-def parted(weights: Mapping[str, NDArray[np.floating]]) -> VoiceModels:
+def parted(weights: Mapping[str, NDArray[np.floating]], known: Familiar | None = None) -> VoiceModels:
     """The networks of a file."""
     each: dict[int, dict[str, NDArray[np.floating]]] = {}
     for name, value in weights.items():
         number, _, own = name.partition(".")
         each.setdefault(int(number), {})[own] = value
-    return VoiceModels([VoiceModel(each[number]) for number in sorted(each)])
+    return VoiceModels([VoiceModel(each[number]) for number in sorted(each)], known)
 
 
 @lru_cache(maxsize=1)
 def shipped() -> VoiceModels:
     """The networks of this package."""
-    return parted(network_file.load(_MODEL))
+    return parted(network_file.load(_MODEL), familiar.shipped())
