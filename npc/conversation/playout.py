@@ -12,7 +12,9 @@ The playout is a task of the session. It decides nothing: it does what the sessi
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -253,7 +255,7 @@ class Playout:
             if self._delivery.reports and clause.citations:
                 inside = range(words, words + len(clause.text.split()))
                 cited = [c for c in self._score.citations if c.word_start in inside]
-                self._outbox.send(NpcCitations(citations=cited, **self._place()))
+                self._outbox.send(NpcCitations(citations=cited, **self._place(clause.by)))
             if self.reply.text_only:
                 self._begin_actions(self._score.length + 1)
             self._clauses_told += 1
@@ -272,8 +274,8 @@ class Playout:
         blocks = self._score.take_blocks(ahead)
         if not self._delivery.reports:
             return
-        if cues:
-            self._outbox.send(NpcCues(clock="output", cues=cues, **self._place()))
+        for by, theirs in itertools.groupby(cues, key=lambda cue: self._speaking(cue.at)):
+            self._outbox.send(NpcCues(clock="output", cues=list(theirs), **self._place(by)))
         if self._delivery.cues.blendshapes == "arkit52":
             for block in blocks:
                 self._outbox.send(
@@ -365,9 +367,15 @@ class Playout:
         limit = self.pacer.sent + LONGEST_LAST_CLAUSE * self.pacer.rate
         return next((end for end in self._score.clause_ends if self.pacer.sent <= end <= limit), None)
 
-    def _place(self) -> dict[str, Any]:
+    def _speaking(self, at: int) -> str:
+        """Whose clause sounds at a sample, or has sounded last: "" for the session's own character."""
+        made = self.reply.made
+        return made[min(bisect.bisect_right(self._score.clause_ends, at), len(made) - 1)].by if made else ""
+
+    def _place(self, by: str = "") -> dict[str, Any]:
+        """`by`: the further character that this is about."""
         return {
-            "character": self._delivery.character,
+            "character": by or self._delivery.character,
             "response_id": self.writer.response_id,
             "item_id": self.writer.item_id,
         }

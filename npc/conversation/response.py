@@ -1,6 +1,6 @@
 """The base events of one response, in the order a stock Realtime client expects them.
 
-    response.created
+    response.created ─ rate_limits.updated (stock clients: an empty list, nothing is rationed here)
       response.output_item.added ─ conversation.item.added ─ response.content_part.added        the message
         response.output_audio_transcript.delta …  (audio leaves as AudioOut)                    or output_text.delta
       response.output_item.added ─ function_call_arguments.delta, .done ─ output_item.done      one item an action
@@ -27,6 +27,7 @@ from npc.protocol import (
     NpcResponse,
     OutputTokenDetails,
     Part,
+    RateLimitsUpdated,
     Response,
     ResponseAudio,
     ResponseAudioDone,
@@ -81,6 +82,9 @@ class ResponseWriter:
 
     def created(self) -> None:
         self._emit(ResponseCreated(response=self._response("in_progress")))
+        if self._session.npc is None:
+            # Stock clients are told their limits with every response; ours are on sessions, none on what one asks for.
+            self._emit(RateLimitsUpdated(rate_limits=[]))
 
     def open(self) -> None:
         """The message begins. Called once, before its first delta."""

@@ -9,6 +9,7 @@ from npc.asr.interface import Hypothesis
 from npc.bench.scripted import ScriptedMind, ScriptedRecognizer
 from npc.bench.virtual_time import virtual_loop
 from npc.conversation.workers import InlineWorkers
+from npc.dialogue.interface import Citation, Clause
 from tests.conversation.talk import RATE, clauses, engines, event, speak, talking, type_and_ask
 
 
@@ -237,10 +238,34 @@ def test_a_stock_client_sees_no_extension() -> None:
             assert not [kind for kind in outbox.types() if kind.startswith("npc.") or kind == "BlendshapesOut"]
             assert outbox.of("session.created")[0].session.npc is None
             assert outbox.of("response.created")[0].response.npc is None
+            kinds = outbox.types()
+            assert kinds[kinds.index("response.created") + 1] == "rate_limits.updated"
             session.receive(event("session.update", session={"npc": {}}))
             type_and_ask(session, "again")
             await asyncio.sleep(3)
             assert "npc.cues" in outbox.types()
+            assert outbox.types().count("rate_limits.updated") == 1, "that is what stock clients expect"
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+def test_cues_and_citations_name_the_character_whose_words_they_belong_to() -> None:
+    said = [
+        Clause("Ask my mate."),
+        Clause("The tide turns at nine.", by="mate", citations=(Citation("tide", "harbour book", 0, 5),)),
+        Clause("So it does."),
+    ]
+    mind = ScriptedMind(lambda text: said)
+
+    async def scenario() -> None:
+        async with talking(engines(mind)) as (session, outbox):
+            type_and_ask(session, "when does the tide turn")
+            await asyncio.sleep(8)
+            spoken = [(told.character, cue.name) for told in outbox.of("npc.cues") for cue in told.cues]
+            words = [(who, name) for who, name in spoken if name in ("mate.", "tide", "nine.", "So")]
+            assert words == [("scripted", "mate."), ("mate", "tide"), ("mate", "nine."), ("scripted", "So")]
+            assert [told.character for told in outbox.of("npc.citations")] == ["mate"]
 
     with virtual_loop() as loop:
         loop.run_until_complete(scenario())
