@@ -104,9 +104,9 @@ _TAKES_FLOOR: Final = (
 def listening(rng: np.random.Generator) -> tuple[str, tuple[tuple[str, str], ...]]:
     """A sign of listening, and how to pronounce it."""
     fate = rng.random()
-    if fate < 0.6:
+    if fate < 0.68:
         text = str(rng.choice(LISTENING))
-    elif fate < 0.8:
+    elif fate < 0.88:
         text = f"{rng.choice(_SIGNS)}{rng.choice([',', ''])} {rng.choice(_SIGNS_AFTER)}"
     else:
         text = str(rng.choice(_SIGNS_ALONE))

@@ -52,7 +52,7 @@ def test_the_network_is_the_one_that_was_trained() -> None:
     trained = training._network().eval()
     given = torch.randn(1, 30, INPUTS)
     with torch.no_grad():
-        expected = trained(given)[0].numpy()
+        expected = trained(given)[0][0].numpy()
     network = Network(training.exported(trained))
     state = network.begin()
     for row, wanted in zip(given[0].numpy(), expected, strict=True):
