@@ -158,8 +158,9 @@ def meetings(folder: Path) -> Iterator[tuple[Pcm16, list[_Said]]]:
 
 
 def meeting_score(traces: Sequence[tuple[Sequence[Moment], list[_Said]]], decide: Decider) -> dict[str, Any]:
-    """Silences of 200 ms and more: held (the same speaker goes on) or passed on (another speaks next)."""
-    held = held_cut = 0
+    """Silences of 200 ms and more: held (who spoke goes on, in the same annotated turn or the next one) or passed on
+    (another speaks next)."""
+    held = held_cut = ends = 0
     waits: list[float] = []
     for trace, said in traces:
         pauses: dict[int, Moment] = {}
@@ -173,18 +174,24 @@ def meeting_score(traces: Sequence[tuple[Sequence[Moment], list[_Said]]], decide
             if longest.pause.silence < 200 * _MS:
                 continue
             second = since / LISTEN_RATE
-            before = [turn.speaker for turn in said if turn.start <= second and turn.end > second - 0.5]
+            again = second + longest.pause.silence / LISTEN_RATE
+            before = [turn for turn in said if turn.start <= second and turn.end > second - 0.5]
             after = next((turn.speaker for turn in said if turn.start >= second - 0.1), None)
-            if not before or after is None:
+            # Annotated turns hold pauses of their own: one that lasts until sound comes back was not over.
+            goes_on = any(turn.end > again for turn in before)
+            if not before or (after is None and not goes_on):
                 continue
-            if after in before:
+            if goes_on or after in [turn.speaker for turn in before]:
                 held += 1
                 held_cut += since in ended
-            elif since in ended:
+                continue
+            ends += 1
+            if since in ended:
                 waits.append(ended[since])
     return {
         "held_pauses": held,
         "held_cut": round(held_cut / max(1, held), 4),
+        "turn_ends": ends,
         "turn_ends_decided": len(waits),
         "wait_ms": percentiles(waits),
     }
@@ -296,7 +303,8 @@ def report(result: dict[str, Any]) -> str:
     for source, table in (("synthetic", result["synthetic"]), *result["recordings"].items()):
         lines += ["", source]
         if "held_pauses" in table["detector"]:
-            lines.append(f"  detector: {table['detector']}")
+            rows = {"detector": table["detector"], **{f"fixed {ms}": row for ms, row in table["fixed_silence"].items()}}
+            lines += [f"  {name:14}{_meeting(row)}" for name, row in rows.items()]
             continue
         for name, rows in table.items():
             for setting, row in rows.items():
@@ -306,6 +314,14 @@ def report(result: dict[str, Any]) -> str:
                     f"cut {row['wrong_cutoff_rate']:.1%}"
                 )
     return "\n".join(lines)
+
+
+def _meeting(row: dict[str, Any]) -> str:
+    p50, p95 = row["wait_ms"]["p50"] or 0.0, row["wait_ms"]["p95"] or 0.0
+    return (
+        f"cut {row['held_cut']:.1%} of {row['held_pauses']} held pauses; decided {row['turn_ends_decided']} of "
+        f"{row['turn_ends']} ends before the next speaker, wait p50 {p50:5.0f} p95 {p95:5.0f} ms"
+    )
 
 
 BENCH = Bench(
