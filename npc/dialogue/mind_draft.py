@@ -20,6 +20,7 @@ from npc.dialogue.actions_select import ActionSelector
 from npc.dialogue.actions_slots import Surroundings
 from npc.dialogue.character import ActionSpec, Character
 from npc.dialogue.clauses import split_sentences
+from npc.dialogue.composed.grounding import is_empty_assent, move_of
 from npc.dialogue.composed.likeness import Likeness, context_before
 from npc.dialogue.composed.question import understand, without_guess
 from npc.dialogue.composed.sayings import sayings
@@ -177,6 +178,8 @@ class Drafter:
             if _NO.match(text):
                 return Decision()
         last = moment.history[-1].reply if moment.history else ""
+        if move_of(text) is not None or is_empty_assent(text, last):
+            return Decision()
         said = "\n".join(exchange.player for exchange in moment.history[-6:])
         before = context_before(moment.history)
         around = Surroundings(moment.scene, last, self._near(f"{text} {last}"), before=before, player_words=said)

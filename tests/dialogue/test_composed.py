@@ -10,7 +10,7 @@ from npc.dialogue.character import Character
 from npc.dialogue.composed import ComposedResponder
 from npc.dialogue.composed.persona import asked_of_self, with_article
 from npc.dialogue.composed.question import located, understand, without_guess
-from npc.dialogue.composed.responder import Reply
+from npc.dialogue.composed.reply import Reply
 from npc.dialogue.composed.speech import Speaker, in_first_person, in_second_person
 from npc.dialogue.context import Context, Exchange
 from npc.dialogue.interface import PlayerTurn

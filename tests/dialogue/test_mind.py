@@ -11,7 +11,7 @@ import pytest
 from npc.dialogue.character import Character
 from npc.dialogue.composed import ComposedResponder
 from npc.dialogue.composed.likeness import context_before
-from npc.dialogue.composed.responder import Reply
+from npc.dialogue.composed.reply import Reply
 from npc.dialogue.context import Context, Exchange
 from npc.dialogue.interface import Clause, HeardReply, Mind, PlayerTurn, WorldEvent
 from npc.dialogue.knowledge.knowledge import Knowledge

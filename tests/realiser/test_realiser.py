@@ -15,7 +15,7 @@ import pytest
 
 from npc.animation.interface import Affect
 from npc.dialogue.character import Character
-from npc.dialogue.composed.responder import Reply
+from npc.dialogue.composed.reply import Reply
 from npc.dialogue.context import Context, Exchange
 from npc.dialogue.interface import Action, Citation, PlayerTurn
 from npc.dialogue.knowledge.knowledge import Knowledge

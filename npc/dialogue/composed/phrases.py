@@ -80,6 +80,7 @@ BAD_NEWS = (
     "That's terrible. Is anybody hurt?", "Oh no. Tell me what happened.", "That's grave news. What can be done?",
     "I feared something like that. Go on.",
 )  # fmt: skip
+ALARM = ("Get clear of it, and call for help!", "Stay back{you}. Is anybody hurt?", "Quick, away from there!")
 GOOD_NEWS = ("Now that is good to hear.", "Well, that's something to smile about.", "Good news at last.")
 AGREED = ("All right{you}, let's do it that way.", "Fine. We'll do that.", "Very well, I'll go along with that.")
 NOT_AGREED = ("No. I won't go along with that.", "I can't agree to that{you}.", "No, not like that.", "That won't do.")
@@ -148,6 +149,11 @@ def pick(lines: Sequence[str], chance: random.Random, used: Sequence[str] = (), 
     line = chance.choice(fresh)
     you = f", {style.address}" if style.address and "{you}" in line and chance.random() < 0.4 else ""
     return line.replace("{you}", you)
+
+
+def is_of(line: str, reply: str) -> bool:
+    """Whether a reply is this stock line, whatever was filled into it."""
+    return _bare(line) in reply
 
 
 def _bare(line: str) -> str:

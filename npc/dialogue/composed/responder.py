@@ -15,19 +15,21 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from npc.dialogue import whisper
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
 from npc.dialogue.composed.features import OWN_LIFE, RECALLS, Candidate, Heard, Leaning, Scored
+from npc.dialogue.composed.grounding import COMFORT, PLEASED, ask_about, ground, move_of
 from npc.dialogue.composed.likeness import context_before
 from npc.dialogue.composed.persona import asked_of_self, introduce
 from npc.dialogue.composed.polarity import verdict
 from npc.dialogue.composed.question import Question, understand
 from npc.dialogue.composed.recollect import wants_name
+from npc.dialogue.composed.reply import Reply, behind, cite, clauses
 from npc.dialogue.composed.sayings import sayings
 from npc.dialogue.composed.select import Choice, choose, compare, is_comparison, same_fact
 from npc.dialogue.composed.speech import decapitalised, in_first_person, in_second_person, shortened
@@ -62,19 +64,6 @@ class Realiser(Protocol):
     """A trained model that may put a chosen reply into other words; None where it would rather not."""
 
     def realise(self, context: Context, reply: Reply) -> Reply | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The words, the facts cited by word span, and the route that led there (for the bench and the inspector)."""
-
-    text: str
-    route: str
-    citations: tuple[Citation, ...] = ()
-    slots: Mapping[str, str] = field(default_factory=dict)
-    """What was filled into a stock line (thing, value, text, why), for a realiser that words it anew."""
-    plain: str = ""
-    """The composer's words, where a realiser put others in their place."""
 
 
 class ComposedResponder:
@@ -140,7 +129,7 @@ class _Turn:
             return self._action()
         if context.act == "action_refused":
             return self._refusal()
-        first = self._first_questions()
+        first = self._grounded() or self._first_questions()
         if first is not None:
             return first
         if not self._question.asking and self._question.corrected is None:
@@ -165,7 +154,7 @@ class _Turn:
         topic = self._topic(direction.topic) if direction.topic else None
         if topic is None:
             return first
-        return _behind(first or self._spoken_to(), topic)
+        return behind(first or self._spoken_to(), topic)
 
     def _topic(self, topic: str) -> Reply | None:
         """What the character knows of something and may tell this player."""
@@ -183,7 +172,39 @@ class _Turn:
         return Reply(line, route, slots=values)
 
     def _unknown(self) -> Reply:
-        return self._line(self._character.unknown or phrases.UNKNOWN, "unknown")
+        lines = self._character.unknown or phrases.UNKNOWN
+        reply = self._line(lines, "unknown")
+        last = self._context.history[-1].read if self._context.history else ""
+        invited = ask_about(self._character)
+        lately = any(invited in said for said in self._said[-8:])
+        if invited and not lately and any(phrases.is_of(line, last) for line in lines):
+            # The second question in a row that it knows nothing of: say what it does know.
+            return replace(reply, text=f"{reply.text} {invited}", route="invited")
+        return reply
+
+    def _grounded(self) -> Reply | None:
+        """The reply to a turn that needs no fact (see `grounding.py`); None for all others."""
+        context = self._context
+        move = move_of(context.turn.text)
+        if move is None or (move == "help" and context.reaction not in ("none", "plea")):
+            return None
+        if move == "anything" and (answer := self._answer(_ASKED)) is not None:
+            return answer
+        said = [*(exchange.player for exchange in context.history), context.turn.text]
+        allowed = self._knowledge.open(said, context.standing, context.scene)
+        index = self._knowledge.index(context.scene)
+        free = [c for c in index.candidates if c.origin in ("fact", "self") and not c.key.startswith("card/")]
+        free = [c for c in free if c.fact_id is None or c.fact_id in allowed]
+        told = [c for c in free if c.fact_id is not None and self._guarded(c)]
+        found = ground(move, self._character, context, told if move == "secret" else [c for c in free if c not in told],
+                       self._chance)  # fmt: skip
+        if found.tell is not None:
+            best = Scored(found.tell, 0.0, {})
+            return self._tell(Choice((best,), 0.0, ""), best)
+        reply = self._line(found.lines, "grounding", **found.values)
+        sources = [fact for fact_id in found.fact_ids if (fact := self._knowledge.fact(fact_id)) is not None]
+        spans = (Citation(fact.id, fact.source, 0, len(reply.text.split())) for fact in sources)
+        return replace(reply, citations=tuple(spans))
 
     # --- deeds -------------------------------------------------------------------------------------------------
 
@@ -213,7 +234,7 @@ class _Turn:
         if fact is not None and not fact.guarded:
             said = in_first_person(fact.text, self._knowledge.speaker)
             reply = self._line(phrases.REFUSED_WHY, "refused", why=said)
-            return _cite(reply, said, fact.id, fact.source)
+            return cite(reply, said, fact.id, fact.source)
         if context.refusal:
             return Reply(context.refusal, "refused")
         return self._line(phrases.REFUSED, "refused")
@@ -313,7 +334,7 @@ class _Turn:
         more = self._tell(choice, also)
         if len(reply.text.split()) + len(more.text.split()) > _FACT_WORDS:
             return reply
-        return replace(_behind(reply, more), route=reply.route, slots=reply.slots)
+        return replace(behind(reply, more), route=reply.route, slots=reply.slots)
 
     @staticmethod
     def _nearly_as_good(choice: Choice, best: Scored) -> Scored | None:
@@ -367,7 +388,7 @@ class _Turn:
         if not opening and self._question.corrected is not None:
             opening = phrases.pick(phrases.CORRECTED, self._chance, self._said, self._style)
         reply = Reply(f"{opening} {said}".strip(), "fact")
-        return _cite(reply, said, candidate.fact_id or "", candidate.source)
+        return cite(reply, said, candidate.fact_id or "", candidate.source)
 
     def _wants_all(self, parts: Sequence[Scored], best: Scored) -> bool:
         """Whether to say the whole fact: the question weighs its parts, or none stands far above the others."""
@@ -393,10 +414,13 @@ class _Turn:
         by_reaction = {
             "insult": phrases.INSULT, "praise": phrases.PRAISE, "thanks": phrases.THANKS, "threat": phrases.THREAT,
             "apology": phrases.APOLOGY, "sympathy": phrases.SYMPATHY, "bad_news": phrases.BAD_NEWS,
-            "good_news": phrases.GOOD_NEWS,
+            "good_news": phrases.GOOD_NEWS, "alarm": phrases.ALARM,
         }  # fmt: skip
         if context.reaction in by_reaction:
             return self._line(by_reaction[context.reaction], context.reaction)
+        name = name_in(context.turn.text)
+        if name is not None and len(text.split()) <= 9:
+            return self._line(PLEASED, "grounding", name=name)
         if re.search(r"\b(thank you|thanks|cheers|much obliged)\b", text):
             return self._line(phrases.THANKS, "thanks")
         if re.search(r"\b(goodbye|bye|farewell|see you|good night|i must go|i'm off now)\b", text):
@@ -407,6 +431,8 @@ class _Turn:
             return told
         if re.match(r"^\W*(hello|hi|hey|good (morning|day|evening|afternoon)|morning|evening|greetings)\b", text):
             return self._line(phrases.HELLO, "hello")
+        if context.reaction == "distress":
+            return self._line(COMFORT, "comfort")
         return self._line(phrases.HEARD, "heard")
 
 
@@ -423,8 +449,12 @@ def _favour(choice: Choice, unlocked: frozenset[str]) -> Choice:
 
 
 def _same_words(said: str, when: str) -> bool:
-    """Whether an authored trigger is what was said, up to punctuation and a few words around it."""
+    """Whether an authored trigger is what was said, up to punctuation and a few words around it. "I lost my job" is no
+    "do you like your job"."""
     wanted, given = content(when) or tokens(when), content(said) or tokens(said)
+    own, asked = {"i", "my", "i'm", "we", "our"}, {"you", "your"}
+    if asked & set(tokens(when)) and own & set(tokens(said)) and not asked & set(tokens(said)):
+        return False
     return bool(wanted) and set(wanted) <= set(given) and len(given) <= len(wanted) + 2
 
 
@@ -434,33 +464,3 @@ def _said_part(told: Sequence[Candidate], reply: str) -> Candidate | None:
     return max(
         told, key=lambda c: len(words & set(re.findall(r"\w+", c.text.lower()))) / len(c.text.split()), default=None
     )
-
-
-def _behind(first: Reply, then: Reply) -> Reply:
-    """One reply after another, citations in place."""
-    shift = len(first.text.split())
-    spans = [replace(c, word_start=c.word_start + shift, word_end=c.word_end + shift) for c in then.citations]
-    return Reply(f"{first.text} {then.text}", "whisper", (*first.citations, *spans))
-
-
-def _cite(reply: Reply, said: str, fact_id: str, source: str) -> Reply:
-    start = len(reply.text[: reply.text.find(said)].split()) if said in reply.text else 0
-    span = Citation(fact_id, source, start, start + len(said.split()))
-    return replace(reply, citations=(span,))
-
-
-def clauses(reply: Reply, context: Context) -> list[Clause]:
-    """Sentences of a reply as clauses, citations shifted to their clause, the action placed before its first word."""
-    pieces = [piece for piece in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'])", reply.text) if piece.strip()] or [reply.text]
-    found, at = [], 0
-    for number, piece in enumerate(pieces):
-        size = len(piece.split())
-        spans = tuple(
-            replace(c, word_start=max(0, c.word_start - at), word_end=min(size, c.word_end - at))
-            for c in reply.citations
-            if c.word_start < at + size and c.word_end > at
-        )
-        actions = (context.action,) if number == 0 and context.act == "action" and context.action else ()
-        found.append(Clause(piece, context.affect, spans, actions))
-        at += size
-    return found

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
 from npc.dialogue.composed.persona import asked_of_self
-from npc.dialogue.composed.responder import Reply
+from npc.dialogue.composed.reply import Reply
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Citation
 from npc.dialogue.realiser.check import objection
@@ -47,6 +47,8 @@ _SAME = frozenset(("unknown", "locked", "injection", "forgotten", "hello", "than
 #: Replies to these must have three words or more: "no" is no answer to a demand, "no idea" none to a question.
 _GUARDED = frozenset(("locked", "injection", "refused", "refused_why", "unknown"))
 _FIRST_NOUN = 5
+#: Topics whose small talk suits somebody who is troubled; on any other the composer's words of comfort are better.
+_TENDER = frozenset(("sad", "lonely", "ill", "tired", "scared", "cold", "heat", "hungry", "thirsty", "rain"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +151,12 @@ class TrainedRealiser:
 
     def _plan(self, context: Context, reply: Reply) -> Plan | None:
         text = context.turn.text
-        if context.scripted or context.event or not text or self._is_authored(context, reply):
+        if context.scripted or context.event or not text:
             return None
+        if self._is_authored(context, reply) or reply.route == "invited":
+            # An author's words stay, but for "I don't know" where small talk has an answer.
+            near = self._guard.near(text, asked=True) if reply.route in ("unknown", "invited") else None
+            return self._small_talk(text, near) if near is not None else None
         match reply.route:
             case "fact":
                 return self._fact(text, reply)
@@ -166,7 +172,7 @@ class TrainedRealiser:
                 if "value" in reply.slots:
                     return Plan("name", plain(text, self._names), (Frame(0, ("v",)),), {("v", 0): reply.slots["value"]})
                 return self._clauses("told", text, [reply.slots.get("text", "")])
-            case "heard" | "unknown":
+            case "heard" | "unknown" | "comfort":
                 return self._talk(text, reply)
             case route if route in _SAME:
                 return self._spoken(route, text)
@@ -186,6 +192,8 @@ class TrainedRealiser:
         other statement the composer's."""
         unknown = reply.route == "unknown"
         near = self._guard.near(text, asked=unknown)
+        if reply.route == "comfort" and (near is None or near.topic.name not in _TENDER):
+            return None
         if near is None:
             return self._spoken("unknown", text) if unknown else None
         return self._small_talk(text, near)
