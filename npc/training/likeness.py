@@ -36,6 +36,14 @@ from npc.training.turns import RECALLS, Choice, choices_of, fold_of, written_min
 LEARNING_RATE = 2e-3
 #: Turns of a character that a step learns from, beside four first questions.
 TURNS = 32
+#: Share of the words that are hidden in half of the texts (`masked`).
+MASKED = 0.12
+#: Of the turns of a step, at most this many made of `data/recalls*.txt`.
+RECALLED = 8
+#: Share of the low-rank changes' inner weights that a step leaves out.
+DROPPED = 0.15
+#: "[MASK]" of MiniLM's vocabulary.
+_MASK = 103
 
 
 def tokenised(base: MiniLM, choice: Choice, chance: random.Random | None) -> tuple[list[int], int]:
@@ -45,15 +53,34 @@ def tokenised(base: MiniLM, choice: Choice, chance: random.Random | None) -> tup
     if chance is not None and chance.random() < 0.4:
         text = re.sub(r"[^\w\s']", "", text).lower()
     context = context_of(base, *choice.before)
-    return [*context, *base.ids(text)[1:]], len(context)
+    return [*context, *masked(base.ids(text)[1:], chance)], len(context)
 
 
-def run(minds: Sequence[list[Choice]], model: Taught, epochs: int, seed: int) -> None:
-    """Train in place; one step a character, or two small worlds."""
-    chance = random.Random(seed)
+def masked(ids: list[int], chance: random.Random | None) -> list[int]:
+    """Now and then with some words hidden, but never the closing mark."""
+    if chance is None or chance.random() < 0.5:
+        return ids
+    return [_MASK if chance.random() < MASKED else i for i in ids[:-1]] + ids[-1:]
+
+
+def run(minds: Sequence[list[Choice]], model: Taught, epochs: int, seed: int, kept: Path, minutes: float) -> bool:
+    """Train in place; one step a character, or two small worlds. After each epoch all is kept in the file `kept`, from
+    where a run that ended, or took longer than `minutes`, goes on. Returns whether all epochs are done."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.02)
-    total, done, began = epochs * len(minds), 0, time.time()
-    for epoch in range(epochs):
+    first, began = 0, time.monotonic()
+    if kept.exists():
+        state = torch.load(kept, weights_only=True)
+        if state["of"] != (epochs, len(minds), seed):
+            raise SystemExit(f"{kept} is of another training {state['of']}: remove it, or train with the same options")
+        first = state["done"]
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+    total, done = epochs * len(minds), first * len(minds)
+    for epoch in range(first, epochs):
+        if epoch > first and time.monotonic() - began > 60 * minutes:
+            return False
+        chance = random.Random(f"{seed} {epoch}")
+        torch.manual_seed(seed + 1000 * epoch)
         order = list(minds)
         chance.shuffle(order)
         losses = []
@@ -62,8 +89,13 @@ def run(minds: Sequence[list[Choice]], model: Taught, epochs: int, seed: int) ->
                 group["lr"] = LEARNING_RATE * min(1.0, (done + 1) / 20) * (1.0 - done / total)
             losses.append(_step(model, choices, optimiser, chance))
             done += 1
-        print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, {time.time() - began:.0f} s "
+        print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, {time.monotonic() - began:.0f} s "
               f"({time.process_time():.0f} s of one core)", file=sys.stderr, flush=True)  # fmt: skip
+        state = {"of": (epochs, len(minds), seed), "done": epoch + 1, "model": model.state_dict()}
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state | {"optimiser": optimiser.state_dict()}, kept)
+    kept.unlink(missing_ok=True)
+    return True
 
 
 def grouped(minds: Sequence[list[Choice]]) -> list[list[Choice]]:
@@ -78,25 +110,26 @@ def grouped(minds: Sequence[list[Choice]]) -> list[list[Choice]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """Turns against every statement that stands to choose in any of them. Column 0 is "nothing"."""
 
     texts: list[str]
     allowed: torch.Tensor
     right: torch.Tensor
 
-    @classmethod
-    def of(cls, choices: Sequence[Choice]) -> _Table:
-        texts = list(dict.fromkeys(c.text for choice in choices for c in choice.candidates))
-        place = {text: 1 + i for i, text in enumerate(texts)}
-        allowed = torch.zeros(len(choices), 1 + len(texts), dtype=torch.bool)
-        right = torch.zeros_like(allowed)
-        allowed[:, 0] = True
-        for row, choice in enumerate(choices):
-            columns = [place[c.text] for c in choice.candidates]
-            allowed[row, columns] = True
-            right[row, [columns[i] for i in choice.right] or [0]] = True
-        return cls(texts, allowed, right)
+
+def table_of(choices: Sequence[Choice]) -> Table:
+    """The table of some turns of one world, or of a few."""
+    texts = list(dict.fromkeys(c.text for choice in choices for c in choice.candidates))
+    place = {text: 1 + i for i, text in enumerate(texts)}
+    allowed = torch.zeros(len(choices), 1 + len(texts), dtype=torch.bool)
+    right = torch.zeros_like(allowed)
+    allowed[:, 0] = True
+    for row, choice in enumerate(choices):
+        columns = [place[c.text] for c in choice.candidates]
+        allowed[row, columns] = True
+        right[row, [columns[i] for i in choice.right] or [0]] = True
+    return Table(texts, allowed, right)
 
 
 def _chosen(scores: torch.Tensor, allowed: torch.Tensor, right: torch.Tensor, without: torch.Tensor) -> torch.Tensor:
@@ -115,10 +148,12 @@ def _chosen(scores: torch.Tensor, allowed: torch.Tensor, right: torch.Tensor, wi
 
 def _step(model: Taught, choices: list[Choice], optimiser: torch.optim.Optimizer, chance: random.Random) -> float:
     first = [c for c in choices if c.kind == "first"]
-    picked = [c for c in choices if c.kind != "first"]
+    told = [c for c in choices if c.kind in RECALLS]
+    picked = [c for c in choices if c.kind not in ("first", *RECALLS)]
+    picked += chance.sample(told, min(RECALLED, len(told)))
     picked = chance.sample(picked, min(TURNS, len(picked))) + chance.sample(first, min(4, len(first)))
-    table = _Table.of(picked)
-    packed, turns, own, shown = _packed(model, picked, table.texts, chance)
+    table = table_of(picked)
+    packed, turns, own, shown = read_together(model, picked, table.texts, chance)
     scores = model.scores(packed, turns, own, shown)
     without = torch.tensor([0.4 * (chance.random() < 0.4) for _ in picked])
     loss = _chosen(scores, table.allowed, table.right, without)
@@ -129,12 +164,13 @@ def _step(model: Taught, choices: list[Choice], optimiser: torch.optim.Optimizer
     return float(loss.detach())
 
 
-def _packed(
+def read_together(
     model: Taught, choices: Sequence[Choice], texts: Sequence[str], chance: random.Random | None
 ) -> tuple[Packed, list[int], list[int], Shown]:
     """Turns and statements through the encoder: rows of the turns, where their own tokens begin, the statements."""
+    model.train(chance is not None)
     read = [tokenised(model.base, choice, chance) for choice in choices]
-    packed = model([*(ids for ids, _ in read), *(model.base.ids(text) for text in texts)])
+    packed = model([*(ids for ids, _ in read), *(masked(model.base.ids(text), chance) for text in texts)])
     rows = list(range(len(read) + len(texts)))
     return packed, rows[: len(read)], [at for _, at in read], model.shown(packed, rows[len(read) :])
 
@@ -144,8 +180,8 @@ def accuracy(model: Taught, minds: Sequence[list[Choice]]) -> dict[str, float]:
     """Share right by kind ("nothing" counts as a choice); "ranked first": right whatever "nothing" says."""
     hits: dict[str, list[float]] = {}
     for choices in minds:
-        table = _Table.of(choices)
-        packed, turns, own, shown = _packed(model, choices, table.texts, None)
+        table = table_of(choices)
+        packed, turns, own, shown = read_together(model, choices, table.texts, None)
         scores = torch.where(table.allowed, model.scores(packed, turns, own, shown), -1e9)
         for i, choice in enumerate(choices):
             hits.setdefault(choice.kind, []).append(bool(table.right[i, int(scores[i].argmax())]))
@@ -156,7 +192,8 @@ def accuracy(model: Taught, minds: Sequence[list[Choice]]) -> dict[str, float]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m npc.training.likeness", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after the epoch that passes this; go on later")
     parser.add_argument("--folds", type=int, default=0, help="also train K models that each leave characters out")
     parser.add_argument("--only", default="all", help="train one part: 'whole' or the number of a fold (default: all)")
     parser.add_argument("--seed", type=int, default=1)
@@ -167,25 +204,30 @@ def main(argv: list[str] | None = None) -> int:
     written = written_minds()
     minds = {split: [list(choices_of(mind, recalls=split == "train")) for mind in of] for split, of in written.items()}
 
-    def trained(on: Sequence[list[Choice]], seed: int) -> Taught:
+    def trained(on: Sequence[list[Choice]], seed: int, path: Path) -> Taught | None:
         torch.manual_seed(seed)
-        model = Taught(base)
-        run(grouped(on), model, options.epochs, seed)
-        return model
+        model = Taught(base, dropped=DROPPED)
+        if run(grouped(on), model, options.epochs, seed, path.with_suffix(".pt"), options.minutes):
+            return model
+        print(f"{path.name}: not done in {options.minutes:g} minutes; the same command goes on", flush=True)
+        return None
 
     if options.only in ("all", "whole"):
-        model = trained(minds["train"], options.seed)
-        print(f"dev: {accuracy(model, minds['dev'])}", flush=True)
-        model.save(options.out)
+        model = trained(minds["train"], options.seed, options.out)
+        if model is not None:
+            model.save(options.out)
+            print(f"dev: {accuracy(model, minds['dev'])}", flush=True)
     for fold in range(options.folds):
         if options.only not in ("all", str(fold)):
             continue
         parted: dict[bool, list[list[Choice]]] = {True: [], False: []}
         for choices in minds["train"]:
             parted[fold_of(choices[0].world, options.folds) == fold].append(choices)
-        model = trained(parted[False], options.seed + fold)
-        print(f"fold {fold}, every third left out: {accuracy(model, parted[True][::3])}", flush=True)
-        model.save(options.out.with_name(f"fold-{fold}-of-{options.folds}.safetensors"))
+        path = options.out.with_name(f"fold-{fold}-of-{options.folds}.safetensors")
+        model = trained(parted[False], options.seed + fold, path)
+        if model is not None:
+            model.save(path)
+            print(f"fold {fold}, every third left out: {accuracy(model, parted[True][::3])}", flush=True)
     return 0
 
 

@@ -57,9 +57,9 @@ class Shown:
 class Taught(torch.nn.Module):
     """The encoder and what it compares by."""
 
-    def __init__(self, base: MiniLM, rank: int = RANK) -> None:
+    def __init__(self, base: MiniLM, rank: int = RANK, dropped: float = 0.0) -> None:
         super().__init__()
-        self.base = base
+        self.base, self.dropped = base, dropped
         self.heads, self.width = base._heads, base.dimensions
         self.frozen = [
             {name: torch.from_numpy(np.ascontiguousarray(getattr(layer, name))).bfloat16()
@@ -85,6 +85,8 @@ class Taught(torch.nn.Module):
     def _times(self, x: torch.Tensor, number: int, name: str) -> torch.Tensor:
         layer = self.frozen[number]
         a, b = self.low[f"{number}_{name}_a"].bfloat16(), (0.5 * self.low[f"{number}_{name}_b"]).bfloat16()
+        if self.training and self.dropped:
+            a = _functional.dropout(a, self.dropped)
         return torch.addmm(torch.addmm(layer[name[:-1] + "b"], x, layer[name]), x @ a, b)
 
     def forward(self, ids: Sequence[Sequence[int]]) -> Packed:
@@ -128,6 +130,13 @@ class Taught(torch.nn.Module):
 
     def scores(self, packed: Packed, turns: Sequence[int], own: Sequence[int], shown: Shown) -> torch.Tensor:
         """[turns, 1 + statements], "nothing" first, for rows of one pass; `own` is where a turn's own tokens begin."""
+        means, best, nothing = self.compared(packed, turns, own, shown)
+        return torch.cat([nothing[:, None], self.mix[0] * means + self.mix[1] * best], 1)
+
+    def compared(
+        self, packed: Packed, turns: Sequence[int], own: Sequence[int], shown: Shown
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Cosines of the means and weighted best matches [turns, statements], and the score of "nothing" [turns]."""
         states = packed.states.float()
         tokens = states[packed.tokens(turns, own)]
         counts = torch.tensor([packed.lengths[row] - first for row, first in zip(turns, own, strict=True)])
@@ -143,7 +152,7 @@ class Taught(torch.nn.Module):
         weight = raised / summed(raised)[owner]
         best = summed(weight[:, None] * (near + shown.empty).amax(-1))
         nothing = heard @ self.nothing[:-1] + self.nothing[-1] + self.mix.sum() * 0.45
-        return torch.cat([nothing[:, None], self.mix[0] * (heard @ shown.means.T) + self.mix[1] * best], 1)
+        return heard @ shown.means.T, best, nothing
 
     def shown(self, packed: Packed, statements: Sequence[int]) -> Shown:
         """The statements of a pass, made ready to be compared."""
@@ -151,6 +160,21 @@ class Taught(torch.nn.Module):
         places = torch.from_numpy(np.stack([_padded(packed, row, longest) for row in statements]))
         told = packed.states.float()[places.clamp_min(0)] * (places >= 0)[..., None]
         return Shown(torch.where(places < 0, -9.0, 0.0), _unit(told), _unit(told.sum(1)))
+
+    @classmethod
+    def load(cls, base: MiniLM, paths: Sequence[Path], scale: float = 1.0) -> Taught:
+        """Weights as they were saved, the low-rank changes times `scale`; of several files the mean of the changes
+        (their ranks side by side) and of the rest."""
+        from safetensors.numpy import load_file
+
+        files = [{k: torch.from_numpy(v.astype(np.float32)) for k, v in load_file(path).items()} for path in paths]
+        found = cls(base, rank=1)
+        for name in found.low:
+            joined = torch.cat([arrays[name] for arrays in files], dim=1 if name.endswith("_a") else 0)
+            found.low[name] = torch.nn.Parameter(joined * (scale / len(files) if name.endswith("_b") else 1.0))
+        for name in ("attend", "nothing", "mix"):
+            setattr(found, name, torch.nn.Parameter(torch.stack([arrays[name] for arrays in files]).mean(0)))
+        return found
 
     def save(self, path: Path) -> None:
         """Half precision."""

@@ -1,0 +1,136 @@
+"""Teaching the sentence encoder: what is compared, how a training goes on, how encoders are joined and judged."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from npc.inference.encoder import MiniLM, encoder_status, load_encoder
+
+torch = pytest.importorskip("torch")
+
+from npc.training import likeness, yardstick  # noqa: E402
+from npc.training.taught import Taught  # noqa: E402
+from npc.training.turns import Choice, choices_of, small_worlds  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not encoder_status().available, reason="the sentence encoder is not installed")
+
+WORLD = """W Ida Moor | boatman | Landing | noon
+F A rowing boat costs six pounds an hour.
+F The kiosk sells tea.
+F Umbrellas stand by the door.
+P What do you want for a boat? => 1
+P And where do I get something hot? => +2
+P Who owns the kiosk? => ?
+"""
+
+
+@pytest.fixture(scope="module")
+def encoder() -> MiniLM:
+    return load_encoder()
+
+
+@pytest.fixture
+def turns() -> list[Choice]:
+    return [c for c in choices_of(small_worlds(WORLD)[0]) if c.kind != "first"]
+
+
+def _changed(encoder: MiniLM, seed: int) -> Taught:
+    torch.manual_seed(seed)
+    model = Taught(encoder, rank=2)
+    with torch.no_grad():
+        for name, part in model.low.items():
+            if name.endswith("_b"):
+                part.copy_(torch.randn_like(part) * 0.05)
+    return model
+
+
+def test_a_table_allows_what_stands_to_choose_and_nothing(turns: list[Choice]) -> None:
+    table = likeness.table_of(turns)
+    assert table.allowed[:, 0].all()
+    for row, choice in enumerate(turns):
+        allowed = {table.texts[i - 1] for i in table.allowed[row].nonzero().flatten().tolist() if i}
+        assert allowed == {c.text for c in choice.candidates}
+    assert table.right[:, 0].tolist() == [False, False, True]
+    assert [table.texts[int(table.right[row].int().argmax()) - 1] for row in (0, 1)] == [
+        "A rowing boat costs six pounds an hour.",
+        "The kiosk sells tea.",
+    ]
+
+
+def test_words_are_hidden_in_training_only_and_never_the_closing_mark() -> None:
+    ids = [101, *range(2000, 2060), 102]
+    assert likeness.masked(ids, None) == ids
+    hidden = [likeness.masked(ids, random.Random(seed)) for seed in range(40)]
+    assert all(len(row) == len(ids) and row[-1] == 102 for row in hidden)
+    assert all(new in (old, 103) for row in hidden for new, old in zip(row, ids, strict=True))
+    assert any(103 in row for row in hidden)
+    assert any(row == ids for row in hidden)
+
+
+def test_a_training_that_was_interrupted_ends_where_an_unbroken_one_does(
+    encoder: MiniLM, turns: list[Choice], tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.pt"
+    torch.manual_seed(0)
+    unbroken = Taught(encoder, rank=2, dropped=0.2)
+    first = {name: part.clone() for name, part in unbroken.state_dict().items()}
+    assert likeness.run([turns], unbroken, 3, 5, kept, minutes=60.0)
+    resumed = Taught(encoder, rank=2, dropped=0.2)
+    resumed.load_state_dict(first)
+    assert not likeness.run([turns], resumed, 3, 5, kept, minutes=0.0)
+    # The second part starts from other numbers: all that counts is in the file.
+    resumed = Taught(encoder, rank=2, dropped=0.2)
+    with pytest.raises(SystemExit, match="another training"):
+        likeness.run([turns], resumed, 4, 5, kept, minutes=0.0)
+    assert not likeness.run([turns], resumed, 3, 5, kept, minutes=0.0)
+    assert likeness.run([turns], resumed, 3, 5, kept, minutes=0.0)
+    assert not kept.exists()
+    for name, part in unbroken.state_dict().items():
+        assert torch.equal(part, resumed.state_dict()[name]), name
+
+
+def test_joined_weights_are_the_mean_of_the_changes(encoder: MiniLM, tmp_path: Path) -> None:
+    models = [_changed(encoder, seed) for seed in (1, 2)]
+    paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for model, path in zip(models, paths, strict=True):
+        model.save(path)
+    joined = Taught.load(encoder, paths, scale=0.5)
+    for name in ("0_qkv_w", "5_down_w"):
+        full = [m.low[f"{name}_a"].half().float() @ m.low[f"{name}_b"].half().float() for m in models]
+        found = joined.low[f"{name}_a"] @ joined.low[f"{name}_b"]
+        assert torch.allclose(found, 0.5 * (full[0] + full[1]) / 2, atol=1e-4)
+
+
+def test_the_trained_score_is_the_one_the_character_uses(encoder: MiniLM, turns: list[Choice], tmp_path: Path) -> None:
+    from npc.dialogue.composed.likeness import Likeness
+
+    model = _changed(encoder, 3)
+    model.save(tmp_path / "one.safetensors")
+    scores, _, _ = yardstick.scored(Taught.load(encoder, [tmp_path / "one.safetensors"]), turns)
+    used = Likeness(encoder, tmp_path / "one.safetensors")
+    texts = likeness.table_of(turns).texts
+    for row, choice in enumerate(turns):
+        leads = used.compare(used.read(choice.text, choice.before), texts)[:, 2]
+        # The training computes in bfloat16: three digits of scores around ten.
+        assert np.allclose(scores[row, 1:] - scores[row, 0], leads, atol=0.3)
+
+
+def test_figures_of_the_yardstick(turns: list[Choice]) -> None:
+    table = likeness.table_of(turns)
+    judged = yardstick.Judged()
+    scores = np.zeros((3, 1 + len(table.texts)), dtype=np.float32)
+    scores[0, 1 + table.texts.index("A rowing boat costs six pounds an hour.")] = 3.0
+    scores[1, 1 + table.texts.index("Umbrellas stand by the door.")] = 1.0
+    scores[2, 1 + table.texts.index("The kiosk sells tea.")] = 2.0
+    for row, choice in enumerate(turns):
+        judged.add(choice, scores[row], table.allowed[row].numpy(), table.right[row].numpy())
+    found = judged.figures()
+    assert (found["fact"], found["followup"], found["ranked"], found["turns"]) == (1.0, 0.0, 0.5, 2.0)
+    # One answer stands above the near miss and one below; only the right one above it is kept.
+    assert (found["parted"], found["kept"]) == (0.5, 0.5)
+    assert math.isnan(yardstick.Judged(["fact"], [True], [1.0]).figures()["parted"])
