@@ -21,7 +21,7 @@ from typing import Protocol
 
 from npc.dialogue import whisper
 from npc.dialogue.character import Character
-from npc.dialogue.composed import phrases
+from npc.dialogue.composed import phrases, unsure
 from npc.dialogue.composed.features import OWN_LIFE, RECALLS, Candidate, Heard, Leaning, Scored
 from npc.dialogue.composed.grounding import COMFORT, PLEASED, ask_about, ground, move_of
 from npc.dialogue.composed.likeness import context_before
@@ -47,6 +47,8 @@ _BIOGRAPHY_WORDS, _FACT_WORDS = 30, 30
 #: something right after a fact was told ("tomorrow any good", "and the day after that"). Cross-validated, -0.4 tells
 #: 0.02 of the facts less than -0.7 and admits 0.045 more of what is not known.
 _ASKED, _SAID, _FOLLOWED = -0.4, 1.0, 0.3
+#: The same where the player tells of their own life: then a fact is seldom what they are after.
+_TOLD_OWN = 2.0
 #: The same when an instructor wants something brought up: what comes nearest is told.
 _TOLD_TO = -4.0
 #: Log-odds within which two facts are as likely meant, and both are said: 7 % of the turns, and 1 in 120 of the facts
@@ -136,7 +138,7 @@ class _Turn:
             return self._spoken_to()
         if wants_name(self._question, self._knowledge.encoder):
             return self._player_name()
-        found = self._answer(_ASKED)
+        found = self._answer(_ASKED, doubting=True)
         if found is None and self._recalls():
             return self._line(phrases.FORGOTTEN, "forgotten")
         return found or self._unknown()
@@ -310,8 +312,9 @@ class _Turn:
         now = scene.time if scene else ""
         return choose(index, self._question, place=place, now=now, leaning=leaning, heard=heard)
 
-    def _answer(self, threshold: float) -> Reply | None:
-        """The best known answer, a deflection when it is a locked one, or None."""
+    def _answer(self, threshold: float, *, doubting: bool = False, recalling: bool = True) -> Reply | None:
+        """The best known answer, a deflection when it is a locked one, or None. `doubting`: what is only near may be
+        told with doubt; `recalling`: what the player said may be told back."""
         context = self._context
         said = [*(exchange.player for exchange in context.history), context.turn.text]
         allowed = self._knowledge.open(said, context.standing, context.scene)
@@ -319,13 +322,20 @@ class _Turn:
         leaning = self._leaning()
         everything = self._choose(leaning, allowed)
         open_ones = tuple(s for s in everything.ranked if self._is_open(s.candidate.fact_id, allowed))
+        open_ones = tuple(s for s in open_ones if recalling or s.candidate.origin != "said")
         locked = next((s for s in everything.ranked if s not in open_ones), None)
         choice = _favour(replace(everything, ranked=open_ones), allowed - before)
         best = compare(choice) or choice.best
         if locked is not None and locked.score > max(choice.nothing, best.score if best else choice.nothing):
             fact = self._knowledge.fact(locked.candidate.fact_id or "")
             return Reply(fact.deflect, "locked") if fact and fact.deflect else self._line(phrases.LOCKED, "locked")
-        if best is None or best.score - choice.nothing < threshold:
+        if best is None:
+            return None
+        guarded = locked.score - choice.nothing if locked is not None else None
+        margin = best.score - choice.nothing
+        if doubting and unsure.may_doubt(margin, guarded, best.candidate.origin, context.history):
+            return self._with_doubt(choice, best)
+        if margin < threshold:
             return None
         reply = self._tell(choice, best)
         also = self._nearly_as_good(choice, best)
@@ -335,6 +345,20 @@ class _Turn:
         if len(reply.text.split()) + len(more.text.split()) > _FACT_WORDS:
             return reply
         return replace(behind(reply, more), route=reply.route, slots=reply.slots)
+
+    def _with_doubt(self, choice: Choice, best: Scored) -> Reply:
+        """The nearest thing known, as no more than that (see `unsure.py`)."""
+        told = self._tell(choice, best)
+        if best.candidate.origin == "said":
+            text = told.slots.get("text", "")
+            return self._line(unsure.RECALLED, "hedged", text=text) if text else told
+        spans = [told.text.split()[c.word_start : c.word_end] for c in told.citations]
+        said = " ".join(spans[0]) if spans else told.text
+        lines = unsure.lines(self._question.wanted, misfit=best.features.get("misfit", 0.0) > 0, curt=self._style.curt)
+        line = phrases.pick(lines, self._chance, self._said, self._style)
+        reply = Reply(unsure.worded(line, said), "hedged")
+        fact = self._knowledge.fact(best.candidate.fact_id or "")
+        return cite(reply, unsure.inside(line, said), fact.id, fact.source) if fact is not None else reply
 
     @staticmethod
     def _nearly_as_good(choice: Choice, best: Scored) -> Scored | None:
@@ -414,7 +438,7 @@ class _Turn:
         by_reaction = {
             "insult": phrases.INSULT, "praise": phrases.PRAISE, "thanks": phrases.THANKS, "threat": phrases.THREAT,
             "apology": phrases.APOLOGY, "sympathy": phrases.SYMPATHY, "bad_news": phrases.BAD_NEWS,
-            "good_news": phrases.GOOD_NEWS, "alarm": phrases.ALARM,
+            "good_news": phrases.GOOD_NEWS,
         }  # fmt: skip
         if context.reaction in by_reaction:
             return self._line(by_reaction[context.reaction], context.reaction)
@@ -426,13 +450,14 @@ class _Turn:
         if re.search(r"\b(goodbye|bye|farewell|see you|good night|i must go|i'm off now)\b", text):
             return self._line(self._character.farewell or phrases.GOODBYE, "goodbye")
         following = bool(context.history) and bool(context.history[-1].fact_ids)
-        told = self._answer(_FOLLOWED if following else _SAID)
+        own = OWN_LIFE.search(text) is not None
+        told = self._answer(_FOLLOWED if following else _TOLD_OWN if own else _SAID, recalling=False)
         if told is not None:
             return told
         if re.match(r"^\W*(hello|hi|hey|good (morning|day|evening|afternoon)|morning|evening|greetings)\b", text):
             return self._line(phrases.HELLO, "hello")
-        if context.reaction == "distress":
-            return self._line(COMFORT, "comfort")
+        if context.reaction in ("distress", "alarm"):
+            return self._line(COMFORT if context.reaction == "distress" else phrases.ALARM, "comfort")
         return self._line(phrases.HEARD, "heard")
 
 
