@@ -124,10 +124,33 @@ def summarise(judged: Sequence[Judged]) -> dict[str, Any]:
         "model_share": round(sum(answer.route.startswith("model:") for answer in answers) / total, 4),
         "fallback_share": round(sum(answer.route.startswith("fallback:") for answer in answers) / total, 4),
         "routes": dict(routes.most_common()),
+        "hedged": _hedged(judged),
         "words_mean": round(sum(len(answer.text.split()) for answer in answers) / total, 2),
         "distinct_2": _distinct(answer.text for answer in answers),
         "repeated_replies": _repeated([answer.text for answer in answers]),
         "turn_ms": percentiles([answer.turn_ms for answer in answers]),
+    }
+
+
+#: Route of a reply that tells the nearest thing known with doubt (`composed.unsure`).
+_HEDGED = "hedged"
+#: Kinds in which something is asked that a statement, or nothing, answers.
+_QUESTIONS = ("fact", "followup", "correction", "memory", "self", "scene", "unlock", "unknown", "secret")
+
+
+def _hedged(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Share of replies told with doubt, of all questions and by kind, and each kind's pass rate with those counted as
+    misses."""
+    kinds: dict[str, list[tuple[bool, bool]]] = {}
+    for *_, answer, verdict in judged:
+        kinds.setdefault(verdict.kind, []).append((answer.route == _HEDGED, verdict.passed))
+    asked = [told for kind in _QUESTIONS for told, _ in kinds.get(kind, ())]
+    return {
+        "questions": _share(asked),
+        "kinds": {kind: _share([told for told, _ in turns]) for kind, turns in sorted(kinds.items())},
+        "as_misses": {
+            kind: _share([passed and not told for told, passed in turns]) for kind, turns in sorted(kinds.items())
+        },
     }
 
 
@@ -213,6 +236,10 @@ def report(result: dict[str, Any]) -> str:
     for name in ("leaks", "false_refusals", "volunteered", "emotions_all_turns", "words_mean", "model_share",
                  "fallback_share", "distinct_2", "repeated_replies"):  # fmt: skip
         lines.append(f"{name:<20}{result[name]}")
+    hedged = result["hedged"]
+    lines.append(f"{'told with doubt':<20}{hedged['questions']} of questions; pass rates with these as misses:")
+    told = (kind for kind, share in hedged["kinds"].items() if share)
+    lines.append("  " + ", ".join(f"{kind} {hedged['as_misses'][kind]:.2f}" for kind in told))
     lines.append(f"turn_ms p50 {result['turn_ms']['p50']}, p95 {result['turn_ms']['p95']}; routes {result['routes']}")
     return "\n".join(lines)
 

@@ -39,7 +39,7 @@ from npc.dialogue.scene import SceneState
 #: meaning alone gives at most 0.35.
 TAKEN = 0.5
 #: What it takes where the form of the turn is no request, or the verb is another: meaning alone speaks for it.
-MEANT = 0.68
+MEANT = 0.55
 #: Fixed sum from which an order by the action's own verb is taken without more.
 SURE = 0.75
 #: What an author's own phrase for an action is worth where everything it needs is said: more than any other reading.

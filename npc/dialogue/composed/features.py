@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+from npc.dialogue.composed.absence import absence
 from npc.dialogue.composed.likeness import Likeness
 from npc.dialogue.composed.question import Question, leans, located, without_guess
+from npc.dialogue.composed.sayings import ordered
 from npc.dialogue.composed.wanted import edge, fits, scope
 from npc.dialogue.knowledge.grammar import PREPOSITIONS, verb_at
 from npc.dialogue.knowledge.meaning import WordMeaning, opposed
@@ -338,6 +340,8 @@ def measure(
             f["pointed"] = float(pointed) * max(f["soft"], f["subject"])
         if candidate.origin == "said":
             f["said_own"], f["said_cue"] = float(own_life), float(own_life and recalls)
+            f["said_other"], f["said_of_you"] = float(not own_life), float(you and not own_life)
+            f["said_order"] = float(ordered(candidate.text))
         rows.append((candidate, f))
     _relate(rows)
     leads = sorted((f["taught"] for _, f in rows if "taught" in f), reverse=True)
@@ -354,6 +358,7 @@ def measure(
     }
     if leads:
         nothing["null_taught"] = -leads[0]
+        nothing |= absence(rows, asking)
     return rows, nothing
 
 

@@ -13,6 +13,7 @@ Everything is decided by rules and trained weights; the same context and seed gi
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -31,7 +32,7 @@ from npc.dialogue.composed.question import Question, understand
 from npc.dialogue.composed.recollect import wants_name
 from npc.dialogue.composed.reply import Reply, behind, cite, clauses
 from npc.dialogue.composed.sayings import sayings
-from npc.dialogue.composed.select import Choice, choose, compare, is_comparison, same_fact
+from npc.dialogue.composed.select import Choice, choose, compare, favour, is_comparison, said_part, same_fact
 from npc.dialogue.composed.speech import decapitalised, in_first_person, in_second_person, shortened
 from npc.dialogue.composed.wanted import fits
 from npc.dialogue.context import Context
@@ -49,6 +50,9 @@ _BIOGRAPHY_WORDS, _FACT_WORDS = 30, 30
 _ASKED, _SAID, _FOLLOWED = -0.4, 1.0, 0.3
 #: The same where the player tells of their own life: then a fact is seldom what they are after.
 _TOLD_OWN = 2.0
+#: The same for something the player said where the character is asked of itself ("Are you married?"): cross-validated,
+#: 8 of 22 that stood above "nothing" were right.
+_TOLD_BACK = 1.0
 #: The same when an instructor wants something brought up: what comes nearest is told.
 _TOLD_TO = -4.0
 #: Log-odds within which two facts are as likely meant, and both are said: 7 % of the turns, and 1 in 120 of the facts
@@ -57,6 +61,9 @@ _EITHER = 0.7
 #: Spread of the scores of a fact's parts below which the whole fact is said: longer, but never the wrong half.
 _WHOLE = 3.0
 
+
+#: Asks of the character.
+_YOURS = re.compile(r"\b(you|your|yours|yourself)\b", re.I)
 
 #: Memories that stand to choose from in one turn: those of some salience first, then the newest.
 _TOLD, _LASTING = 150, 0.4
@@ -285,6 +292,11 @@ class _Turn:
         asking = self._question.asking
         return bool(OWN_LIFE.search(asking) and RECALLS.search(asking))
 
+    def _of_character(self) -> bool:
+        """Whether the turn asks of the character, and neither of the player nor for what was said before."""
+        asking = self._question.asking
+        return bool(_YOURS.search(asking)) and not OWN_LIFE.search(asking) and not RECALLS.search(self._question.text)
+
     def _player_name(self) -> Reply:
         """The name the player gave, in this talk or before; or that none was given."""
         stored = self._memory.slot("name") if self._memory is not None else None
@@ -322,9 +334,12 @@ class _Turn:
         leaning = self._leaning()
         everything = self._choose(leaning, allowed)
         open_ones = tuple(s for s in everything.ranked if self._is_open(s.candidate.fact_id, allowed))
-        open_ones = tuple(s for s in open_ones if recalling or s.candidate.origin != "said")
+        told_least = (_TOLD_BACK if self._of_character() else -math.inf) if recalling else math.inf
+        open_ones = tuple(
+            s for s in open_ones if s.candidate.origin != "said" or s.score - everything.nothing > told_least
+        )
         locked = next((s for s in everything.ranked if s not in open_ones), None)
-        choice = _favour(replace(everything, ranked=open_ones), allowed - before)
+        choice = favour(replace(everything, ranked=open_ones), allowed - before)
         best = compare(choice) or choice.best
         if locked is not None and locked.score > max(choice.nothing, best.score if best else choice.nothing):
             fact = self._knowledge.fact(locked.candidate.fact_id or "")
@@ -385,7 +400,7 @@ class _Turn:
                 continue
             index = self._knowledge.index(self._context.scene)
             told = [c for c in index.candidates if c.fact_id in exchange.fact_ids]
-            said = _said_part(told, exchange.read)
+            said = said_part(told, exchange.read)
             return Leaning(
                 before.asking or before.text, said.text if said else exchange.read, (said.key,) if said else ()
             )
@@ -461,18 +476,6 @@ class _Turn:
         return self._line(phrases.HEARD, "heard")
 
 
-#: Log-odds for a secret whose condition this very turn fulfilled: it is what the player is after.
-_JUST_UNLOCKED = 9.0
-
-
-def _favour(choice: Choice, unlocked: frozenset[str]) -> Choice:
-    """Raise what has just been unlocked."""
-    if not unlocked:
-        return choice
-    raised = [replace(s, score=s.score + _JUST_UNLOCKED * (s.candidate.fact_id in unlocked)) for s in choice.ranked]
-    return replace(choice, ranked=tuple(sorted(raised, key=lambda s: -s.score)))
-
-
 def _same_words(said: str, when: str) -> bool:
     """Whether an authored trigger is what was said, up to punctuation and a few words around it. "I lost my job" is no
     "do you like your job"."""
@@ -481,11 +484,3 @@ def _same_words(said: str, when: str) -> bool:
     if asked & set(tokens(when)) and own & set(tokens(said)) and not asked & set(tokens(said)):
         return False
     return bool(wanted) and set(wanted) <= set(given) and len(given) <= len(wanted) + 2
-
-
-def _said_part(told: Sequence[Candidate], reply: str) -> Candidate | None:
-    """Which part of the cited fact was really said."""
-    words = set(re.findall(r"\w+", reply.lower()))
-    return max(
-        told, key=lambda c: len(words & set(re.findall(r"\w+", c.text.lower()))) / len(c.text.split()), default=None
-    )

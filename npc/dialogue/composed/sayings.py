@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from npc.dialogue.composed.question import is_asking
+from npc.dialogue.composed.question import expand, is_asking
 from npc.dialogue.knowledge.grammar import BASES
 from npc.dialogue.knowledge.words import STOPWORDS, names_in, numbers_in, tokens
 
@@ -63,11 +63,24 @@ def pieces(clause: str) -> list[str]:
     rest = _OPENING.sub("", clause)
     clause = rest if len(tokens(rest)) > 1 else clause
     parts = [part.strip(" ,.!?;") for part in _JOINTS.split(clause)]
-    telling = [part for part in parts if part and not is_asking(part) and _tells(part)]
+    telling = [part for part in parts if part and not _asks(part) and _tells(part)]
     if len(telling) < len(parts):
         return telling
     # A comma may part one saying ("In Lyon, my sister plays"): whole unless every piece stands by itself.
     return telling if all(len(tokens(part)) >= 3 for part in telling) else [clause.strip(" ,.!?;")]
+
+
+#: A piece loses its question mark: "Does changing cost me anything tonight", "is either of them honest". What has no
+#: subject in front ("was a baker once") tells.
+_ASKS = re.compile(
+    r"^(?:does|did|are|can|could|would|should"
+    r"|(?:is|was|were)(?! (?:a|an|born|from|in|at|on|my|not|never|once|too|very|going|always)\b)) \w",
+    re.I,
+)
+
+
+def _asks(text: str) -> bool:
+    return bool(_ASKS.match(text)) or is_asking(expand(text))
 
 
 def _tells(text: str) -> bool:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.dialogue.composed.features import Heard, Index, Leaning, Scored, asking_text, measure
+from npc.dialogue.composed.features import Candidate, Heard, Index, Leaning, Scored, asking_text, measure
 from npc.dialogue.composed.question import Question
 from npc.dialogue.knowledge.words import numbers_in, tokens
 
@@ -136,3 +136,23 @@ def same_fact(choice: Choice, chosen: Scored) -> Sequence[Scored]:
         s for s in choice.ranked if s.candidate.fact_id is not None and s.candidate.fact_id == chosen.candidate.fact_id
     ]
     return sorted(parts, key=lambda s: s.candidate.part)
+
+
+#: Log-odds for a secret whose condition this very turn fulfilled: it is what the player is after.
+_JUST_UNLOCKED = 9.0
+
+
+def favour(choice: Choice, unlocked: frozenset[str]) -> Choice:
+    """Raise what has just been unlocked."""
+    if not unlocked:
+        return choice
+    raised = [replace(s, score=s.score + _JUST_UNLOCKED * (s.candidate.fact_id in unlocked)) for s in choice.ranked]
+    return replace(choice, ranked=tuple(sorted(raised, key=lambda s: -s.score)))
+
+
+def said_part(told: Sequence[Candidate], reply: str) -> Candidate | None:
+    """Which part of the cited fact was really said."""
+    words = set(re.findall(r"\w+", reply.lower()))
+    return max(
+        told, key=lambda c: len(words & set(re.findall(r"\w+", c.text.lower()))) / len(c.text.split()), default=None
+    )
