@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from npc.config.authored import MAX_BYTES
 from npc.dialogue import cards_png
+from npc.dialogue.cards_prose import age_in, examples_in, pronouns_in, role_in, scene_in, spoken
 from npc.dialogue.character import Character
 
 #: A card in a PNG is base64, so a third longer than its JSON; pictures of a few megabytes are common.
@@ -245,15 +246,18 @@ def _fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
         raise CardError("description: missing or empty; the character needs at least one sentence about itself")
     others = data.get("alternate_greetings") or []
     greetings = [text("first_mes", "you"), *(_fill(str(line), name, "you").strip() for line in others)]
-    role = re.search(rf"{re.escape(name)} is (?:an?|the) ([^.,;\n]{{3,80}})", biography)
     return {
         "id": _identifier(name),
         "name": name,
-        "role": role.group(1).strip() if role else "character",
+        "role": role_in(name, biography) or "character",
+        "age": age_in(biography),
+        "pronouns": pronouns_in(biography),
         "biography": biography,
         "speaking_style": text("personality", "the player")[:2_000] or "Plain and friendly, in short sentences.",
         "world": text("scenario", "the player"),
-        "greeting": [line[:2_000] for line in greetings if line],
+        "scene": scene_in(text("scenario", "the player")),
+        "greeting": [line[:2_000] for line in map(spoken, greetings) if line],
+        "small_talk": examples_in(text("mes_example", "You"), name),
         "facts": _book_facts(data.get("character_book"), name),
         "creator": str(data.get("creator") or ""),
         "version": str(data.get("character_version") or "1"),

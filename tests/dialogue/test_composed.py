@@ -148,6 +148,9 @@ def test_who_where_and_what_from_card_and_scene() -> None:
         ("A near miss must be reported to Maud.", "A near miss must be reported to me."),
         ("Maud keeps bees because she does not like wasps.", "I keep bees because I do not like wasps."),
         ("The mayor is Osbert Finch.", "The mayor is Osbert Finch."),
+        ("The player owes Maud two coins.", "You owe me two coins."),
+        ("Maud is a smith. the player's father saved her.", "I am a smith. Your father saved me."),
+        ("Nobody told the player about it.", "Nobody told you about it."),
     ],
 )
 def test_first_person(text: str, said: str) -> None:

@@ -13,6 +13,7 @@ from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
 from npc.dialogue.composed.speech import Speaker, in_first_person, shortened, with_article
 from npc.dialogue.context import Context
+from npc.dialogue.knowledge.words import content
 
 _END = r"(?: (?:then|exactly|please|again|anyway|here|sir|madam|friend|today|now|in this place|around here))*\W*$"
 _OPEN = r"^(?:\W*(?:and|so|but|well|now|ok|okay|hello|hi|hey|good \w+|excuse me|tell me|say|sorry|please|may i ask)[, .!]+)*"  # noqa: E501
@@ -60,8 +61,12 @@ def introduce(kind: str, character: Character, speaker: Speaker, context: Contex
     if kind == "age":
         return f"I'm {character.age}, if you must know." if character.age is not None else ""
     if kind == "self":
-        first = re.split(r"(?<=[.!?])\s+", character.biography)[0]
-        return f"I'm {character.name}, {role}. {shortened(in_first_person(first, speaker, about_self=True), 16)}"
+        told = set(content(character.role))
+        lines = re.split(r"(?<=[.!?])\s+", character.biography)
+        first = next((line for line in lines if not told or not told <= set(content(line))), "")
+        return (
+            f"I'm {character.name}, {role}. {shortened(in_first_person(first, speaker, about_self=True), 16)}".strip()
+        )
     scene = context.scene
     if kind == "where":
         place = scene.location if scene is not None else ""

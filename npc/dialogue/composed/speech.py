@@ -3,6 +3,7 @@
     Odrin's sister Wenna keeps the eel smokery.      ->  My sister Wenna keeps the eel smokery.
     She took the desk nobody wanted. (biography)     ->  I took the desk nobody wanted.
     A near miss must be reported to Raf.             ->  A near miss must be reported to me.
+    The player owes Raf two coins.                   ->  You owe me two coins.
     I'm a cooper by trade. (said by the player)      ->  You're a cooper by trade.
 
 Rules only; a name that is not the character's is never touched.
@@ -72,7 +73,9 @@ def names_others(text: str, speaker: Speaker) -> bool:
 
 def in_first_person(text: str, speaker: Speaker, *, about_self: bool = False) -> str:
     """Let the speaker say a sentence about themselves. `about_self`: a bare pronoun at the start means the speaker too
-    (a biography). Sentences already in the first person, or about others, come back unchanged."""
+    (a biography). Sentences already in the first person, or about others, come back unchanged but for "the player",
+    who is the one spoken to."""
+    text = _addressed(text)
     if re.search(r"\b(I|I'm|I've|I'd|my|My)\b", text):
         return text
     named = mentions(text, speaker)
@@ -135,6 +138,21 @@ _COORDINATED = re.compile(
     rf"((?:,|\band|\bbut) )((?:{'|'.join(_ADVERBS)}|\w+ly) )?({'|'.join(sorted(THIRD_TO_BASE))}|is|has)"
     r"(?= (?:the|a|an|my|them|him|it|me|you|her|his|no|only|up|down|every|seen|been|worked|never|\w+ing)\b)"
 )
+
+
+_TO_SECOND = {"is": "are", "isn't": "aren't", "was": "were", "wasn't": "weren't"}
+
+
+def _addressed(text: str) -> str:
+    """ "The player owes Brann money" -> "You owe Brann money"."""
+
+    def swap(match: re.Match[str]) -> str:
+        verb = match.group("verb") or ""
+        said = f"you {_TO_SECOND.get(verb) or _agree(verb, sure=len(verb) > 3)}".strip()
+        return "your" if match.group("own") else said
+
+    found = re.sub(r"\bthe player(?:(?P<own>'s)|(?: (?P<verb>[a-z]+(?:'t)?))?)(?![\w'])", swap, text, flags=re.I)
+    return text if found == text else re.sub(r"(?:^|(?<=[.!?] ))[a-z]", lambda m: m.group().upper(), found)
 
 
 def _first_verb(match: re.Match[str]) -> str:
