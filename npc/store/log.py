@@ -4,9 +4,11 @@
                                                                             │ read(), export()
                                               fold, replay, assessment ◀────┘
 
-A record never blocks its session: past the bound the oldest waiting records are dropped, counted, and the gap is
-recorded. A crash loses at most the last batch (`BATCH_SECONDS`) and never the file: SQLite rolls a torn write back.
-Retention: `session` deletes a log when its session ends, `days:N` after that time, `none` never writes it.
+A record never blocks its session: past the bound the oldest waiting records are dropped, and so is a batch that the
+disk refuses; what was dropped is counted, and the numbers that are missing in a log show where. A crash loses at most
+the last batch (`BATCH_SECONDS`) and never the file: SQLite rolls a torn write back. Retention: `session` deletes a log
+when its session ends, `days:N` after that time, `none` never writes it; a log that a crash left open ages from its last
+record. A log that was erased takes no more records, also while its session goes on.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import logging
 import sqlite3
 import threading
 import time
@@ -23,6 +26,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 #: Records that may wait for the disk: half a minute of the busiest session times ten.
 BOUND = 20_000
@@ -46,7 +51,7 @@ CREATE INDEX IF NOT EXISTS session_player ON session (player, character);
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One event of a session: `seq` from 0 without gaps, `at` in seconds of the session, `data` JSON values only."""
+    """One event of a session: `seq` from 0 (a gap means lost ones), `at` in seconds of it, `data` JSON values only."""
 
     seq: int
     at: float
@@ -59,7 +64,7 @@ class Record:
 
 
 class LogError(ValueError):
-    """A log cannot be read; the message names the file and line."""
+    """A log or a store cannot be read; the message names the file, and the line where there is one."""
 
 
 def parse_retention(text: str) -> int | None:
@@ -103,22 +108,29 @@ class SessionLog:
 
 
 class LogStore:
-    """All session logs of one service. Thread-safe; one writer thread."""
+    """All session logs of one service. Thread-safe; one writer thread. Raises LogError for a file that is no store."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
         self._lock = threading.Condition()
         """Guards the queue alone, and only for moments: `put` is called on event loops."""
         self._disk = threading.Lock()
+        self._opened: list[tuple[str, str, str, float, int]] = []
+        """Logs to begin, written before any record: one a session, so bounded by the sessions there are."""
+        self._unopened: list[tuple[str, str, str, float, int]] = []
+        """Those that the disk refused, tried again with the next batch. The writer's own."""
         self._waiting: deque[tuple[str, Record]] = deque()
-        self._gaps: dict[str, int] = {}
+        self._put = self._done = 0
+        """Things handed to the writer, and those of them that are on disk or given up."""
         self._closing = False
-        self._idle = True
         self._hurried = False
         self.dropped = 0
-        self._connection = self._connect()
-        self._connection.executescript(_SCHEMA)
-        self._connection.commit()
+        try:
+            self._connection = self._connect()
+            self._connection.executescript(_SCHEMA)
+            self._connection.commit()
+        except sqlite3.Error as error:
+            raise LogError(f"{self._path}: cannot be used as a session store: {error}") from None
         self._writer = threading.Thread(target=self._write, name="npc-log", daemon=True)
         self._writer.start()
 
@@ -134,69 +146,98 @@ class LogStore:
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def open(self, session_id: str, character: str, player: str, keep_days: int) -> SessionLog:
-        """Begin a log. `keep_days` 0 deletes it when the session ends."""
-        with self._disk:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, NULL, ?, ?)",
-                (session_id, character, player, time.time(), keep_days, FORMAT),
-            )
-            self._connection.commit()
+        """Begin a log; never blocks for longer than a moment. `keep_days` 0 deletes it when the session ends."""
+        with self._lock:
+            self._opened.append((session_id, character, player, time.time(), keep_days))
+            self._put += 1
+            self._lock.notify_all()
         return SessionLog(self, session_id)
 
     def put(self, session_id: str, record: Record) -> None:
         """Queue a record; never blocks for longer than a moment."""
         with self._lock:
             if len(self._waiting) >= BOUND:
-                lost, _ = self._waiting.popleft()
-                self._gaps[lost] = self._gaps.get(lost, 0) + 1
+                self._waiting.popleft()
+                self._done += 1
                 self.dropped += 1
             self._waiting.append((session_id, record))
-            self._idle = False
-            self._lock.notify()
+            self._put += 1
+            self._lock.notify_all()
 
     def _write(self) -> None:
         while True:
             with self._lock:
-                while not self._waiting and not self._closing:
-                    self._lock.wait()
-                if not self._waiting and self._closing:
+                self._lock.wait_for(lambda: self._opened or self._waiting or self._closing)
+                if not self._opened and not self._waiting:
                     return
                 self._lock.wait_for(lambda: self._closing or self._hurried, timeout=BATCH_SECONDS)
-                batch = list(self._waiting)
+                opened, batch, fresh = self._unopened + self._opened, list(self._waiting), len(self._opened)
+                self._opened = []
                 self._waiting.clear()
-            rows = [(session, r.seq, r.at, r.kind, json.dumps(r.data, sort_keys=True)) for session, r in batch]
-            with self._disk:
-                self._connection.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", rows)
-                self._connection.commit()
+                self._hurried = False
+            lost = self._write_batch(opened, batch)
             with self._lock:
-                self._idle = not self._waiting
-                self._hurried = self._hurried and not self._idle
+                self._done += fresh + len(batch)
+                self.dropped += lost
                 self._lock.notify_all()
 
+    def _write_batch(self, opened: list[tuple[str, str, str, float, int]], batch: list[tuple[str, Record]]) -> int:
+        """Put a batch on disk; how many records were lost. Never raises: the thread must outlive one bad write."""
+        rows = []
+        for session, r in batch:
+            try:
+                rows.append((session, r.seq, r.at, r.kind, json.dumps(r.data, sort_keys=True), session))
+            except (TypeError, ValueError, RuntimeError) as error:
+                log.error("a record cannot be kept", extra={"session": session, "kind": r.kind, "error": str(error)})
+        try:
+            with self._disk, self._connection:
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, NULL, ?, ?)",
+                    [(*one, FORMAT) for one in opened],
+                )
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO record SELECT ?, ?, ?, ?, ? WHERE EXISTS "
+                    "(SELECT 1 FROM session WHERE id = ?)",
+                    rows,
+                )
+        except (sqlite3.Error, ValueError) as error:
+            log.error("records were lost", extra={"store": self._path, "count": len(batch), "error": str(error)})
+            self._unopened = opened
+            return len(batch)
+        self._unopened = []
+        return len(batch) - len(rows)
+
     def flush(self) -> None:
-        """Return once everything put so far is on disk."""
+        """Return once everything put so far is on disk, or was given up."""
         with self._lock:
-            while not self._idle:
+            wanted = self._put
+            while self._done < wanted and self._writer.is_alive():
                 self._hurried = True
                 self._lock.notify_all()
                 self._lock.wait(timeout=BATCH_SECONDS)
 
     def end(self, session_id: str) -> None:
-        """The session is over: its log is deleted or begins to age."""
+        """The session is over: its log is deleted or begins to age. What the disk refuses is logged, not raised: a log
+        without an end ages too."""
         self.flush()
-        with self._disk:
-            self._connection.execute("UPDATE session SET ended = ? WHERE id = ?", (time.time(), session_id))
-            self._connection.commit()
-        self.expire()
+        try:
+            with self._disk, self._connection:
+                self._connection.execute("UPDATE session SET ended = ? WHERE id = ?", (time.time(), session_id))
+            self.expire()
+        except sqlite3.Error as error:
+            log.error("the end of a log was lost", extra={"session": session_id, "error": str(error)})
 
     def expire(self, now: float | None = None) -> int:
-        """Delete ended logs past their days; how many."""
+        """Delete logs past their days; how many. One that never ended counts from its last record, a day at least."""
         moment = time.time() if now is None else now
         with self._disk:
             old = [
                 row[0]
                 for row in self._connection.execute(
-                    "SELECT id FROM session WHERE ended IS NOT NULL AND ended + keep_days * 86400 <= ?", (moment,)
+                    "SELECT id FROM session WHERE CASE WHEN ended IS NOT NULL THEN ended + keep_days * 86400 ELSE "
+                    "began + COALESCE((SELECT MAX(at) FROM record WHERE session = id), 0) + MAX(keep_days, 1) * 86400 "
+                    "END <= ?",
+                    (moment,),
                 )
             ]
             for session_id in old:
@@ -253,10 +294,15 @@ class LogStore:
             ).fetchall()
 
     def read(self, session_id: str) -> Iterator[Record]:
-        """Records in order; raises KeyError for a session without a log."""
+        """Records in order. Raises KeyError for a session without a log, LogError for one of a newer format."""
         with self._disk:
-            if not self._connection.execute("SELECT 1 FROM session WHERE id = ?", (session_id,)).fetchone():
+            found = self._connection.execute("SELECT format FROM session WHERE id = ?", (session_id,)).fetchone()
+            if found is None:
                 raise KeyError(session_id)
+            if found[0] > FORMAT:
+                raise LogError(
+                    f"{self._path}: {session_id} has record format {found[0]}, known is {FORMAT}: update npc"
+                )
             rows = self._connection.execute(
                 "SELECT seq, at, kind, data FROM record WHERE session = ? ORDER BY seq", (session_id,)
             ).fetchall()
@@ -274,8 +320,8 @@ class LogStore:
 
 
 def read_lines(path: Path) -> list[Record]:
-    """An exported log, also compressed (`.gz`). A last line cut in the middle of writing is left out; any other
-    other flaw is a LogError."""
+    """An exported log, also compressed (`.gz`). A last line cut in the middle of writing is left out; any other flaw is
+    a LogError."""
     try:
         raw = path.read_bytes()
         raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
@@ -287,7 +333,7 @@ def read_lines(path: Path) -> list[Record]:
     for number, line in enumerate(whole, 1):
         try:
             fields = json.loads(line)
-            record = Record(int(fields["seq"]), float(fields["at"]), str(fields["kind"]), fields["data"])
+            record = Record(int(fields["seq"]), float(fields["at"]), str(fields["kind"]), {**fields["data"]})
         except (ValueError, KeyError, TypeError):
             if number == len(whole) and lines[-1] != "":
                 break

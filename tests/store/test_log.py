@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,3 +140,104 @@ def test_retention(text: str, days: int | None) -> None:
 def test_retention_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected session, none or days:N"):
         parse_retention(text)
+
+
+def test_a_record_that_is_not_json_is_lost_alone(store: LogStore) -> None:
+    """It once ended the writer thread, and every later flush waited for ever."""
+    session = store.open("s1", "mira", "p1", 30)
+    session.record("odd", {"what": object()}, 0.0)
+    session.record("turn", {"n": 1}, 1.0)
+    store.flush()
+    assert [(record.seq, record.kind) for record in store.read("s1")] == [(1, "turn")]
+    assert store.dropped == 1
+
+
+def test_a_disk_that_refuses_costs_the_batch_and_not_the_log(store: LogStore, tmp_path: Path) -> None:
+    """A locked or full disk once ended the writer thread too."""
+    store._connection.execute("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(tmp_path / "sessions.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    session = store.open("s1", "mira", "p1", 30)
+    session.record("turn", {"n": 0}, 0.0)
+    store.flush()
+    asyncio.run(session.end())
+    other.execute("ROLLBACK")
+    other.close()
+    session.record("turn", {"n": 1}, 1.0)
+    store.flush()
+    assert [record.seq for record in store.read("s1")] == [1]
+    assert store.dropped == 1
+
+
+def test_opening_a_log_does_not_wait_for_the_disk(store: LogStore) -> None:
+    """Sessions open on the event loop, and an erasure may hold the disk for seconds."""
+    with store._disk:
+        began = time.monotonic()
+        store.open("s1", "mira", "p1", 30)
+        assert time.monotonic() - began < 0.2
+    store.flush()
+    assert [row[0] for row in store.sessions()] == ["s1"]
+
+
+def test_flush_waits_for_what_was_put_before_it_and_for_nothing_else(
+    store: LogStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy server the queue is never empty: flush once waited until it was."""
+    session = store.open("s1", "mira", "p1", 30)
+    write = store._write_batch
+
+    def meanwhile_more(*batch: Any) -> int:
+        session.record("turn", {}, 1.0)
+        return write(*batch)
+
+    monkeypatch.setattr(store, "_write_batch", meanwhile_more)
+    session.record("turn", {}, 0.0)
+    flushing = threading.Thread(target=store.flush, daemon=True)
+    flushing.start()
+    flushing.join(5.0)
+    monkeypatch.undo()
+    assert not flushing.is_alive()
+
+
+def test_nothing_waits_for_a_store_that_was_closed(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "sessions.sqlite")
+    session = store.open("s1", "mira", "p1", 30)
+    store.close()
+    session.record("turn", {}, 0.0)
+    flushing = threading.Thread(target=store.flush, daemon=True)
+    flushing.start()
+    flushing.join(5.0)
+    assert not flushing.is_alive()
+
+
+def test_a_log_that_was_erased_takes_no_more_of_its_session(store: LogStore) -> None:
+    """What a live session wrote after the erasure once stayed for ever: no log, so no age, no player to erase it by."""
+    session = store.open("s1", "mira", "p1", 30)
+    session.record("turn", {}, 0.0)
+    assert store.erase("p1") == 1
+    session.record("turn", {"said": "my name again"}, 1.0)
+    store.flush()
+    assert store._connection.execute("SELECT COUNT(*) FROM record").fetchone() == (0,)
+
+
+def test_a_log_that_a_crash_left_open_ages_from_its_last_record(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.sqlite"
+    crashed = LogStore(path)
+    crashed.open("s1", "mira", "p1", 30).record("turn", {}, 2 * 86_400.0)
+    crashed.close()
+    store = LogStore(path)
+    assert store.expire(time.time() + 31 * 86_400) == 0
+    assert store.expire(time.time() + 33 * 86_400) == 1
+    store.close()
+
+
+def test_a_store_of_a_newer_format_and_a_file_that_is_no_store_are_refused(store: LogStore, tmp_path: Path) -> None:
+    store.open("s1", "mira", "p1", 30)
+    store.flush()
+    store._connection.execute("UPDATE session SET format = 99")
+    with pytest.raises(LogError, match=r"sessions\.sqlite: s1 has record format 99"):
+        list(store.read("s1"))
+    odd = tmp_path / "notes.txt"
+    odd.write_text("not a database, but long enough to be looked at as one " * 20)
+    with pytest.raises(LogError, match=r"notes\.txt: cannot be used as a session store"):
+        LogStore(odd)
