@@ -306,7 +306,8 @@ class TalkService:
                 return installed
         if self.settings.tts.voice is not None:
             raise VoiceNotFound(f"there is no voice {wanted!r}: `npc voices list` lists those there are")
-        return choose(cards, gender=character.voice.gender, age=character.voice.age, language=character.languages[0])
+        gender = character.voice.gender or {"she": "female", "he": "male"}.get(character.pronouns)
+        return choose(cards, gender=gender, age=character.voice.age, language=character.languages[0])
 
     # -- what there is -------------------------------------------------------------------------------------------------
 
