@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from npc.dialogue.character import KnowledgeSource
+from npc.dialogue.character import Character, KnowledgeSource
+from npc.dialogue.knowledge.facts import facts_of
 from npc.dialogue.knowledge.grammar import parts
 from npc.dialogue.knowledge.ingest import MAX_FACTS, DocumentError, read_document
 from npc.dialogue.knowledge.library import DocumentLibrary
@@ -172,3 +173,12 @@ def test_library_stays_inside_its_folder(tmp_path: Path) -> None:
         library.index(tmp_path, [KnowledgeSource(path="../elsewhere")])
     with pytest.raises(DocumentError, match="does not exist"):
         library.index(tmp_path, [KnowledgeSource(path="nowhere")])
+
+
+def test_a_fact_that_opens_with_the_characters_pronoun_is_about_the_character() -> None:
+    texts = ["Her mule died.", "She cannot swim.", "His boat leaks.", "The inn is full."]
+    facts = [{"id": f"f{i}", "text": text} for i, text in enumerate(texts)]
+    card = {"id": "mara", "name": "Dr. Mara Ost", "role": "vet", "biography": "A vet.", "facts": facts}
+    told = [fact.text for fact in facts_of(Character.model_validate({**card, "pronouns": "she"}))]
+    assert told == ["Mara's mule died.", "Mara cannot swim.", "His boat leaks.", "The inn is full."]
+    assert [fact.text for fact in facts_of(Character.model_validate(card))] == texts

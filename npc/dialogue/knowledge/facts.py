@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from npc.dialogue.character import Character
+from npc.dialogue.composed.speech import Speaker
 from npc.dialogue.knowledge.grammar import parts
 
 
@@ -59,12 +60,26 @@ def statements(facts: Iterable[Fact]) -> tuple[Statement, ...]:
     return tuple(found)
 
 
+#: Pronouns that open a fact, by the character's own: then the character is meant, for nobody was named before.
+_OPENING = {"she": ("She", "Her"), "he": ("He", "His")}
+
+
+def _named(text: str, character: Character) -> str:
+    """ "Her mule died" -> "Sela's mule died", "She cannot swim" -> "Sela cannot swim", of a character called she."""
+    nominative, possessive = _OPENING.get(character.pronouns, ("", ""))
+    first, _, rest = text.partition(" ")
+    if not nominative or first not in (nominative, possessive):
+        return text
+    name = next(iter(Speaker(character.name).names[1:]), character.name)
+    return f"{name}'s {rest}" if first == possessive else f"{name} {rest}"
+
+
 def facts_of(character: Character) -> tuple[Fact, ...]:
     """The facts written in a character file, in the file's order."""
     return tuple(
         Fact(
             id=fact.id,
-            text=fact.text,
+            text=_named(fact.text, character),
             source=fact.source,
             holder=fact.holder or character.id,
             time=fact.time,
