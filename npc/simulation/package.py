@@ -109,6 +109,11 @@ def find_scenario(name: str, folders: Sequence[Path] = ()) -> Package:
     path = Path(name)
     if "/" in name or name.endswith(".zip") or (path.is_dir() and (path / MANIFEST).is_file()):
         return open_package(path)
+    return installed_scenario(name, folders)
+
+
+def installed_scenario(name: str, folders: Sequence[Path] = ()) -> Package:
+    """By id alone: for names that come from outside. Raises ScenarioNotFound or PackageError."""
     found, errors = list_scenarios(folders)
     for package in found:
         if package.scenario.id == name:

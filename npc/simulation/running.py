@@ -158,7 +158,7 @@ class RunningScenario:
 
     def begin(self, stage: Stage) -> None:
         self._stage = stage
-        attempt, package = self._attempt, self._play.package
+        attempt = self._attempt
         stage.record(
             "rehearsal.began",
             {
@@ -169,8 +169,7 @@ class RunningScenario:
                 "consent": asdict(attempt.consent),
             },
         )
-        left = package.scenario.minutes * 60.0 - self._clock()
-        self._timers["minutes"] = self._loop.call_later(max(0.1, left), self._time_is_up)
+        self._limit()
         self._save()
         self._tell()
         self._arm()
@@ -242,6 +241,15 @@ class RunningScenario:
         if due is not None and self._state == "running":
             self._timers["story"] = self._loop.call_later(max(0.01, due - self._clock()), self._tick)
 
+    def _limit(self) -> None:
+        """Wake when the scenario's minutes are over; like the story, they stand still during a pause."""
+        timer = self._timers.pop("minutes", None)
+        if timer is not None:
+            timer.cancel()
+        if self._state == "running":
+            left = self._play.package.scenario.minutes * 60.0 - self._clock()
+            self._timers["minutes"] = self._loop.call_later(max(0.1, left), self._finish, "timeout")
+
     def _tick(self) -> None:
         if self._stage is not None and self._state == "running":
             self._stage.observe(WorldEvent("tick", {}))
@@ -256,6 +264,7 @@ class RunningScenario:
         self._state = "paused" if paused else "running"
         self._stage.record("rehearsal.paused" if paused else "rehearsal.resumed", {})
         self._arm()
+        self._limit()
         self._tell()
 
     async def _set_level(self, level: str) -> None:
@@ -278,12 +287,6 @@ class RunningScenario:
         if self._ending is None:
             self._ending = outcome
             self._timers["last"] = self._loop.call_later(LAST_WORDS, self._finish, outcome)
-
-    def _time_is_up(self) -> None:
-        if self._state == "paused":
-            self._timers["minutes"] = self._loop.call_later(5.0, self._time_is_up)
-        else:
-            self._finish("timeout")
 
     def _finish(self, outcome: Outcome) -> None:
         if self._state == "finished" or self._stage is None:

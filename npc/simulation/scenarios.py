@@ -25,7 +25,7 @@ from npc.inference.encoder import EncoderError, SentenceEncoder, load_encoder
 from npc.inference.interface import LanguageModel
 from npc.simulation.attempt import Attempt, AttemptError, Audio, Consent, ScenarioRef, load, log_files
 from npc.simulation.casting import Cast, ScenarioMind, cast
-from npc.simulation.package import Package, PackageError, ScenarioNotFound, find_scenario, list_scenarios
+from npc.simulation.package import Package, PackageError, ScenarioNotFound, installed_scenario, list_scenarios
 from npc.simulation.recording import AttemptWriter
 from npc.simulation.rubric import RubricEngine
 from npc.simulation.running import Play, RunningScenario, StoryClock
@@ -34,7 +34,7 @@ from npc.store import LogError, read_lines
 
 #: Attempts that cannot be gone on with: they are over.
 _OVER = frozenset({"completed", "failed", "timeout", "ended_by_instructor"})
-_ID = re.compile(r"^[A-Za-z0-9_-]{1,80}$")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 Responders = Callable[[PlayerRef], "mind_open.ResponderFactory | None"]
 
@@ -90,7 +90,8 @@ class Scenarios:
 
     async def join(self, wish: Wish) -> Companion:
         try:
-            package = await asyncio.to_thread(find_scenario, _identifier(wish.scenario, "scenario"), self.folders)
+            name = _identifier(wish.scenario, "scenario")
+            package = await asyncio.to_thread(installed_scenario, name, self.folders)
         except (ScenarioNotFound, PackageError) as error:
             raise CannotJoin(str(error.args[0]), "scenario") from None
         if wish.character_id != package.main.id:
@@ -99,9 +100,25 @@ class Scenarios:
                 f"{package.main.id}, not {wish.character_id}",
                 "scenario",
             )
-        timeline, number, attempt = Timeline(one.name for one in package.scenario.actions), 1, None
-        if wish.rehearsal.attempt is not None:
-            attempt, number = await asyncio.to_thread(self._earlier, wish, package, timeline)
+        earlier = wish.rehearsal.attempt
+        if earlier is None:
+            return await self._begin(wish, package, Timeline(_actions(package)), None, 1)
+        # Taken before anything is awaited: of two sessions that ask at once, one gets it.
+        free = earlier not in self._running
+        self._running.add(earlier)
+        try:
+            timeline = Timeline(_actions(package))
+            attempt, number = await asyncio.to_thread(self._earlier, wish, package, timeline, free)
+            return await self._begin(wish, package, timeline, attempt, number)
+        except BaseException:
+            if free:
+                self._running.discard(earlier)
+            raise
+
+    async def _begin(
+        self, wish: Wish, package: Package, timeline: Timeline, attempt: Attempt | None, number: int
+    ) -> Companion:
+        """A run whose log is the attempt's `number`th; `attempt` is the one gone on with."""
         level_name = attempt.level if attempt is not None else wish.rehearsal.level or package.scenario.default_level
         if package.scenario.level(level_name) is None:
             known = ", ".join(level.name for level in package.scenario.levels)
@@ -118,8 +135,9 @@ class Scenarios:
             return await self._mind(package, level, clock, wish.player)
 
         engine = await self._rubric()
-        writer = AttemptWriter(self.attempts / attempt.id, number)
         speakers = await asyncio.to_thread(self._speakers, package)
+        # Behind the last await: a session that ends while it waits leaves no writer behind.
+        writer = AttemptWriter(self.attempts / attempt.id, number)
         play = Play(
             package, attempt, writer, timeline, engine, recast, self._wall, resumed, self._model(wish.player), speakers
         )
@@ -150,8 +168,9 @@ class Scenarios:
             emotion_allowed=scenario.infers_emotion,
         )
 
-    def _earlier(self, wish: Wish, package: Package, timeline: Timeline) -> tuple[Attempt, int]:
-        """The attempt to go on with, folded into `timeline`, and the number of its next log."""
+    def _earlier(self, wish: Wish, package: Package, timeline: Timeline, free: bool) -> tuple[Attempt, int]:
+        """The attempt to go on with, folded into `timeline`, and the number of its next log. `free`: no session has
+        it."""
         name = _identifier(wish.rehearsal.attempt or "", "rehearsal.attempt")
         folder = self.attempts / name
         where = "rehearsal.attempt"
@@ -164,14 +183,15 @@ class Scenarios:
             raise CannotJoin(f"there is no attempt {name!r}", where)
         if attempt.outcome in _OVER:
             raise CannotJoin(f"attempt {name!r} is over ({attempt.outcome}); begin another one", where)
-        if name in self._running:
+        if not free:
             raise CannotJoin(f"attempt {name!r} is running in another session", where)
         if attempt.scenario.digest != reference(package).digest:
             raise CannotJoin(f"attempt {name!r} was begun with another version of the scenario", where)
         logs = log_files(folder)
         try:
             for path in logs:
-                for record in read_lines(path):
+                # A session that died before its first record leaves an empty one.
+                for record in read_lines(path) if path.stat().st_size else ():
                     timeline.apply(record)
         except LogError as error:
             raise CannotJoin(f"attempt {name!r} cannot be gone on with: {error}", where) from None
@@ -215,9 +235,13 @@ def load_engine() -> RubricEngine:
     return _load()[0]
 
 
+def _actions(package: Package) -> list[str]:
+    return [one.name for one in package.scenario.actions]
+
+
 def _identifier(name: str, where: str) -> str:
     """Ids only: a path here would let a client name files of this machine."""
-    if not _ID.match(name.replace(".", "_")):
+    if not _ID.fullmatch(name):
         raise CannotJoin(f"{name[:80]!r} is no id", where)
     return name
 

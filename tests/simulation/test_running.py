@@ -16,13 +16,18 @@ import pytest
 
 from npc.cli.scenario_studio import in_studio
 from npc.client import RealtimeClient
+from npc.conversation.companion import CannotJoin, Wish
+from npc.conversation.people import PlayerRef
 from npc.conversation.replay import replay
 from npc.dialogue.character_library import Installed, find_character
 from npc.inference.encoder import EncoderError
 from npc.protocol import ErrorEvent, NpcAssessment, NpcEvent, NpcInstructed, NpcInstructor, NpcRehearsal, SessionUpdate
+from npc.protocol.session import Rehearsal
 from npc.simulation.attempt import Attempt, list_attempts, log_files
 from npc.simulation.driver import Refused, TraineeClient
-from npc.simulation.package import Package, open_package
+from npc.simulation.package import Package, open_package, pack
+from npc.simulation.running import RunningScenario
+from npc.simulation.scenarios import Scenarios
 from npc.simulation.studio import InProcessClient
 from npc.simulation.trainees import Step
 from npc.store import read_lines
@@ -191,16 +196,21 @@ def test_a_whisper_is_answered_to_the_instructor_alone(package: Package, tmp_pat
     assert not [one for one in stage(package, tmp_path, take) if isinstance(one, NpcInstructed)]
 
 
-def test_a_cut_off_attempt_goes_on_for_its_trainee_alone(package: Package, tmp_path: Path) -> None:
-    async def first(client: InProcessClient) -> str:
+def cut_off(package: Package, folder: Path) -> None:
+    """An attempt of t1 that was left after three steps."""
+
+    async def first(client: InProcessClient) -> None:
         trainee = TraineeClient(client, package, None)
         task = asyncio.create_task(trainee.run((*GOOD[:3], Step(wait=600)), None, False, "t1"))
         await asyncio.sleep(30)
         task.cancel()
         await asyncio.wait([task])
-        return "gone"
 
-    stage(package, tmp_path, first)
+    stage(package, folder, first)
+
+
+def test_a_cut_off_attempt_goes_on_for_its_trainee_alone(package: Package, tmp_path: Path) -> None:
+    cut_off(package, tmp_path)
     place, before = only_attempt(tmp_path)
     assert before.outcome == "running"
     assert "What do you need?" in [turn.text for turn in before.turns]
@@ -218,6 +228,79 @@ def test_a_cut_off_attempt_goes_on_for_its_trainee_alone(package: Package, tmp_p
     assert len(after.sessions) == 2
     with pytest.raises(Refused, match="is over"):
         run(package, tmp_path, GOOD[3:], attempt=before.id)
+
+
+def test_the_minutes_of_a_scenario_stand_still_while_it_is_paused(tmp_path: Path) -> None:
+    """The time limit ran on through a pause, and ended the attempt soon after it."""
+    change = ("scenario.yaml", "sector: consumer\n", "sector: consumer\nminutes: 1\n")
+    package = open_package(write(tmp_path / "scenarios" / "till", change))
+
+    async def take(client: InProcessClient) -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        await begin(client, package)
+        await until(client, lambda one: isinstance(one, NpcRehearsal))
+        began = loop.time()
+        await asyncio.sleep(10)
+        client.conversation.instruct(NpcInstructor(action="pause"), "kim", Outbox([]))  # type: ignore[attr-defined]
+        await asyncio.sleep(300)
+        client.conversation.instruct(NpcInstructor(action="resume"), "kim", Outbox([]))  # type: ignore[attr-defined]
+        resumed = loop.time()
+        async with asyncio.timeout(600):
+            async for one in client:
+                if isinstance(one, NpcRehearsal) and one.state == "finished":
+                    break
+        return resumed - began, loop.time() - began
+
+    paused_until, over = stage(package, tmp_path, take)
+    assert over - paused_until == pytest.approx(50, abs=6)
+    _, attempt = only_attempt(tmp_path)
+    assert attempt.outcome == "timeout"
+
+
+def test_an_attempt_goes_on_in_one_session_at_a_time(package: Package, tmp_path: Path) -> None:
+    """Two that asked in the same moment both got it, and wrote into the same log."""
+    cut_off(package, tmp_path)
+    _, attempt = only_attempt(tmp_path)
+
+    async def both() -> list[Any]:
+        scenarios = Scenarios((package.folder.parent,), tmp_path / "attempts")
+        wish = Wish("till", Rehearsal(attempt=attempt.id), PlayerRef("t1"), package.main.id, "sess_x")
+        found = await asyncio.gather(scenarios.join(wish), scenarios.join(wish), return_exceptions=True)
+        for one in found:
+            if isinstance(one, RunningScenario):
+                await one.close("over")
+        return found
+
+    found = asyncio.run(both())
+    (refused,) = [one for one in found if isinstance(one, CannotJoin)]
+    assert "is running in another session" in str(refused)
+    assert sum(isinstance(one, RunningScenario) for one in found) == 1
+
+
+def test_a_session_that_died_before_its_first_record_costs_nothing(package: Package, tmp_path: Path) -> None:
+    """Its empty log once made the whole attempt unreadable."""
+    cut_off(package, tmp_path)
+    place, before = only_attempt(tmp_path)
+    (place / "log.2.jsonl").touch()
+    assert run(package, tmp_path, GOOD[3:], attempt=before.id).outcome == "completed"
+
+
+def test_a_scenario_is_chosen_by_id_and_never_by_a_path(
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A zip or folder that lies where the server was started could be named from outside."""
+    pack(package.folder, tmp_path / "till.zip")
+    monkeypatch.chdir(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+
+    async def refused(name: str) -> str:
+        wish = Wish(name, Rehearsal(), PlayerRef("t1"), package.main.id, "sess_x")
+        with pytest.raises(CannotJoin) as error:
+            await Scenarios((elsewhere,), tmp_path / "attempts").join(wish)
+        return str(error.value)
+
+    for name in ("till.zip", "scenarios", "..", "till\n"):
+        assert "there is no scenario" in asyncio.run(refused(name)) or "is no id" in asyncio.run(refused(name))
 
 
 @pytest.mark.slow
