@@ -5,7 +5,7 @@
     drive = bind(profile, names_of_your_mesh)
     weights = drive.apply(frames)                  # [frames, 52] or [frames, 15] -> [frames, len(names)]
 
-A profile file (`rigs/*.json`) has: `id`, `title`, `source`; `curves` {rig name: {channel: weight}}; `space` "arkit"
+A profile file (`rigs/*.json`; published schema: `docs/schemas/rig.schema.json`) has: `id`, `title`, `source`; `curves` {rig name: {channel: weight}}; `space` "arkit"
 (default) or "viseme" (inputs are the Oculus 15); and, all optional, `jaw` (the name to fall back on), `ratios`
 {name: [part, whole]} for rigs whose lip closure is relative, `damp` {name: [channel, gain]}: the name loses gain x
 channel, `scale` and `offset` {name: number} for calibration (value = clip(scale x sum + offset x sum, 0, 1) with
@@ -14,19 +14,20 @@ offset added only where the sum is above zero), and `optional` names that may be
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from npc.animation.channels import ARKIT52
 from npc.animation.interface import OCULUS15
+from npc.config import authored
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +36,7 @@ _JAW_GUESSES: Final = ("jawopen", "mouthopen", "visemeaa", "aa", "mtha", "moutha
 
 
 class RigError(ValueError):
-    """A profile that cannot be used; the message names the file and the field."""
+    """A profile or character file that cannot be used; the message names the file, and line and field of a profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +68,67 @@ class RigProfile:
         return replace(self, scale={**self.scale, **scale}, offset={**self.offset, **(offset or {})})
 
 
+class _RigFile(BaseModel):
+    """How the channels drive one kind of rig."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    id: str
+    title: str
+    source: str
+    """Where the names were read."""
+    curves: Annotated[dict[str, dict[str, float]], Field(min_length=1)]
+    """Rig name to channels and their weights."""
+    space: Literal["arkit", "viseme"] = "arkit"
+    """What the channels are: the 52 of ARKit, or the 15 Oculus visemes."""
+    jaw: str | None = None
+    """The name to fall back on."""
+    ratios: dict[str, tuple[str, str]] = {}
+    """Rig name to [part, whole]: for rigs whose lip closure is relative."""
+    damp: dict[str, tuple[str, float]] = {}
+    """Rig name to [channel, gain]: the name loses gain times the channel."""
+    scale: dict[str, float] = {}
+    offset: dict[str, float] = {}
+    """Added only where the weighted sum is above zero."""
+    optional: tuple[str, ...] = ()
+    """Names that may be there and stay at rest."""
+
+    def problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Names that lead nowhere: where each stands, and what is wrong with it."""
+        channels = set(ARKIT52 if self.space == "arkit" else OCULUS15)
+        used: list[tuple[tuple[str, ...], str]]
+        used = [(("curves", rig, c), c) for rig, mix in self.curves.items() for c in mix]
+        used += [(("ratios", rig), c) for rig, pair in self.ratios.items() for c in pair]
+        used += [(("damp", rig), channel) for rig, (channel, _) in self.damp.items()]
+        for where, channel in used:
+            if channel not in channels:
+                yield where, f"{where[1]!r} is driven by {channel!r}, which is no {self.space} channel"
+        driven = {*self.curves, *self.ratios}
+        for part in ("damp", "scale", "offset"):
+            for rig in getattr(self, part):
+                if rig not in driven:
+                    yield (part, rig), f"neither `curves` nor `ratios` drives {rig!r}"
+
+
+def schema() -> dict[str, Any]:
+    """The published JSON Schema, as committed in `docs/schemas/rig.schema.json`."""
+    made = _RigFile.model_json_schema()
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["$id"] = "rig.schema.json"
+    made["title"] = "Rig profile"
+    return made
+
+
 def _parse(text: str, where: str) -> RigProfile:
     try:
-        data: dict[str, Any] = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RigError(f"{where}:{error.lineno}: not JSON: {error.msg}") from error
-    known = set(RigProfile.__dataclass_fields__)
-    for name in ("id", "title", "source", "curves"):
-        if name not in data:
-            raise RigError(f"{where}: {name!r} is missing")
-    if unknown := sorted(set(data) - known):
-        raise RigError(f"{where}: unknown fields {unknown}")
-    space = data.get("space", "arkit")
-    if space not in ("arkit", "viseme"):
-        raise RigError(f"{where}: space must be 'arkit' or 'viseme', got {space!r}")
-    channels = set(ARKIT52 if space == "arkit" else OCULUS15)
-    used = [(rig, c) for rig, mix in data["curves"].items() for c in mix]
-    used += [(rig, c) for rig, pair in data.get("ratios", {}).items() for c in pair]
-    used += [(rig, pair[0]) for rig, pair in data.get("damp", {}).items()]
-    for rig, channel in used:
-        if channel not in channels:
-            raise RigError(f"{where}: {rig!r} is driven by {channel!r}, which is no {space} channel")
-    data["ratios"] = {k: (str(v[0]), str(v[1])) for k, v in data.get("ratios", {}).items()}
-    data["damp"] = {k: (str(v[0]), float(v[1])) for k, v in data.get("damp", {}).items()}
-    data["optional"] = tuple(data.get("optional", ()))
-    return RigProfile(**data)
+        file = authored.parse(text, _RigFile, where)
+    except authored.AuthoredFileError as error:
+        raise RigError(str(error)) from error
+    if problems := [
+        f"{where}:{authored.line_of(text, at)}: {'.'.join(map(str, at))}: {what}" for at, what in file.problems()
+    ]:
+        raise RigError("\n".join(problems))
+    return RigProfile(**dict(file))
 
 
 @lru_cache(maxsize=1)
@@ -109,7 +146,10 @@ def load_profile(name: str | Path) -> RigProfile:
             return profile
     path = Path(name)
     if path.suffix == ".json" and path.is_file():
-        return _parse(path.read_text(encoding="utf-8"), str(path))
+        try:
+            return _parse(authored.read_text(path), str(path))
+        except authored.AuthoredFileError as error:
+            raise RigError(str(error)) from error
     raise RigError(
         f"no rig profile {str(name)!r}: there are {', '.join(p.id for p in profiles())}, or give a .json file"
     )

@@ -45,6 +45,16 @@ def morph_names(path: Path) -> tuple[str, ...]:
     naming the file when it cannot be read; a file without morph targets gives an empty tuple.
     """
     document = _document(path)
+    try:
+        return _names(document)
+    except (
+        AttributeError,
+        TypeError,
+    ) as error:  # JSON of another shape: a list where an object has to be, and the like
+        raise RigError(f"{path}: not shaped as glTF says ({error}): export the character again") from error
+
+
+def _names(document: dict[str, Any]) -> tuple[str, ...]:
     vrm = document.get("extensions", {})
     expressions = vrm.get("VRMC_vrm", {}).get("expressions", {})
     if expressions:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from npc.animation.channels import ARKIT52, INDEX
-from npc.animation.rig import RigError, bind, detect, load_profile, profiles
+from npc.animation.rig import RigError, bind, detect, load_profile, profiles, schema
+
+
+SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "schemas" / "rig.schema.json"
 
 
 def frame(**weights: float) -> np.ndarray:
@@ -16,6 +20,13 @@ def frame(**weights: float) -> np.ndarray:
     for name, weight in weights.items():
         row[0, INDEX[name]] = weight
     return row
+
+
+def test_the_committed_schema_is_current() -> None:
+    assert json.loads(SCHEMA.read_text()) == schema(), (
+        'run: python -c "import json; from npc.animation import rig; print(json.dumps(rig.schema(), indent=2))" '
+        "> docs/schemas/rig.schema.json"
+    )
 
 
 @pytest.mark.parametrize("profile", profiles(), ids=lambda p: p.id)
@@ -83,13 +94,42 @@ def test_half_a_rig_and_strange_rigs_are_reported_in_words() -> None:
     assert "no morph targets" in detect([]).message
 
 
-def test_bad_profiles_name_file_and_field(tmp_path: Path) -> None:
+GOOD = '{"id": "x", "title": "x", "source": "x", "curves": {"A": {"jawOpen": 1}}%s}'
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"id": "x", "title": "x", "source": "x", "curves": {"A": {"jawOpne": 1}}}', r"mine\.json:1: .*'A'.*jawOpne"),
+        ('{"id": "x"}', r"mine\.json:1: title: Field required"),
+        (
+            '{"id": "x",\n"title": "x", "source": "x", "curves": {"A": {"jawOpen":\n"much"}}}',
+            r"mine\.json:2: curves\.A",
+        ),
+        ('{"id": "x", "title": "x", "source": "x", "curves": []}', r"mine\.json:1: curves"),
+        ('{"id": "x", "title": "x", "source": "x", "curves": {}}', r"mine\.json:1: curves"),
+        (GOOD % ', "ratios": {"B": ["mouthClose"]}', r"mine\.json:1: ratios\.B"),
+        (GOOD % ', "damp": {"A": ["jawOpen"]}', r"mine\.json:1: damp\.A"),
+        (GOOD % ', "scale": {"A": "big"}', r"mine\.json:1: scale\.A"),
+        (GOOD % ',\n"offset": {"Z": 0.1}', r"mine\.json:2: offset\.Z: neither .* drives 'Z'"),
+        (GOOD % ', "scales": {}', r"mine\.json:1: scales"),
+        ("[1]", r"mine\.json:1:"),
+        ("{", r"mine\.json:\d: not valid"),
+    ],
+)
+def test_bad_profiles_name_file_line_and_field(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "mine.json"
-    path.write_text('{"id": "x", "title": "x", "source": "x", "curves": {"A": {"jawOpne": 1}}}')
-    with pytest.raises(RigError, match=r"mine\.json.*'A'.*jawOpne"):
+    path.write_text(text)
+    with pytest.raises(RigError, match=complaint):
         load_profile(path)
-    path.write_text('{"id": "x"}')
-    with pytest.raises(RigError, match="'title' is missing"):
-        load_profile(path)
+
+
+def test_a_profile_of_ones_own_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(GOOD % ', "scale": {"A": 0.5}')
+    assert bind(load_profile(path), ["A"]).apply(frame(jawOpen=1.0)).tolist() == [[0.5]]
+
+
+def test_an_unknown_profile_lists_those_there_are() -> None:
     with pytest.raises(RigError, match="there are arkit"):
         load_profile("nope")

@@ -65,3 +65,22 @@ def test_other_files_are_refused_by_name(tmp_path: Path, content: bytes, capsys:
 def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert rig.main([]) == 0
     assert "metahuman" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"asset": {}, "meshes": [1]},
+        {"asset": {}, "meshes": {"a": 1}},
+        {"asset": {}, "meshes": [{"primitives": [{"targets": 5}]}]},
+        {"asset": {}, "meshes": [{"extras": "x"}]},
+        {"asset": {}, "extensions": [1]},
+        {"asset": {}, "extensions": {"VRMC_vrm": {"expressions": [1]}}},
+    ],
+)
+def test_json_of_another_shape_is_refused_by_name(tmp_path: Path, document: dict[str, object]) -> None:
+    path = tmp_path / "odd.gltf"
+    path.write_text(json.dumps(document))
+    assert rig.main([str(path)]) == 2
+    with pytest.raises(RigError, match=r"odd\.gltf: not shaped"):
+        morph_names(path)
