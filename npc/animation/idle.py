@@ -8,9 +8,9 @@ vectors that every port passes (`engine_plugins/conformance/idle.json`); times c
     stream 1  blinks    t += pick(BLINK_GAP_MS); lids close 65 ms, stay 35 ms, open 140 ms (smoothstep)
     stream 2  saccades  t += pick(SACCADE_GAP_MS); yaw = below(4001) - 2000, pitch = below(2401) - 1200 (milli-degrees);
                         then below(8) == 0 triples both; the eyes arrive in 50 ms (smoothstep)
-    stream 3  breath    period = 3600 + below(801), offset = below(period); chest = (1 - cos(2 pi (t + offset) /
-    period)) / 2 stream 4  sway      yaw, pitch, roll in turn: two sines each, period = BASE + below(SPAN), offset =
-    below(period)
+    stream 3  breath    period = 3600 + below(801), offset = below(period);
+                        chest = (1 - cos(2 pi (t + offset) / period)) / 2
+    stream 4  sway      yaw, pitch, roll in turn: two sines each, period = BASE + below(SPAN), offset = below(period)
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Listening behaviour: nods, short backchannels and gaze, from the player's live prosody. A pure core: `step(event,
-now)`.
+"""Listening behaviour: nods, short backchannels and gaze, from the player's live prosody.
+
+A pure core: `step(event, now)`.
 
     silent ──speech──▶ hearing ──low pitch ≥ 110 ms, or a short pause──▶ due ──delay──▶ nod (sometimes with "mm-hm")
 

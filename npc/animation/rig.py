@@ -5,11 +5,11 @@
     drive = bind(profile, names_of_your_mesh)
     weights = drive.apply(frames)                  # [frames, 52] or [frames, 15] -> [frames, len(names)]
 
-A profile file (`rigs/*.json`; published schema: `docs/schemas/rig.schema.json`) has: `id`, `title`, `source`; `curves` {rig name: {channel: weight}}; `space` "arkit"
-(default) or "viseme" (inputs are the Oculus 15); and, all optional, `jaw` (the name to fall back on), `ratios`
-{name: [part, whole]} for rigs whose lip closure is relative, `damp` {name: [channel, gain]}: the name loses gain x
-channel, `scale` and `offset` {name: number} for calibration (value = clip(scale x sum + offset x sum, 0, 1) with
-offset added only where the sum is above zero), and `optional` names that may be there and stay at rest.
+A profile file (`rigs/*.json`; published schema: `docs/schemas/rig.schema.json`) has: `id`, `title`, `source`; `curves`
+{rig name: {channel: weight}}; `space` "arkit" (default) or "viseme" (inputs are the Oculus 15); and, all optional,
+`jaw` (the name to fall back on), `ratios` {name: [part, whole]} for rigs whose lip closure is relative, `damp` {name:
+[channel, gain]}: the name loses gain x channel, `scale` and `offset` {name: number} for calibration (value = clip(scale
+x sum + offset, 0, 1), where the sum is above zero, else 0), and `optional` names that may be there and stay at rest.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ import pytest
 from npc.animation.channels import ARKIT52, INDEX
 from npc.animation.rig import RigError, bind, detect, load_profile, profiles, schema
 
-
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "schemas" / "rig.schema.json"
 
 
