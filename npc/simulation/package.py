@@ -16,7 +16,9 @@ import io
 import json
 import logging
 import shutil
+import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -206,18 +208,24 @@ def unpack(path: Path) -> Path:
             if len(names) > MAX_FILES or sum(info.file_size for info in names) > MAX_UNPACKED:
                 raise PackageError([f"{path}: more than {MAX_FILES} files or {MAX_UNPACKED} bytes unpacked"])
             files = {_safe(path, info.filename): archive.read(info) for info in names}
-    except (zipfile.BadZipFile, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         raise PackageError([f"{path}: not a zip that can be read: {error}"]) from None
     top = {name.parts[0] for name in files}
     inside = len(top) == 1 and PurePosixPath(MANIFEST) not in files
-    waiting = target.with_suffix(".new")
-    shutil.rmtree(waiting, ignore_errors=True)
-    for name, content in files.items():
-        place = waiting.joinpath(*(name.parts[1:] if inside else name.parts))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-    shutil.rmtree(target, ignore_errors=True)
-    waiting.replace(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # In a folder of its own: others may be unpacking the same zip.
+    with tempfile.TemporaryDirectory(prefix=f"{target.name}.new", dir=target.parent) as waiting:
+        try:
+            for name, content in files.items():
+                place = Path(waiting, "all", *(name.parts[1:] if inside else name.parts))
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+            if not (target / MANIFEST).is_file():
+                shutil.rmtree(target, ignore_errors=True)
+                Path(waiting, "all").replace(target)
+        except OSError as error:
+            if not (target / MANIFEST).is_file():
+                raise PackageError([f"{path}: cannot be unpacked into {target}: {error}"]) from None
     return target
 
 

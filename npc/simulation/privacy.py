@@ -50,8 +50,16 @@ def expires(attempt: Attempt, folder: Path) -> float:
     if attempt.ended is not None:
         over = attempt.ended
     else:
-        over = max((path.stat().st_mtime for path in folder.iterdir()), default=attempt.began) + _LEFT_S
+        over = max((_written(path) for path in folder.iterdir()), default=attempt.began) + _LEFT_S
     return over + attempt.retention_days * _DAY_S
+
+
+def _written(path: Path) -> float:
+    """When, in seconds since the epoch; 0 for a file that was taken away in the meantime."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def sweep(attempts: Path, now: float) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,46 @@ def test_emotions_of_trainees_are_refused_at_work_without_a_reason(tmp_path: Pat
     )
     assert open_package(write(tmp_path / "b", item, work, reason)).scenario.infers_emotion
     assert open_package(write(tmp_path / "c", item)).scenario.infers_emotion
+
+
+def test_a_zip_whose_contents_are_damaged_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its checksum or compressed data is wrong: that once ended the command and the listing of all scenarios."""
+    monkeypatch.setenv("NPC_CACHE", str(tmp_path / "cache"))
+    raw = pack(write(tmp_path / "till"), tmp_path / "good.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "good.zip") as archive:
+        begins = [info.header_offset + 30 + len(info.filename) for info in archive.infolist()]
+    for place in begins:
+        for byte in (0x00, 0xFF):
+            bad = bytearray(raw)
+            bad[place : place + 8] = bytes([byte]) * 8
+            (tmp_path / "bad.zip").write_bytes(bytes(bad))
+            with pytest.raises(PackageError, match="not a zip that can be read"):
+                open_package(tmp_path / "bad.zip")
+
+
+def test_a_name_that_is_a_file_and_a_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NPC_CACHE", str(tmp_path / "cache"))
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        for name in ("scenario.yaml", "a", "a/b"):
+            archive.writestr(name, "x")
+    with pytest.raises(PackageError, match="cannot be unpacked"):
+        open_package(tmp_path / "bad.zip")
+
+
+def test_a_zip_may_be_opened_by_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They once unpacked into one folder and took each other's files away."""
+    monkeypatch.setenv("NPC_CACHE", str(tmp_path / "cache"))
+    folder = write(tmp_path / "till")
+    for number in range(100):
+        (folder / f"more-{number}.txt").write_text(str(number))
+    path = pack(folder, tmp_path / "till.zip")
+    write_bytes = Path.write_bytes
+
+    def slowly(self: Path, data: bytes) -> int:
+        time.sleep(0.0005)
+        return write_bytes(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        assert {package.digest for package in pool.map(open_package, [path] * 8)} == {open_package(folder).digest}
+    assert [one.name for one in (tmp_path / "cache" / "scenarios").iterdir() if "new" in one.name] == []

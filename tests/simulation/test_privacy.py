@@ -10,7 +10,7 @@ import pytest
 
 from npc.dialogue.memory.store import MemoryStore
 from npc.simulation import privacy
-from npc.simulation.attempt import Attempt, Turn, save
+from npc.simulation.attempt import Attempt, Turn, load, save
 from npc.simulation.standards.cmi5 import Launch, LaunchedUnit
 from npc.simulation.standards.reporting import REPORTED, Reporting
 from npc.simulation.standards.settings import TrainingSettings, XapiPart
@@ -179,3 +179,13 @@ def test_speech_acts_are_still_understood_without_emotions() -> None:
     from npc.simulation.unread import SpeechActs
 
     assert SpeechActs(None).read("I'm sorry about your room.").reaction != "none"
+
+
+def test_a_file_that_comes_and_goes_during_a_sweep_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running attempt is rewritten by `attempt.json.new`; the sweep of all others once failed by it."""
+    folder = keep(about("anna", "a", id="runs", ended=None, outcome="running"), tmp_path)
+    listed = type(folder).iterdir
+    monkeypatch.setattr(type(folder), "iterdir", lambda self: [*listed(self), self / "attempt.json.new"])
+    assert privacy.expires(load(folder), folder) > (folder / "log.jsonl").stat().st_mtime

@@ -195,3 +195,49 @@ def test_a_cmi5_session_ends_once_however_many_attempts_follow(tmp_path: Path) -
 
     asyncio.run(run())
     lrs.close()
+
+
+def test_a_platform_that_left_the_settings_is_given_up_and_holds_up_nobody(tmp_path: Path) -> None:
+    """Its waiting grade once ended the task that delivers for everybody."""
+    lrs = FakeLrs()
+    settings = TrainingSettings(xapi=XapiPart(endpoint=lrs.url, user="u", password="p"))
+
+    async def run() -> None:
+        reporting = Reporting(tmp_path, settings)
+        data = {"issuer": "https://gone.example", "client_id": "npc-1", "user": "17", "line_item": None}
+        launched = reporting.remember("lti", "t-4f1a", "angry-customer", data)
+        assert reporting.target(f"lti:{launched.id}") is None
+        reporting.outbox.put(f"lti:{launched.id}", "t-4f1a", [("k", {"id": "grade"})])
+        reporting.outbox.put("lrs", "t", [("k", {"id": "arrives"})])
+        running = asyncio.create_task(reporting.run())
+        async with asyncio.timeout(10):
+            while not reporting.outbox.refused() or not lrs.statements:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await reporting.close()
+
+    try:
+        asyncio.run(run())
+    finally:
+        lrs.close()
+
+
+def test_a_line_that_a_crash_cut_off_does_not_stand_in_the_way_of_an_erasure(tmp_path: Path) -> None:
+    async def run() -> None:
+        reporting = Reporting(tmp_path, TrainingSettings(xapi=XapiPart(file=Path("s.jsonl"))))
+        for attempt in (make(trainee="t-canary"), make(trainee="t-other", id="att_2")):
+            reporting.finished(attempt)
+        target = reporting.target("lrs")
+        assert target is not None
+        await reporting.delivery("lrs", target).run()
+        path = tmp_path / "s.jsonl"
+        whole = path.read_text()
+        others = [line for line in whole.splitlines() if "t-canary" not in line]
+        canary = next(line for line in whole.splitlines() if "t-canary" in line)
+        path.write_text(whole + canary[: canary.index("t-canary") + 20] + "\n" + others[0][:50])
+        assert reporting.erase("t-canary") == 22
+        assert path.read_text().splitlines() == [*others, others[0][:50]]
+        await reporting.close()
+
+    asyncio.run(run())

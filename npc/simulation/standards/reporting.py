@@ -282,8 +282,12 @@ class Reporting:
             return Lrs(LaunchedUnit.from_json(launched.data).account, self.outbox, self.client, now=self.now)
         from npc.simulation.standards.grades import GradeBook
 
-        return GradeBook(self.platform(launched.data["issuer"], launched.data["client_id"]), self.tool_key(),
-                         self.client, now=self.now)  # fmt: skip
+        try:
+            platform = self.platform(launched.data["issuer"], launched.data["client_id"])
+        except LookupError as error:
+            log.error("nobody can be told", extra={"target": name, "error": str(error)})
+            return None
+        return GradeBook(platform, self.tool_key(), self.client, now=self.now)
 
     # -- LTI -----------------------------------------------------------------------------------------------------------
 
@@ -328,7 +332,7 @@ class Reporting:
         if not path.is_file():
             return 0
         whole = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in whole if json.loads(line)["actor"]["account"]["name"] != trainee]
+        kept = [line for line in whole if not _tells_of(line, trainee)]
         if len(kept) < len(whole):
             waiting = path.with_name(path.name + ".new")
             waiting.write_text("".join(kept), encoding="utf-8")
@@ -345,3 +349,11 @@ class Reporting:
         if self._client is not None:
             await self._client.aclose()
         self.outbox.close()
+
+
+def _tells_of(line: str, trainee: str) -> bool:
+    """Whether a line of the file of statements is about a trainee; one that a crash cut off, when it names them."""
+    try:
+        return bool(json.loads(line)["actor"]["account"]["name"] == trainee)
+    except (ValueError, KeyError, TypeError):
+        return trainee in line
