@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _DAY_S = 86_400.0
 #: An attempt that was never ended is over for retention when nothing was written to it for this long.
 _LEFT_S = _DAY_S
+#: What cannot be read says no retention of its own: it is kept as long as a scenario keeps by default.
+_UNREADABLE_S = 90 * _DAY_S
 
 
 class Erasable(Protocol):
@@ -68,6 +70,10 @@ def sweep(attempts: Path, now: float) -> list[str]:
     for folder, attempt in list_attempts(attempts):
         if expires(attempt, folder) <= now and _delete(folder):
             gone.append(attempt.id)
+    for folder in _unreadable(attempts):
+        written = max((_written(path) for path in folder.iterdir()), default=_written(folder))
+        if written + _UNREADABLE_S <= now and _delete(folder):
+            gone.append(folder.name)
     return gone
 
 
@@ -76,9 +82,16 @@ def erase(
 ) -> Erased:
     """Erase a trainee from the attempts and from every other place. Close the trainee's sessions first."""
     mine = [folder for folder, attempt in list_attempts(attempts) if attempt.trainee == trainee]
+    mine += [folder for folder in _unreadable(attempts) if traces(trainee, folder)]
     count = sum(_delete(folder) for folder in mine)
     counted = tuple((name, place.erase(trainee)) for name, place in others)
     return Erased(count, counted, tuple(elsewhere))
+
+
+def _unreadable(attempts: Path) -> list[Path]:
+    """Folders whose record is damaged, of a newer version, or was never written because the server died first."""
+    known = {folder for folder, _ in list_attempts(attempts)}
+    return [path for path in sorted(attempts.glob("*/")) if path not in known]
 
 
 def traces(text: str, folder: Path) -> list[Path]:

@@ -189,3 +189,18 @@ def test_a_file_that_comes_and_goes_during_a_sweep_is_passed_over(
     listed = type(folder).iterdir
     monkeypatch.setattr(type(folder), "iterdir", lambda self: [*listed(self), self / "attempt.json.new"])
     assert privacy.expires(load(folder), folder) > (folder / "log.jsonl").stat().st_mtime
+
+
+def test_an_attempt_that_cannot_be_read_is_erased_and_leaves_too(tmp_path: Path) -> None:
+    """A server that died before it had written the record left a log that nothing ever deleted."""
+    mine = keep(about("anna", "a", id="mine"), tmp_path)
+    (mine / "attempt.json").write_text('{"id": "mine", "trainee": "anna", "turns": [')
+    other = keep(about("ben", CANARY, id="other"), tmp_path)
+    (other / "attempt.json").unlink()
+    (other / "log.jsonl").write_text('{"player": "ben"}\n')
+    assert privacy.erase("anna", tmp_path).attempts == 1
+    assert (mine.exists(), other.exists()) == (False, True)
+    written = max(path.stat().st_mtime for path in other.iterdir())
+    assert privacy.sweep(tmp_path, written + 90 * DAY - 1) == []
+    assert privacy.sweep(tmp_path, written + 90 * DAY + 1) == ["other"]
+    assert not other.exists()
