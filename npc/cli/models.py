@@ -74,9 +74,15 @@ def main(argv: list[str]) -> int:
     except PullFailed as error:
         print(f"npc models: {error}", file=sys.stderr)
         return 1
-    setting = known.setting if known else "llm.path"
-    print(f"{place}\nuse it with: npc serve --profile local --set {setting}={place}")
+    print(f"{place}\nuse it with: {use(known, place)}")
     return 0
+
+
+def use(known: Known | None, place: Path) -> str:
+    """The command that serves with a fetched model. It sets that part alone: a profile would want its others too."""
+    engine = "asr.engine=faster_whisper" if known and known.setting == "asr.model" else "llm.model=native"
+    setting = known.setting if known else "llm.path"
+    return f"npc serve --set {engine} --set {setting}={place}"
 
 
 def folder_of(repository: str) -> Path:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from npc.cli.models import CATALOGUE, Known, use
+from npc.config.settings import load_settings
+
 pytest.importorskip("huggingface_hub")
 
 FILES = {
@@ -97,7 +100,15 @@ def test_pull_fetches_what_our_loaders_read(hub: str, tmp_path: Path) -> None:
     place = tmp_path / "models" / "o--m"
     assert (place / "model.safetensors").read_bytes() == FILES["model.safetensors"]
     assert not (place / "weights.pickle").exists()
-    assert str(place) in done.stdout
+    assert f"npc serve --set llm.model=native --set llm.path={place}" in done.stdout
+
+
+@pytest.mark.parametrize("known", CATALOGUE, ids=lambda known: known.name)
+def test_the_command_it_prints_is_one_that_serve_takes(known: Known, tmp_path: Path) -> None:
+    pairs = [part.split("=") for part in use(known, tmp_path).split() if "=" in part]
+    settings = load_settings(overrides=dict(pairs), environment={})
+    part, name = known.setting.split(".")
+    assert getattr(getattr(settings, part), name) == str(tmp_path)
 
 
 def test_a_file_that_fails_its_checksum_is_removed(hub: str, tmp_path: Path) -> None:
