@@ -30,11 +30,12 @@ class Decision:
     """What to do about a turn.
 
     "none": the turn asks for nothing to be done. "call": `action` is valid and allowed. "confirm": ask first, `action`
-    is what a yes would do. "ask": an argument is missing (`reason` names it). "refuse": `reason` in plain words, and
-    the fact behind it where there is one.
+    is what a yes would do. "offer": perhaps meant; `action` is offered where there is nothing else to say. "ask": an
+    argument is missing (`reason` names it). "refuse": `reason` in plain words, and the fact behind it where there is
+    one.
     """
 
-    kind: Literal["none", "call", "confirm", "ask", "refuse"] = "none"
+    kind: Literal["none", "call", "confirm", "offer", "ask", "refuse"] = "none"
     action: Action | None = None
     spec: ActionSpec | None = None
     reason: str = ""

@@ -37,7 +37,7 @@ class Bans:
 
     def __init__(self, character: Character, encoder: Encoder | None, verbs: Mapping[str, frozenset[str]]) -> None:
         self._encoder, self._verbs = encoder, verbs
-        self._forbidding = tuple(f for f in character.facts if not f.is_secret and _FORBIDS.search(f.text))
+        self._forbidding = tuple((f, _rule(f.text)) for f in character.facts if not f.is_secret and _rule(f.text))
 
     def against(
         self,
@@ -49,11 +49,11 @@ class Bans:
         """The open fact that speaks against the request: it forbids, and it is about the same deed and thing."""
         said = set(content(text))
         best, best_score = None, 0.0
-        for fact in self._forbidding:
-            about = set(content(fact.text))
+        for fact, rule in self._forbidding:
+            about = set(content(rule))
             shared = len(said & about)
             thing = spec is not None and _bans_the_thing(spec, filled, fact.text, scene)
-            if spec is not None and _over_limit(text, fact.text):
+            if spec is not None and _over_limit(text, rule):
                 return fact
             if not shared and not thing:
                 continue
@@ -68,7 +68,7 @@ class Bans:
                 score = shared + 4.0 * max(0.0, near - 0.3) if near >= 0.4 else 0.0
                 bar = 1.4
             else:
-                limit = _limit_of(fact.text)
+                limit = _limit_of(rule)
                 if limit is not None and any(value > limit for value, _ in numbers_in(text)):
                     return fact
                 verbs = {stem(v) for v in self._verbs[spec.name]} | {stem(v) for v in tokens(text)}
@@ -80,6 +80,12 @@ class Bans:
             if score > max(best_score, bar):
                 best, best_score = fact, score
         return best
+
+
+def _rule(text: str) -> str:
+    """The clauses of a fact that forbid or limit: "A single is two pounds, and nobody rides for nothing" says nothing
+    against two singles. "" where none does."""
+    return ", ".join(clause for clause in re.split(r"[;:] |, (?:and|but|so) ", text) if _FORBIDS.search(clause))
 
 
 def _bans_the_thing(spec: ActionSpec, filled: Filled | None, text: str, scene: SceneState | None) -> bool:

@@ -40,6 +40,9 @@ from npc.dialogue.scene import SceneState
 TAKEN = 0.5
 #: What it takes where the form of the turn is no request, or the verb is another: meaning alone speaks for it.
 MEANT = 0.55
+#: Score from which an action is offered where the character has nothing else to say. Cross-validated, 42 of 208 turns
+#: between this and MEANT asked for the action.
+OFFERED = 0.25
 #: Fixed sum from which an order by the action's own verb is taken without more.
 SURE = 0.75
 #: What an author's own phrase for an action is worth where everything it needs is said: more than any other reading.
@@ -114,7 +117,6 @@ class ActionSelector:
     def select(self, text: str, around: Surroundings, now: Situation) -> Decision:
         """Decide about a turn. Looks at the first 1,500 characters."""
         text = text[:1_500]
-        around = replace(around, turn=text, nearness=self._nearness if self._encoder is not None else None)
         asked = requests(text, self.own_verbs)
         scored = [
             self._phrased(s, text) for s in self.scored(text, asked, around) if not self._worse_than(text, s.spec)
@@ -130,9 +132,16 @@ class ActionSelector:
         deed = next((request for request in asked if request.firm), None)
         wanted = deed or next((r for r in asked if _DANGEROUS.search(r.text)), None)
         if wanted is None or not self._is_deed(wanted):
-            return Decision()
+            return self._offer(best, around, now)
         fact = self._bans.against(wanted.text)
         return Decision("refuse", reason=fact.text if fact else "", fact_id=fact.id if fact else None)
+
+    def _offer(self, best: _Scored | None, around: Surroundings, now: Situation) -> Decision:
+        """What was perhaps meant, to be offered; none where it could not be done as it stands."""
+        if best is None or best.score < OFFERED or best.filled.missing or best.features.get("wh", 1.0):
+            return Decision()
+        decision = self._judge(best, around, now)
+        return replace(decision, kind="offer") if decision.kind in ("call", "confirm") else Decision()
 
     def call(self, spec: ActionSpec, filled: Filled, around: Surroundings, score: float = 1.0) -> Decision:
         """The call itself, validated. An argument that does not satisfy the schema is a refusal, never a call."""
@@ -145,9 +154,11 @@ class ActionSelector:
 
     def scored(self, text: str, asked: Sequence[Request], around: Surroundings) -> list[_Scored]:
         """Every action with its probability of being meant, for the request that speaks for it most."""
+        around = replace(around, turn=text, nearness=self._nearness if self._encoder is not None else None)
         if self._likeness is None:
             return [self._score(spec, request, text, around) for request in asked for spec in self._character.actions]
-        read = self._likeness.read(text, around.before)
+        likeness, read = self._likeness, self._likeness.read(text, around.before)
+        around = replace(around, taught=lambda others: [float(n) for n in likeness.compare(read, others)[:, 1]])
         taught = self._likeness.compare(read, self._deeds)[:, 2] if self._deeds else np.zeros(0, np.float32)
         rival = self._rival(read)
         found = []

@@ -80,6 +80,8 @@ class Context:
     scene: SceneView | None = None
     history: tuple[Exchange, ...] = ()
     affect: Affect = Affect()
+    offer: str = ""
+    """A question that offers what was perhaps meant ("Ring the bell: shall I?"), where there is nothing else to say."""
     standing: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0

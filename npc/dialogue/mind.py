@@ -407,7 +407,10 @@ class CharacterMind:
     def _settle(self, held: Held, draft: Draft, reply: HeardReply | None, now: float) -> Held:
         """Actions and questions of a heard reply: what was announced, begun, cancelled, and what waits for a yes."""
         decision = draft.decision
-        pending = decision if decision.kind == "confirm" and reply is not None and reply.text else Decision()
+        heard = reply.text if reply is not None else ""
+        offered = decision.kind == "offer" and draft.context.offer in heard
+        asked = offered or (decision.kind == "confirm" and bool(heard))
+        pending = replace(decision, kind="confirm") if asked else Decision()
         calls = held.calls
         if draft.action is not None and reply is not None:
             calls = calls.announce(draft.action, now)

@@ -31,6 +31,7 @@ from npc.dialogue.emotion_appraisal import Happening, appraise
 from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader, Reading, struck_by
 from npc.dialogue.interface import Action, PlayerTurn
 from npc.dialogue.knowledge.words import STOPWORDS, content, tokens
+from npc.dialogue.memory.amend import amendment
 from npc.dialogue.safety import Moderator, Verdict, clean
 from npc.dialogue.scene import SceneState
 from npc.inference.encoder import SentenceEncoder
@@ -138,6 +139,7 @@ class Drafter:
             action=decision.action if decision.kind == "call" else None,
             refusal=decision.reason if decision.kind == "refuse" else "",
             refusal_fact=decision.fact_id,
+            offer=_shall_i(decision, moment.scene) if decision.kind == "offer" else "",
             scripted=verdict.line,
             scene=moment.scene,
             history=moment.history,
@@ -180,6 +182,8 @@ class Drafter:
         last = moment.history[-1].reply if moment.history else ""
         if move_of(text) is not None or is_empty_assent(text, last):
             return Decision()
+        if amendment(text, sayings([exchange.player for exchange in moment.history])) is not None:
+            return Decision()
         said = "\n".join(exchange.player for exchange in moment.history[-6:])
         before = context_before(moment.history)
         around = Surroundings(moment.scene, last, self._near(f"{text} {last}"), before=before, player_words=said)
@@ -214,8 +218,8 @@ class Drafter:
             return decision.spec.refuse
         if decision.kind == "ask" and decision.spec is not None:
             return _question(decision.spec, decision.reason)
-        if decision.kind == "confirm" and decision.spec is not None and decision.action is not None:
-            return f"{_spell(decision.spec, decision.action, moment.scene)}: shall I?"
+        if decision.kind == "confirm":
+            return _shall_i(decision, moment.scene)
         if decision.kind == "call" and decision.spec is not None and decision.spec.say and decision.action is not None:
             return _filled(choose(decision.spec.say), decision.action, moment.scene)
         return ""
@@ -256,6 +260,12 @@ def _filled(line: str, action: Action, scene: SceneState) -> str:
         line = line.replace(f"{{{name}}}", spoken_value(value, scene))
     line = re.sub(r"\s*\{\w+\}", "", line)
     return line[:1].upper() + line[1:]
+
+
+def _shall_i(decision: Decision, scene: SceneState) -> str:
+    if decision.spec is None or decision.action is None:
+        return ""
+    return f"{_spell(decision.spec, decision.action, scene)}: shall I?"
 
 
 def _spell(spec: ActionSpec, action: Action, scene: SceneState) -> str:

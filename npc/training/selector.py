@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from npc.dialogue.composed.features import Heard, Index, Leaning, asking_text, measure
 from npc.dialogue.composed.likeness import Likeness
 from npc.dialogue.composed.question import understand
+from npc.dialogue.composed.unsure import NEAR, SURE
 from npc.dialogue.knowledge.words import tokens
 from npc.inference.encoder import MiniLM, load_encoder
 from npc.training.minds import Written
@@ -184,18 +185,41 @@ def accuracy(examples: Sequence[Example], nets: Sequence[Net], lower: float = 0.
     return {kind: round(float(np.mean(values)), 3) for kind, values in sorted(hits.items())}
 
 
+def banded(examples: Sequence[Example], nets: Sequence[Net], near: float, sure: float) -> dict[str, float]:
+    """What telling with doubt between two margins does: shares right by kind with doubt counted as it is ("fact") and
+    as a miss ("fact, doubt missed"), and the share of questions told with doubt ("doubted")."""
+    hits: dict[str, list[bool]] = {}
+    for example in examples:
+        if example.weight != 1.0 or example.kind in ("without", "first"):
+            continue
+        scores = np.mean([net.score(example.rows) for net in nets], axis=0)
+        best = int(np.argmax(scores[1:])) + 1
+        margin = float(scores[best] - scores[0])
+        doubt = near <= margin < sure
+        right = margin < sure if example.right == (0,) else margin >= near and best in example.right
+        hits.setdefault(example.kind, []).append(right)
+        hits.setdefault(f"{example.kind}, doubt missed", []).append(right and not doubt)
+        hits.setdefault("doubted", []).append(doubt)
+    return {kind: round(float(np.mean(values)), 3) for kind, values in sorted(hits.items())}
+
+
 #: Worlds left out of one part of the cross-validation.
 _PARTS = 3
 
 
-def cross_validated(worlds: Sequence[Sequence[Example]], lowers: Sequence[float]) -> dict[float, dict[str, float]]:
-    """Accuracy on worlds that neither the encoder nor the network saw, by `lower`: the mean over the parts, by kind."""
-    found: dict[float, list[dict[str, float]]] = {lower: [] for lower in lowers}
+def cross_validated(
+    worlds: Sequence[Sequence[Example]], lowers: Sequence[float]
+) -> dict[float | str, dict[str, float]]:
+    """Accuracy on worlds that neither the encoder nor the network saw, by `lower`, and with what is told with doubt
+    ("doubt"): the mean over the parts, by kind."""
+    found: dict[float | str, list[dict[str, float]]] = {"doubt": []}
+    found.update((lower, []) for lower in lowers)
     for part in range(_PARTS):
         net = train_net([e for i, examples in enumerate(worlds) if i % _PARTS != part for e in examples])
         left_out = [e for examples in worlds[part::_PARTS] for e in examples]
         for lower in lowers:
             found[lower].append(accuracy(left_out, [net], lower))
+        found["doubt"].append(banded(left_out, [net], NEAR, SURE))
     return {
         lower: {
             kind: round(float(np.mean([result[kind] for result in results if kind in result])), 3)
@@ -234,7 +258,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{number + 1} of {len(unseen)} worlds", end="\r", file=sys.stderr, flush=True)
     if options.check:
         for lower, found in cross_validated(worlds, (0.0, 0.4, 0.7, 1.0)).items():
-            print(f"cross-validated, {lower} lower: {found}", flush=True)
+            print(f"cross-validated, {lower}{'' if lower == 'doubt' else ' lower'}: {found}", flush=True)
     train = [example for examples in worlds for example in examples]
     nets = [train_net(train, seed=seed) for seed in range(options.nets)]
     seen = [e for mind in minds["dev"] for e in examples_of(mind, encoder, whole)]

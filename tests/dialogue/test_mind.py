@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from npc.dialogue.actions import Decision
 from npc.dialogue.character import Character
 from npc.dialogue.composed import ComposedResponder
 from npc.dialogue.composed.likeness import context_before
 from npc.dialogue.composed.reply import Reply
 from npc.dialogue.context import Context, Exchange
-from npc.dialogue.interface import Clause, HeardReply, Mind, PlayerTurn, WorldEvent
+from npc.dialogue.interface import Action, Clause, HeardReply, Mind, PlayerTurn, WorldEvent
 from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.memory.store import MemoryStore
 from npc.dialogue.narrative import Narrative
@@ -143,6 +145,33 @@ def test_confirm_precondition_and_immovable() -> None:
         assert parrot.contexts[-1].act == "action_refused"
         await say(mind, "Light a fire in the yard.", "t6")
         assert parrot.contexts[-1].refusal_fact == "fire"
+
+    run(go())
+
+
+class Offering:
+    """Says what is offered, or that it heard."""
+
+    name = "offering"
+
+    async def respond(self, context: Context) -> AsyncIterator[Clause]:
+        yield Clause(context.offer or "I see.")
+
+
+def test_what_was_perhaps_meant_is_offered_and_done_at_a_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = SMITH.actions[0]
+    perhaps = Decision("offer", Action("c1", "give_item", {"item": "hammer"}), spec)
+
+    async def go() -> None:
+        mind = make_mind(SMITH, Offering())
+        selector = mind._drafter._selector
+        monkeypatch.setattr(selector, "select", lambda *_: perhaps)
+        clauses = await say(mind, "A hammer would be a fine thing.", "t1")
+        assert text_of(clauses) == "Hand a thing to the player (hammer): shall I?"
+        assert not any(clause.actions for clause in clauses)
+        monkeypatch.setattr(selector, "select", lambda *_: Decision())
+        assert [a.name for c in await say(mind, "Yes, please.", "t2") for a in c.actions] == ["give_item"]
+        assert not any(c.actions for c in await say(mind, "Yes.", "t3"))
 
     run(go())
 

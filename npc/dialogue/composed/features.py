@@ -254,11 +254,16 @@ def measure(
     `asking` comes from `asking_text`; `now` describes the scene's time; `skip` are fact ids or keys of candidates to
     leave out; `heard` is the turn as it came with the exchange before it (None: the question's text alone).
     """
-    taught = None
+    taught = alone = None
     if index.likeness is not None:
         heard = heard or Heard(question.text)
         asked = index.likeness.read(heard.text, heard.before)
-        taught = index.likeness.compare(asked, [c.text for c in index.candidates])
+        texts = [c.text for c in index.candidates]
+        taught = index.likeness.compare(asked, texts)
+        # The exchange before may hide what a turn that leans on nothing asks for, so it is read by itself, too.
+        alone = (
+            index.likeness.compare(index.likeness.read(heard.text), texts)[:, 2] if any(heard.before) else taught[:, 2]
+        )
     told = index.mend(question.told) if question.told and question.told not in asking else ""
     pointing = leans(question) and (not question.told or len(_topical(asking)) <= 1)
     follow = 0.0 if leaning is None else 1.0 if question.elliptical or question.corrected else 0.5 if pointing else 0.0
@@ -290,9 +295,10 @@ def measure(
         if (candidate.fact_id or candidate.key) in skip:
             continue
         f: dict[str, float] = {candidate.origin: 1.0}
-        if taught is not None:
+        if taught is not None and alone is not None:
             f["taught_mean"], f["taught_best"] = float(taught[row, 0]), float(taught[row, 1])
             f["taught"] = max(-3.0, min(3.0, float(taught[row, 2]) / 5.0))
+            f["taught_alone"] = max(-3.0, min(3.0, float(alone[row]) / 5.0))
         if vectors is not None:
             f["cosine"], f["cosine_full"] = float(vectors[row, 0]), float(vectors[row, 1])
             if follow:
@@ -357,7 +363,7 @@ def measure(
         f"null_{question.wanted}": 1.0,
     }
     if leads:
-        nothing["null_taught"] = -leads[0]
+        nothing["null_taught"], nothing["null_alone"] = -leads[0], -max(f["taught_alone"] for _, f in rows)
         nothing |= absence(rows, asking)
     return rows, nothing
 

@@ -88,6 +88,7 @@ HEARD = (
     "I see.", "Is that so?", "Fair enough{you}.", "I'll bear that in mind.", "Good to know{you}.", "I hear you.", "Noted{you}.",  # noqa: E501
     "Well, well. Anything I can do for you?",
 )  # fmt: skip
+AMENDED = ("Ah, {text}. I'll remember.", "{Text}, then. Noted{you}.", "Right, {text}. I have it now.")
 FORGOTTEN = (
     "I don't recall you telling me that.", "I can't recall that you said.", "You haven't told me, as far as I remember; I don't know.",  # noqa: E501
     "I don't remember that, I'm sorry.",

@@ -68,7 +68,7 @@ _ANAPHOR = re.compile(
 _CORRECTION = (
     re.compile(r"\b(?:i meant|i mean|i said|i asked (?:about|for)|rather|i was asking about)\s+(?:the\s+)?(?P<yes>.+?)(?:,?\s+(?:and\s+)?not\s+(?:the\s+)?(?P<no>[^,.!?]+))?[.!?]*$", re.I),  # noqa: E501
     re.compile(r"^(?:no|nope|sorry|wait|actually)\b.*?\bnot\s+(?:the\s+)?(?P<no>[\w' -]+?)[,;.]\s*(?:the\s+)?(?P<yes>[\w' -]+?)[.!?]*$", re.I),  # noqa: E501
-    re.compile(r"^(?:no|nope|sorry|wait|actually)\b[, ]+(?:no[, ]+)*(?:the\s+)?(?P<yes>[\w' -]+?),?\s+not\s+(?:the\s+)?(?P<no>[\w' -]+?)[.!?]*$", re.I),  # noqa: E501
+    re.compile(r"^(?:no|nope|sorry|wait|actually)\b[, ]+(?:(?:no|wait|sorry|actually|i meant?)[, ]+)*(?:the\s+)?(?P<yes>[\w' -]+?),?\s+not\s+(?:the\s+)?(?P<no>[\w' -]+?)[.!?]*$", re.I),  # noqa: E501
 )  # fmt: skip
 _REQUEST = re.compile(
     r"\b(tell me|remind me|explain|describe|i'd like to know|i want to know|i wonder|do you know|any idea|say again|"

@@ -39,6 +39,7 @@ from npc.dialogue.context import Context
 from npc.dialogue.interface import Citation, Clause
 from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.knowledge.words import content, tokens
+from npc.dialogue.memory.amend import amendment
 from npc.dialogue.memory.extract import name_in
 from npc.dialogue.memory.store import PlayerMemory
 
@@ -141,6 +142,9 @@ class _Turn:
         first = self._grounded() or self._first_questions()
         if first is not None:
             return first
+        amended = amendment(context.turn.text, sayings([exchange.player for exchange in context.history]))
+        if amended is not None:
+            return self._line(phrases.AMENDED, "heard", text=decapitalised(in_second_person(amended[1])))
         if not self._question.asking and self._question.corrected is None:
             return self._spoken_to()
         if wants_name(self._question, self._knowledge.encoder):
@@ -181,6 +185,8 @@ class _Turn:
         return Reply(line, route, slots=values)
 
     def _unknown(self) -> Reply:
+        if self._context.offer:
+            return Reply(self._context.offer, "offer")
         lines = self._character.unknown or phrases.UNKNOWN
         reply = self._line(lines, "unknown")
         last = self._context.history[-1].read if self._context.history else ""
@@ -348,7 +354,8 @@ class _Turn:
             return None
         guarded = locked.score - choice.nothing if locked is not None else None
         margin = best.score - choice.nothing
-        if doubting and unsure.may_doubt(margin, guarded, best.candidate.origin, context.history):
+        own = not self._recalls() or best.candidate.origin == "said"
+        if doubting and own and unsure.may_doubt(margin, guarded, best.candidate.origin, context.history):
             return self._with_doubt(choice, best)
         if margin < threshold:
             return None
@@ -473,7 +480,7 @@ class _Turn:
             return self._line(phrases.HELLO, "hello")
         if context.reaction in ("distress", "alarm"):
             return self._line(COMFORT if context.reaction == "distress" else phrases.ALARM, "comfort")
-        return self._line(phrases.HEARD, "heard")
+        return Reply(context.offer, "offer") if context.offer else self._line(phrases.HEARD, "heard")
 
 
 def _same_words(said: str, when: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from npc.dialogue.composed.question import expand, is_asking
+from npc.dialogue.composed.question import is_asking
 from npc.dialogue.knowledge.grammar import BASES
 from npc.dialogue.knowledge.words import STOPWORDS, names_in, numbers_in, tokens
 
@@ -73,18 +73,26 @@ def pieces(clause: str) -> list[str]:
 #: A piece loses its question mark: "Does changing cost me anything tonight", "is either of them honest". What has no
 #: subject in front ("was a baker once") tells.
 _ASKS = re.compile(
-    r"^(?:does|did|are|can|could|would|should"
+    r"^(?:does|did|are|can|could|would|should|whats|wheres|whos|hows|whens|whys"
     r"|(?:is|was|were)(?! (?:a|an|born|from|in|at|on|my|not|never|once|too|very|going|always)\b)) \w",
     re.I,
 )
 
 
 def _asks(text: str) -> bool:
-    return bool(_ASKS.match(text)) or is_asking(expand(text))
+    return bool(_ASKS.match(text)) or is_asking(text)
+
+
+#: Says that something is so, and nothing of what.
+_POINTS = re.compile(
+    r"^(?:that's|that is|this is|it's|it is) (?:a |the |my )?(?:promise|fact|truth|word|all|it|true|so)$", re.I
+)
 
 
 def _tells(text: str) -> bool:
     words = tokens(text)
+    if _POINTS.match(text):
+        return False
     if ordered(text) and not (numbers_in(text) or names_in(text) or {"my", "our"} & set(words)):
         return False
     return len(words) >= 2 and (any(word not in STOPWORDS for word in words) or bool(numbers_in(text)))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from npc.dialogue.knowledge.words import content, numbers_in
+from npc.dialogue.memory.amend import amendment
 from npc.dialogue.memory.extract import Noted, contradicts, extract
 from npc.dialogue.memory.records import Memory, Recalled, Spoken, recency
 
@@ -190,6 +191,10 @@ class PlayerMemory:
         last = self.turns(limit=1)
         noted = extract(said, known=known, asked=last[-1].reply if last else "")
         existing = self.all()
+        amended = amendment(said, [old.text for old in existing if old.kind in ("fact", "promise", "event")])
+        if amended is not None:
+            was = next(old for old in existing if old.text == amended[0])
+            noted = (*noted, Noted(was.kind, amended[1], salience=was.salience, replaces=was.text))
         statements: list[tuple[str, Sequence[Any]]] = []
         fresh: list[Memory] = []
         for number, note in enumerate(noted):
@@ -380,6 +385,8 @@ class PlayerMemory:
     def _outdated(self, existing: Sequence[Memory], note: Noted) -> list[Memory]:
         if note.subject:
             return [old for old in existing if old.subject == note.subject and old.value != note.value]
+        if note.replaces:
+            return [old for old in existing if old.text == note.replaces]
         texts = [old.text for old in existing if old.kind == note.kind and not old.subject]
         likeness = self._likeness(_without_numbers(note.text), [_without_numbers(text) for text in texts])
         near = dict(zip(texts, likeness, strict=True))
