@@ -3,7 +3,7 @@
     npc serve                                     loopback, embedded profile, nothing to download
     npc serve --profile local --set llm.path=DIR  a checkpoint of your own on our inference core
     npc serve --set llm.model=openai_compatible --set llm.url=http://127.0.0.1:11434/v1 --set llm.name=NAME
-    NPC_SERVER__KEYS=secret npc serve --host 0.0.0.0
+    NPC_SERVER__KEYS=$(openssl rand -hex 16) npc serve --host 0.0.0.0
 
 Settings come from the profile, a YAML file, NPC_* variables and these flags, later ones winning.
 """
@@ -14,9 +14,12 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from npc.config.settings import Settings, SettingsError, load_settings
+from npc.config.settings import Settings, SettingsError, load_settings, read_value
+
+if TYPE_CHECKING:
+    from npc.server import ServerSettings
 
 
 def main(argv: list[str]) -> int:
@@ -51,17 +54,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _overrides(given: argparse.Namespace) -> dict[str, Any]:
-    import yaml
-
     found: dict[str, Any] = {}
     for pair in given.set:
         path, equals, value = pair.partition("=")
         if not equals:
             raise SettingsError(f"--set {pair!r}: expected PATH=VALUE, e.g. --set server.port=9000")
-        found[path] = yaml.safe_load(value)
+        found[path] = read_value(path.rpartition(".")[2], value)
     flags = {"server.host": given.host, "server.port": given.port, "characters": given.characters}
     found |= {path: value for path, value in flags.items() if value is not None}
     return found
+
+
+def listening(settings: Settings) -> ServerSettings:
+    """What the settings say to the server. Raises ValueError for what it does not take."""
+    from npc.server import Bounds, ServerSettings
+
+    where = settings.server
+    return ServerSettings(
+        host=where.host,
+        port=where.port,
+        keys=where.keys,
+        origins=where.origins,
+        hosts=where.hosts,
+        ticket_secret=where.ticket_secret.encode(),
+        bounds=Bounds(max_sessions=settings.max_sessions),
+    )
 
 
 def _offer_voice(settings: Settings) -> None:
@@ -78,7 +95,7 @@ def _offer_voice(settings: Settings) -> None:
 
 
 def _run(settings: Settings, began: float) -> int:
-    from npc.server import ServerSettings, serve
+    from npc.server import serve
     from npc.server.assembly import build
     from npc.server.training import Training
 
@@ -88,15 +105,7 @@ def _run(settings: Settings, began: float) -> int:
 
     where = settings.server
     try:
-        listen = ServerSettings(
-            host=where.host,
-            port=where.port,
-            keys=where.keys,
-            origins=where.origins,
-            hosts=where.hosts,
-            ticket_secret=where.ticket_secret.encode(),
-        )
-        serve(build(settings), listen, started=announce, training=Training(settings.folder))
+        serve(build(settings), listening(settings), started=announce, training=Training(settings.folder))
     except (RuntimeError, ValueError) as error:
         print(f"npc serve: {error}", file=sys.stderr)
         return 1

@@ -23,6 +23,8 @@ from npc.config.paths import state_dir
 
 Profile = Literal["embedded", "local", "gpu", "remote"]
 
+#: Settings that are lists: of words, written with commas, and of folders, written as in PATH.
+_WORDS, _FOLDERS = frozenset(("keys", "origins", "hosts")), frozenset(("characters", "scenarios", "voices"))
 #: Variables of that prefix which are no settings.
 _NOT_SETTINGS = frozenset(("NPC_SETTINGS", "NPC_CACHE", "NPC_STATE"))
 
@@ -212,25 +214,31 @@ def _from_environment(variables: Mapping[str, str]) -> dict[str, Any]:
         if name.startswith("NPC_") and name not in _NOT_SETTINGS:
             path = name.removeprefix("NPC_").lower().split("__")
             if path[0] in Settings.model_fields:
-                _put(found, path, _value(path, variables[name]))
+                _put(found, path, read_value(path[-1], variables[name]))
     return found
 
 
-def _value(path: list[str], text: str) -> Any:
-    """Lists are comma-separated (paths: separated as in PATH); numbers and booleans as YAML reads them."""
-    if path[-1] in ("keys", "origins", "hosts"):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if path[-1] in ("characters", "scenarios", "voices"):
-        return [part for part in text.split(os.pathsep) if part]
-    if path[-1] in ("key", "ticket_secret", "name", "model", "url", "path", "wording", "adapters", "directions"):
+def read_value(name: str, text: str) -> Any:
+    """A setting's value as text, of a variable or a command line: lists are taken apart (`a,b`, folders as in PATH, or
+    `[a, b]` as in YAML), what else it may be is the setting's own business. Raises SettingsError."""
+    if name not in _WORDS and name not in _FOLDERS:
         return text
-    value = yaml.safe_load(text)
-    return value if isinstance(value, int | float | bool) else text
+    if text.lstrip().startswith("["):
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise SettingsError(f"{name}: {text!r} is not a list like [a, b]") from None
+    parts = text.split("," if name in _WORDS else os.pathsep)
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _put(into: dict[str, Any], path: list[str], value: Any) -> None:
-    for name in path[:-1]:
-        into = into.setdefault(name, {})
+    for depth, name in enumerate(path[:-1]):
+        inner = into.setdefault(name, {})
+        if not isinstance(inner, dict):
+            here = ".".join(path[: depth + 1])
+            raise SettingsError(f"{here}: is set to {inner!r} and has parts ({'.'.join(path)}) as well: leave one out")
+        into = inner
     into[path[-1]] = value
 
 

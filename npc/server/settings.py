@@ -75,8 +75,8 @@ class ServerSettings:
     def __post_init__(self) -> None:
         if not is_loopback(self.host) and not self.keys:
             raise ValueError(
-                f"refusing to listen on {self.host} without authentication: set at least one API key, "
-                "or listen on 127.0.0.1"
+                f"refusing to listen on {self.host} without authentication: set an API key of 16 characters or more, "
+                "e.g. NPC_SERVER__KEYS=$(openssl rand -hex 16), or listen on 127.0.0.1"
             )
         if any(len(key) < 16 for key in self.keys):
             raise ValueError("an API key must have at least 16 characters")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
 
-from npc.config.settings import SettingsError, load_settings
+from npc.cli.serve import main
+from npc.config.settings import SettingsError, load_settings, read_value
+from npc.server import ServerSettings
 
 
 def test_later_sources_win(tmp_path: Path) -> None:
@@ -65,3 +69,52 @@ def test_keys_stay_out_of_the_representation() -> None:
     assert "secret-secret" not in repr(settings)
     assert "sk-1" not in repr(settings)
     assert settings.server.keys == ("secret-secret-secret",)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("keys", "a, b", ["a", "b"]),
+        ("scenarios", f"/x{os.pathsep}/y", ["/x", "/y"]),
+        ("scenarios", "/x", ["/x"]),
+        ("voices", '["/x, y"]', ["/x, y"]),
+        ("name", "a: b: c", "a: b: c"),
+        ("voice", "no", "no"),
+        ("folder", "2026", "2026"),
+    ],
+)
+def test_text_is_read_as_the_setting_wants_it(name: str, text: str, value: object) -> None:
+    assert read_value(name, text) == value
+
+
+def test_words_that_yaml_would_read_as_something_else_stay_words() -> None:
+    environment = {"NPC_TTS__VOICE": "no", "NPC_STORE__FOLDER": "2026", "NPC_ASR__END_OF_TURN": "[x", "NPC_SEED": "7"}
+    settings = load_settings(environment={**environment, "NPC_TTS__FACE": "off"})
+    assert (settings.tts.voice, settings.store.folder, settings.asr.end_of_turn) == ("no", Path("2026"), "[x")
+    assert (settings.seed, settings.tts.face) == (7, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--set", "server.port=["), r"server\.port \(from command line\): Input should be a valid integer"),
+        (("--set", "server=1", "--set", "server.port=2"), "server: is set to '1' and has parts"),
+        (("--set", "voices=[a"), r"voices: '\[a' is not a list"),
+        (("--set", "server.port"), "expected PATH=VALUE"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_told_without_a_traceback(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(list(arguments)) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_what_is_set_reaches_the_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`max_sessions` went nowhere, and lists could not be given by --set."""
+    seen: list[ServerSettings] = []
+    monkeypatch.setattr("npc.cli.serve._offer_voice", lambda _: None)
+    monkeypatch.setattr("npc.server.serve", lambda _, listen, **more: seen.append(listen))
+    sets = ("max_sessions=7", "server.keys=a-long-enough-key", f"scenarios={tmp_path}", f"store.folder={tmp_path}")
+    assert main([part for one in sets for part in ("--set", one)]) == 0
+    assert (seen[0].bounds.max_sessions, seen[0].keys) == (7, ("a-long-enough-key",))
