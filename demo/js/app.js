@@ -74,17 +74,11 @@ class Page {
   async open(character, scene = null) {
     const details = await api(`v1/characters/${encodeURIComponent(character.id)}`);
     this.session?.close();
-    this.speaker.command('clear');
     this.character = { ...character, ...details };
-    this.clock = new PlayedClock(RATE);
-    this.performer?.forget();
-    this.replies.clear();
-    this.waiting = [];
+    this.silence();
     $('name').textContent = character.name;
     $('role').textContent = character.role ?? character.description ?? '';
     document.title = `Talk to ${character.name}`;
-    this.captions.clear();
-    this.captions.player('');
     this.transcript.clear();
     this.settings.voiceOf(this.character);
     const url = new URL(`v1/realtime?model=${encodeURIComponent(character.id)}`, location.href.replace(/^http/, 'ws'));
@@ -98,6 +92,17 @@ class Page {
     this.enter();
     this.mind.known((await api(`v1/characters/${character.id}/knowledge`))?.data ?? []);
     await this.remembered();
+  }
+
+  /** Nothing of a conversation before sounds or shows: replies are numbered anew. */
+  silence() {
+    this.speaker.command('clear');
+    this.clock = new PlayedClock(RATE);
+    this.performer?.forget();
+    this.replies.clear();
+    this.waiting = [];
+    this.captions.clear();
+    this.captions.player('');
   }
 
   wanted() {
@@ -119,6 +124,7 @@ class Page {
   listen(session) {
     session
       .on('connection', (event) => this.connection(event))
+      .on('gone', () => this.silence())
       .on('session.created', ({ session: made }) => this.created(made))
       .on('session.updated', ({ session: made }) => this.created(made))
       .on('conversation.item.input_audio_transcription.delta', (event) => this.partial(event))

@@ -57,12 +57,13 @@ def created(seq: int = 1, token: str = "t1") -> Step:
     return text({"type": "session.created", "npc_seq": seq, "session": {"id": "s", "npc": npc}})
 
 
-def response(ordinal: int) -> list[Step]:
-    name = f"r{ordinal}"
+def response(ordinal: int, session: str = "") -> list[Step]:
+    """Announce a reply; `session` sets its ids apart from those of an earlier session."""
+    name = f"r{session}{ordinal}"
     added = {
         "type": "response.output_item.added",
         "response_id": name,
-        "item": {"type": "message", "id": f"i{ordinal}"},
+        "item": {"type": "message", "id": f"i{session}{ordinal}"},
     }
     return [text({"type": "response.created", "response": {"id": name, "npc": {"ordinal": ordinal}}}), text(added)]
 
@@ -78,18 +79,17 @@ def output(ordinal: int, action: str, **checks: Any) -> Step:
     return text(event, **checks)
 
 
-def cues(ordinal: int, *entries: tuple[str, str, int]) -> Step:
+def cues(ordinal: int, *entries: tuple[str, str, int], session: str = "") -> Step:
     listed = [{"kind": kind, "name": name, "at": at} for kind, name, at in entries]
-    return text(
-        {"type": "npc.cues", "clock": "output", "response_id": f"r{ordinal}", "item_id": f"i{ordinal}", "cues": listed}
-    )
+    place = {"response_id": f"r{session}{ordinal}", "item_id": f"i{session}{ordinal}"}
+    return text({"type": "npc.cues", "clock": "output", **place, "cues": listed})
 
 
-def playback(ordinal: int, played: int, state: str) -> Step:
+def playback(ordinal: int, played: int, state: str, session: str = "") -> Step:
     return {
         "type": "npc.playback",
-        "response_id": f"r{ordinal}",
-        "item_id": f"i{ordinal}",
+        "response_id": f"r{session}{ordinal}",
+        "item_id": f"i{session}{ordinal}",
         "played_samples": played,
         "state": state,
     }
@@ -142,8 +142,11 @@ def queued_items() -> list[Step]:
         audio(1, 0, 480, last=True),
         audio(2, 0, 480, last=True, value=1000),
         pull(480, first=0, last=479),
+        step(0, sent=[playback(1, 480, "playing")]),
         pull(480, silent=True),
+        step(16, sent=[playback(1, 480, "finished")]),
         pull(480, first=1000, last=1479, played=480),
+        step(116, sent=[playback(2, 480, "playing")]),
     ]
 
 
@@ -318,6 +321,77 @@ def resuming() -> list[Step]:
     ]
 
 
+def offline() -> list[Step]:
+    """`heard` lists the first samples of the audio frames that a step sent."""
+
+    def hear(*heard: int) -> Step:
+        return {"do": "hear", "samples": 480, "heard": list(heard)}
+
+    told = [{"type": "conversation.item.create"}, {"type": "response.create"}]
+    return [
+        {"do": "connect", "url_has": ["npc=1"], "protocols": ["realtime"]},
+        {"do": "closed", "code": 1006, "retry_ms": 200},
+        hear(),
+        {"do": "connect", "url_has": ["npc=1"], "url_lacks": ["after="], "protocols": ["realtime"]},
+        {"do": "opened", "sent": [{"type": "session.update"}], "heard": []},
+        created(seq=1, token="t1"),
+        hear(0),
+        {"do": "closed", "code": 1006, "retry_ms": 200},
+        hear(),
+        {"do": "say", "text": "while away", "sent": []},
+        {"do": "connect", "url_has": ["after=1"], "protocols": ["realtime", "npc-resume.t1"]},
+        {"do": "opened", "sent": [], "heard": []},
+        hear(),
+        {"do": "say", "text": "before the server has said what arrived", "sent": []},
+        text(
+            {
+                "type": "npc.resumed",
+                "token": "t2",
+                "window_s": 30,
+                "complete": True,
+                "received": 2,
+                "input_samples": 480,
+            },
+            sent=[*told, *told],
+            heard=[],
+        ),
+        hear(480),
+        {"do": "say", "text": "hello", "sent": told},
+    ]
+
+
+def gone() -> list[Step]:
+    return [
+        created(),
+        *response(1),
+        audio(1, 0, 4800),
+        pull(480, first=0, last=479, played=480),
+        step(0, ordinal=1, sent=[playback(1, 480, "playing")]),
+        output(1, "flush"),
+        *response(2),
+        audio(2, 0, 4800),
+        cues(2, ("word", "lost", 960)),
+        pull(480, first=0, last=479, played=480, state="playing"),
+        {"do": "closed", "code": 4404, "retry_ms": 200},
+        pull(480, silent=True, state="idle"),
+        {"do": "connect", "url_has": ["npc=1"], "url_lacks": ["after="], "protocols": ["realtime"]},
+        {"do": "opened", "sent": [{"type": "session.update"}]},
+        created(seq=1, token="t9"),
+        *response(1, "n"),
+        shapes(1, 0, [[200, 0, 0, 0]] * 12),
+        cues(1, ("word", "again", 100), session="n"),
+        audio(1, 0, 480, last=True, value=1000),
+        pull(480, first=1000, last=1479, played=480),
+        step(16, ordinal=1, weights={"jawOpen": 200 / 255}, cues=["again"], sent=[playback(1, 480, "playing", "n")]),
+        pull(480, silent=True),
+        step(120, sent=[playback(1, 480, "finished", "n")]),
+        *response(2, "n"),
+        audio(2, 0, 4800, value=2000),
+        pull(480, first=2000, last=2479, played=480, state="playing"),
+        step(221, ordinal=2, cues=[], sent=[playback(2, 480, "playing", "n")]),
+    ]
+
+
 def reports() -> list[Step]:
     return [
         created(),
@@ -390,6 +464,14 @@ VECTORS = {
     "cue_times": ("cues on the played-sample clock less the output latency; none of a flushed response", cue_times),
     "track": ("blendshapes between frames, out of order, doubled; decay to rest in 150 ms when starved", track),
     "resuming": ("sequence numbers, doubled events, resume tokens, close codes", resuming),
+    "offline": (
+        "what is said while the socket is away goes out once, when the server has said what arrived; audio is not kept",
+        offline,
+    ),
+    "gone": (
+        "a server that lost the session begins a new one: replies are numbered anew, sound, are reported",
+        gone,
+    ),
     "reports": ("what was heard, every 100 ms and at each change", reports),
     "idle": ("blinks, saccades, breathing and sway of a seed, within 0.0001", idle),
     "randomness": ("the seeded integers that idle motion is made of", randomness),

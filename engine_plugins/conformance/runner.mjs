@@ -32,7 +32,6 @@ class Runner {
     Object.assign(this, { file, vector, playback, failures: 0, problems: 0, sent: [], nowMs: 0 });
     const socket = { readyState: 1, send: (data) => this.sent.push(data), close() {} };
     this.plans = [];
-    this.inputCues = new CueQueue();
     this.session = new RealtimeSession({
       url: 'ws://host/v1/realtime?model=a', random: () => 0, now: () => this.nowMs, schedule: () => {},
       openSocket: (url, protocols) => { this.plans.push({ url, protocols }); return socket; },
@@ -43,9 +42,18 @@ class Runner {
     this.session.on('blendshapes', (frame) => this.performer?.blendshapes(frame));
     this.session.on('npc.cues', ({ response_id: id, cues, clock }) => { if (clock === 'input') { cues.forEach((cue) => this.inputCues.add(cue)); return; } const ordinal = this.session.ordinalOf(id); if (!this.session.stale.has(ordinal)) this.performer.cues(ordinal, cues); });
     this.session.on('npc.output', ({ action, response_id: id }) => this.output(action, this.session.ordinalOf(id)));
+    this.session.on('gone', () => this.begin());
     this.session.on('problem', () => { this.problems += 1; });
     this.session.connect();
     this.plans = [];
+    this.begin();
+  }
+
+  /** Nothing sounds, and nothing is known of a session before. */
+  begin() {
+    this.playback.clear();
+    this.performer?.forget();
+    this.inputCues = new CueQueue();
     this.played = { ordinal: null, played: 0, state: 'idle' };
     this.state = 'idle';
   }
@@ -79,6 +87,7 @@ class Runner {
       this[`do_${step.do}`](step);
       if (step.error !== undefined) this.same('error', step.error, this.problems > 0);
       if (step.sent) this.checkSent(step.sent);
+      if (step.heard) this.same('audio sent from', step.heard.join(' '), this.sent.filter((data) => typeof data !== 'string').map((frame) => new DataView(frame).getBigUint64(8, true)).join(' '));
     });
     return this.failures;
   }

@@ -86,8 +86,10 @@ class CharacterClient:
         self._kept: deque[str | bytes] = deque(maxlen=KEPT_MESSAGES)
         self._sent = 0
         self._token = ""
+        self._away = False
+        """From a lost socket to the next session, or to what the server says of our messages (`npc.resumed`)."""
         self._attempt = 0
-        self._reported: tuple[int, str] = (0, "")
+        self._reported = 0
         self._reported_ms = float("-inf")
         self._now_ms = 0.0
         self._flushed_ms = float("-inf")
@@ -110,29 +112,44 @@ class CharacterClient:
         """The socket is open."""
         self._attempt = 0
         if self._token:
-            return
-        self._sent = 0
+            return  # what goes out before the server has said what arrived would go out twice
+        early = [message for message in self.outgoing if isinstance(message, str)]
+        self._away, self._sent, self._input_samples = False, 0, 0
         self._kept.clear()
+        self.outgoing.clear()
         self.send({"type": "session.update", "session": {"npc": {}, **self._session, "type": "realtime"}})
+        for message in early:
+            self._post(message)
 
     def closed(self, code: int, random: float) -> float | None:
         """Milliseconds to wait before connecting again, None when that cannot help. `random` lies in [0, 1)."""
         self.outgoing.clear()  # all of it is kept, and goes out again after a resume
+        self._away = True
         if code in _FINAL:
             return None
         if code == _GONE:
-            self._token, self.seq, self._input_samples = "", 0, 0
-            self._input_cues.clear()
+            self._forget()
         delay = min(_LAST_RETRY_MS, _FIRST_RETRY_MS * 2.0 ** min(self._attempt, 20)) * (1.0 - 0.25 * random)
         self._attempt += 1
         return delay
 
+    def _forget(self) -> None:
+        """The next session counts its messages, samples and replies from the start."""
+        self._token, self.seq, self._input_samples = "", 0, 0
+        self._input_cues.clear()
+        self._items.clear()
+        self._stale.clear()
+        self._reported = 0
+        self.audio.clear()
+
     def send(self, message: Message) -> None:
-        """Send any client event."""
+        """Send any client event. While the socket is away it waits for the resume or the next session."""
         self._post(json.dumps(message, ensure_ascii=False))
 
     def send_audio(self, pcm: NDArray[np.int16]) -> None:
-        """The player's sound at the session's input rate."""
+        """The player's sound at the session's input rate; dropped while the socket is away: it would arrive stale."""
+        if self._away:
+            return
         self._post(encode_audio(Kind.INPUT_AUDIO, pcm, self._input_samples))
         self._input_samples += int(pcm.size)
 
@@ -149,7 +166,8 @@ class CharacterClient:
     def _post(self, message: str | bytes) -> None:
         self._sent += 1
         self._kept.append(message)
-        self.outgoing.append(message)
+        if not (self._away and self._token):
+            self.outgoing.append(message)
 
     # ---- down --------------------------------------------------------------------------------------------------------
 
@@ -181,7 +199,7 @@ class CharacterClient:
             case "session.created" | "session.updated":
                 self._take_session(message["session"])
             case "npc.resumed":
-                self._token = message["token"]
+                self._token, self._away = message["token"], False
                 lost = min(len(self._kept), max(0, self._sent - message["received"]))
                 self.outgoing = deque(list(self._kept)[len(self._kept) - lost :])
             case "response.created":
@@ -209,7 +227,7 @@ class CharacterClient:
             if isinstance(frame, AudioFrame):
                 self.audio.push(frame)
                 return
-            item = next((one for one in self._items if one.ordinal == frame.ordinal), None)
+            item = self._numbered(frame.ordinal)
             if item is not None and self.channels:
                 item.track = item.track or BlendshapeTrack(len(self.channels))
                 item.track.add(frame)
@@ -258,7 +276,8 @@ class CharacterClient:
         """Fill `due` and `pose` for the sample at the ear: what was pulled less the device's `latency_s`."""
         self._now_ms = now_ms
         self.due = self._due_input()
-        item = next((one for one in self._items if one.ordinal == self.audio.ordinal), None)
+        self._report_finished()
+        item = self._numbered(self.audio.ordinal)
         self.heard_sample = self.audio.played - latency_s * self._rate
         if item is None or item.ordinal in self._stale:
             keep = max(0.0, 1.0 - (now_ms - self._flushed_ms) / (1000.0 * REST_S))
@@ -277,19 +296,28 @@ class CharacterClient:
         due, self._input_cues = self._input_cues[:ready], self._input_cues[ready:]
         return [cue for cue in due if self._input_samples - _at(cue) <= self._rate * LATE_MS // 1000]
 
+    def _report_finished(self) -> None:
+        while self.audio.finished:
+            ordinal, played = self.audio.finished.popleft()
+            item = self._numbered(ordinal)
+            if item is not None and item.item_id:
+                self._report(item, played, "finished")
+
     def _report_progress(self, item: _Item, now_ms: float) -> None:
-        if not item.item_id or not self.audio.played:
+        # Idle, or priming the next item: this one has ended and was reported.
+        if not item.item_id or not self.audio.played or self.audio.state in ("idle", "priming"):
             return
-        over = self.audio.state == "idle" or self.audio.ordinal != item.ordinal
-        mark = (item.ordinal, "finished" if over else "playing")
-        if mark == self._reported and (over or now_ms - self._reported_ms < REPORT_EVERY_MS):
+        if item.ordinal == self._reported and now_ms - self._reported_ms < REPORT_EVERY_MS:
             return
-        self._reported, self._reported_ms = mark, now_ms
-        self._report(item, self.audio.played, mark[1])
+        self._reported, self._reported_ms = item.ordinal, now_ms
+        self._report(item, self.audio.played, "playing")
 
     def _report(self, item: _Item, played: int, state: str) -> None:
         place = {"response_id": item.response_id, "item_id": item.item_id}
         self.send({"type": "npc.playback", **place, "played_samples": played, "state": state})
+
+    def _numbered(self, ordinal: int) -> _Item | None:
+        return next((one for one in self._items if one.ordinal == ordinal), None)
 
     def _of(self, response_id: str | None) -> _Item | None:
         return next((one for one in self._items if one.response_id == response_id), None)

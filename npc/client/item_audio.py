@@ -46,6 +46,8 @@ class ItemAudio:
         self._longest_hole = rate * LONGEST_HOLE_S
         self.state: PlayState = "idle"
         self.ordinal, self.played, self.underruns = 0, 0, 0
+        self.finished: deque[tuple[int, int]] = deque()
+        """Items that sounded to their end, with their samples: the owner takes them out."""
         self._items: list[_Item] = []
         self._flushed: set[int] = set()
         self._paused = False
@@ -112,6 +114,14 @@ class ItemAudio:
         if not self._items:
             self.state = "idle"
 
+    def clear(self) -> None:
+        """Another session begins: nothing of the one before sounds, and its ordinals may come again."""
+        self._items, self._paused, self._fading = [], False, 0
+        self._flushed.clear()
+        self.finished.clear()
+        self._gain = self._target = 1.0
+        self.state, self.ordinal, self.played = "idle", 0, 0
+
     def pause(self) -> None:
         self._paused = True
         self._fade_to(0.0)
@@ -126,6 +136,7 @@ class ItemAudio:
     def _ran_out(self, item: _Item) -> None:
         if item.whole:
             self._items.pop(0)
+            self.finished.append((item.ordinal, item.played))
             self.state = "priming" if self._items else "idle"
             return
         self.underruns += 1

@@ -35,6 +35,9 @@ class Runner:
             for wanted, got in zip(step["sent"], sent, strict=False):
                 for name, value in wanted.items():
                     self.same(f"sent {name}", value, got.get(name))
+        if "heard" in step:
+            frames = [message for message in self.client.outgoing if isinstance(message, bytes)]
+            self.same("audio sent from", step["heard"], [int.from_bytes(frame[8:16], "little") for frame in frames])
 
     def same(self, what: str, wanted: Any, got: Any) -> None:
         if wanted != got:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,21 @@ def test_a_message_that_cannot_be_read_is_said_once_and_dropped(text: str) -> No
     assert len(client.problems) == 1
     client.step(0.0)
     assert client.due == []
+
+
+def test_what_was_typed_before_the_first_session_follows_its_update_and_is_counted() -> None:
+    client = CharacterClient("ws://host/v1/realtime?model=a")
+    client.closed(1006, 0.0)  # the server was not up yet
+    client.say("hello")
+    client.send_audio(np.zeros(480, np.int16))
+    client.opened()
+    sent = [json.loads(message) for message in client.outgoing]
+    assert [message["type"] for message in sent] == ["session.update", "conversation.item.create", "response.create"]
+    client.receive_text(json.dumps({"type": "session.created", "session": {"npc": {"resume": {"token": "t"}}}}))
+    client.closed(1006, 0.0)
+    client.opened()
+    client.receive_text(json.dumps({"type": "npc.resumed", "token": "u", "received": 2}))
+    assert [json.loads(message)["type"] for message in client.outgoing] == ["response.create"]
 
 
 def test_a_track_is_the_same_in_whatever_order_its_blocks_come() -> None:

@@ -7,6 +7,7 @@
  *   session.on('audio', (frame) => …);         // decoded frames: audio and blendshapes
  *   session.on('problem', (text) => …);        // a message that could not be read; it was dropped
  *   session.on('connection', ({ state }) => …) // connecting, open, lost, closed
+ *   session.on('gone', () => …);               // the server lost the session and begins a new one, with replies numbered anew
  *   session.connect();
  */
 import { retryDelayMs } from './backoff.js';
@@ -34,6 +35,8 @@ export class RealtimeSession {
     this.seq = 0;
     this.attempt = 0;
     this.resume = null;
+    /** Set from a reopened socket to `npc.resumed`: what goes out before the server has said what arrived would go out twice. */
+    this.resuming = false;
     this.inputSamples = 0;
     this.sent = 0;
     this.kept = [];
@@ -73,8 +76,9 @@ export class RealtimeSession {
 
   opened() {
     this.attempt = 0;
-    if (!this.resume) Object.assign(this, { sent: 0, kept: [] });
-    if (!this.resume) this.send({ type: 'session.update', session: { type: 'realtime', ...this.wanted } });
+    this.resuming = Boolean(this.resume);
+    if (!this.resuming) Object.assign(this, { sent: 0, kept: [] });
+    if (!this.resuming) this.send({ type: 'session.update', session: { type: 'realtime', ...this.wanted } });
     this.emit('connection', { state: 'open' });
   }
 
@@ -86,11 +90,19 @@ export class RealtimeSession {
       this.emit('connection', { state: 'closed', code, reason });
       return;
     }
-    if (code === SESSION_GONE) Object.assign(this, { resume: null, seq: 0, inputSamples: 0 });
+    if (code === SESSION_GONE) this.forget();
     const delay = retryDelayMs(this.attempt, this.random());
     this.attempt += 1;
     this.emit('connection', { state: 'lost', code, reason, retryInMs: delay });
     this.schedule(() => this.closed || this.connect(), delay);
+  }
+
+  /** The next session counts its messages, samples and replies from the start. */
+  forget() {
+    Object.assign(this, { resume: null, seq: 0, inputSamples: 0, lastReport: -Infinity });
+    this.stale.clear();
+    this.responses.clear();
+    this.emit('gone', {});
   }
 
   close() {
@@ -100,7 +112,7 @@ export class RealtimeSession {
   }
 
   get open() {
-    return this.socket?.readyState === 1;
+    return this.socket?.readyState === 1 && !this.resuming;
   }
 
   /** Send a client event. While the socket is down it waits for the resume; false when there is nothing to resume. */
@@ -158,6 +170,7 @@ export class RealtimeSession {
   /** The first message on a resumed socket: the next token, and how many of our messages arrived; the rest goes out again. */
   resumed(event) {
     this.resume = { token: event.token, window_s: event.window_s };
+    this.resuming = false;
     const lost = Math.max(0, this.sent - event.received);
     for (const message of lost ? this.kept.slice(-lost) : []) this.socket.send(message);
   }

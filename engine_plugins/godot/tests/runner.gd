@@ -61,6 +61,8 @@ func _play(file, vector):
 			_same("error", step.error, problems > 0)
 		if step.has("sent"):
 			_sent(step.sent)
+		if step.has("heard"):
+			_heard(step.heard)
 
 
 func _on_problem(_text):
@@ -176,6 +178,17 @@ func _sent(wanted):
 	for i in range(min(wanted.size(), sent.size())):
 		for field in wanted[i]:
 			_same("sent " + field, wanted[i][field], sent[i].get(field))
+
+
+func _heard(wanted):
+	var starts = []
+	for message in client.outgoing:
+		if typeof(message) == TYPE_RAW_ARRAY:
+			var stream = StreamPeerBuffer.new()
+			stream.data_array = message
+			stream.seek(8)
+			starts.append(float(stream.get_64()))
+	_same("audio sent from", str(wanted), str(starts))
 
 
 func _same(what, wanted, got):

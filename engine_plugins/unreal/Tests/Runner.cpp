@@ -40,6 +40,7 @@ public:
             Do(step);
             if (step.contains("error")) Same("error", step["error"].get<bool>(), problems_ > 0);
             if (step.contains("sent")) Sent(step["sent"]);
+            if (step.contains("heard")) Heard(step["heard"]);
         }
         return failures_;
     }
@@ -155,6 +156,14 @@ private:
                 if (sent[i].value(field, Json()) != value) Fail("sent " + field + " is " + sent[i].value(field, Json()).dump() + ", expected " + value.dump());
             }
         }
+    }
+
+    void Heard(const Json& wanted) {
+        Json starts = Json::array();
+        for (const auto& message : client_->outgoing) {
+            if (message.binary) starts.push_back(npc::detail::ReadLittle(message.bytes.data() + 8, 8));
+        }
+        Same("audio sent from", wanted.dump(), starts.dump());
     }
 
     template <class T>

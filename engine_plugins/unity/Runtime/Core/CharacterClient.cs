@@ -65,10 +65,12 @@ namespace Npc.Core
         readonly List<object> kept = new List<object>();
         long sent;
         string resumeToken;
+        // From a lost socket to the next session, or to what the server says of our messages (npc.resumed).
+        bool away;
         long inputSamples;
         int attempt;
         double lastReportMs = double.NegativeInfinity;
-        string lastReport = "";
+        uint reported;
         double flushedMs = double.NegativeInfinity;
         double lastStepMs;
         float[] flushedPose = new float[0];
@@ -112,24 +114,41 @@ namespace Npc.Core
         public void Opened()
         {
             attempt = 0;
-            if (resumeToken != null) return;
-            sent = 0;
+            if (resumeToken != null) return; // what goes out before the server has said what arrived would go out twice
+            object[] early = Outgoing.ToArray();
+            away = false;
+            sent = inputSamples = 0;
             kept.Clear();
+            Outgoing.Clear();
             JObject wanted = (JObject)session.DeepClone();
             wanted["type"] = "realtime";
             if (wanted["npc"] == null) wanted["npc"] = new JObject();
             Send(new JObject { { "type", "session.update" }, { "session", wanted } });
+            foreach (object message in early) if (message is string) Post(message);
         }
 
         /// <summary>Milliseconds to wait before connecting again, or -1 when trying again cannot help. random is in [0, 1).</summary>
         public double Closed(int code, double random)
         {
             Outgoing.Clear(); // all of it is kept, and goes out again after a resume
+            away = true;
             if (FinalCodes.Contains(code)) return -1;
-            if (code == SessionGone) { resumeToken = null; Seq = 0; inputSamples = 0; inputCues = new CueQueue(); }
+            if (code == SessionGone) Forget();
             double delay = Math.Min(5000, 200 * Math.Pow(2, Math.Min(attempt, 20))) * (1 - 0.25 * random);
             attempt++;
             return delay;
+        }
+
+        /// <summary>The next session counts its messages, samples and replies from the start.</summary>
+        void Forget()
+        {
+            resumeToken = null;
+            Seq = inputSamples = 0;
+            inputCues = new CueQueue();
+            spoken.Clear();
+            stale.Clear();
+            reported = 0;
+            Audio.Clear();
         }
 
         public void ReceiveText(string text)
@@ -185,6 +204,7 @@ namespace Npc.Core
             Due.Clear();
             inputCues.Due(inputSamples, Due);
             Due.RemoveAll(cue => inputSamples - cue.At > rate * LateMs / 1000);
+            ReportFinished();
             Spoken item = spoken.Find(one => one.Ordinal == Audio.Ordinal);
             HeardSample = Audio.Played - latencySeconds * rate;
             if (item != null && !stale.Contains(item.Ordinal))
@@ -198,8 +218,10 @@ namespace Npc.Core
             for (int c = 0; c < Pose.Length; c++) Pose[c] = c < flushedPose.Length ? flushedPose[c] * keep : 0f;
         }
 
+        /// <summary>The player's sound. While the socket is away it is dropped: it would arrive stale.</summary>
         public void SendAudio(short[] pcm, int count)
         {
+            if (away) return;
             Post(Frame.EncodeInput(pcm, count, inputSamples));
             inputSamples += count;
         }
@@ -223,6 +245,7 @@ namespace Npc.Core
             Send(message);
         }
 
+        /// <summary>Send any client event. While the socket is away it waits for the resume or the next session.</summary>
         public void Send(JObject message) { Post(message.ToString(Formatting.None)); }
 
         void Post(object message)
@@ -230,13 +253,14 @@ namespace Npc.Core
             sent++;
             kept.Add(message);
             if (kept.Count > KeptMessages) kept.RemoveAt(0);
-            Outgoing.Enqueue(message);
+            if (!away || resumeToken == null) Outgoing.Enqueue(message);
         }
 
         /// <summary>First on a resumed socket: the next token, and how many of our messages arrived; the rest goes out again.</summary>
         void TakeResumed(JObject message)
         {
             resumeToken = (string)message["token"];
+            away = false;
             long lost = Math.Min(kept.Count, Math.Max(0, sent - (long)message["received"]));
             Outgoing.Clear();
             for (int i = kept.Count - (int)lost; i < kept.Count; i++) Outgoing.Enqueue(kept[i]);
@@ -311,17 +335,25 @@ namespace Npc.Core
             if (item.ItemId != null) SendPlayback(item, heard, "stopped");
         }
 
+        void ReportFinished()
+        {
+            KeyValuePair<uint, long> ended;
+            while (Audio.TakeFinished(out ended))
+            {
+                Spoken item = spoken.Find(one => one.Ordinal == ended.Key);
+                if (item != null && item.ItemId != null) SendPlayback(item, ended.Value, "finished");
+            }
+        }
+
         void Report(Spoken item, double nowMs)
         {
             lastStepMs = nowMs;
-            if (item.ItemId == null || Audio.Played == 0) return;
-            string state = Audio.State == PlayState.Idle || Audio.Ordinal != item.Ordinal ? "finished" : "playing";
-            string mark = item.Ordinal + state;
-            bool changed = mark != lastReport;
-            if (!changed && (state == "finished" || nowMs - lastReportMs < ReportEveryMs)) return;
-            lastReport = mark;
+            // Idle, or priming the next item: this one has ended and was reported.
+            if (item.ItemId == null || Audio.Played == 0 || Audio.State == PlayState.Idle || Audio.State == PlayState.Priming) return;
+            if (item.Ordinal == reported && nowMs - lastReportMs < ReportEveryMs) return;
+            reported = item.Ordinal;
             lastReportMs = nowMs;
-            SendPlayback(item, Audio.Played, state);
+            SendPlayback(item, Audio.Played, "playing");
         }
 
         void SendPlayback(Spoken item, long played, string state)

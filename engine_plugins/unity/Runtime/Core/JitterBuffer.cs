@@ -31,6 +31,7 @@ namespace Npc.Core
         readonly object gate = new object();
         readonly List<Item> items = new List<Item>();
         readonly HashSet<uint> flushed = new HashSet<uint>();
+        readonly Queue<KeyValuePair<uint, long>> finished = new Queue<KeyValuePair<uint, long>>();
         readonly int primeSamples;
         readonly int fadeSamples;
         readonly int longestHole;
@@ -112,6 +113,17 @@ namespace Npc.Core
             }
         }
 
+        /// <summary>Take the next item that sounded to its end, as (ordinal, samples); false when there is none.</summary>
+        public bool TakeFinished(out KeyValuePair<uint, long> item)
+        {
+            lock (gate)
+            {
+                bool any = finished.Count > 0;
+                item = any ? finished.Dequeue() : default(KeyValuePair<uint, long>);
+                return any;
+            }
+        }
+
         /// <summary>Nothing more of this response sounds, now or later.</summary>
         public void Flush(uint ordinal)
         {
@@ -123,6 +135,23 @@ namespace Npc.Core
                 gain = target = 1f;
                 fadeLeft = 0;
                 if (items.Count == 0) State = PlayState.Idle;
+            }
+        }
+
+        /// <summary>Another session begins: nothing of the one before sounds, and its ordinals may come again.</summary>
+        public void Clear()
+        {
+            lock (gate)
+            {
+                items.Clear();
+                flushed.Clear();
+                finished.Clear();
+                paused = false;
+                gain = target = 1f;
+                fadeLeft = 0;
+                State = PlayState.Idle;
+                Ordinal = 0;
+                Played = 0;
             }
         }
 
@@ -150,6 +179,7 @@ namespace Npc.Core
             if (item.Whole)
             {
                 items.RemoveAt(0);
+                finished.Enqueue(new KeyValuePair<uint, long>(item.Ordinal, item.Played));
                 State = items.Count == 0 ? PlayState.Idle : PlayState.Priming;
                 return;
             }

@@ -46,6 +46,7 @@ public sealed class Runner : ICharacterEvents
             Do(step);
             if (step["error"] != null) Same("error", (bool)step["error"], problems > 0);
             if (step["sent"] != null) Sent((JArray)step["sent"]);
+            if (step["heard"] != null) Same("audio sent from", string.Join(" ", step["heard"].ToObject<long[]>()), string.Join(" ", client.Outgoing.OfType<byte[]>().Select(frame => BitConverter.ToInt64(frame, 8))));
         }
     }
 

@@ -40,11 +40,12 @@ var _stale = {}
 var _kept = []
 var _sent_count = 0
 var _resume_token = ""
+var _away = false      # from a lost socket to the next session, or to what the server says of our messages (npc.resumed)
 var _input_samples = 0
 var _input_cues = Score.new()
 var _attempt = 0
 var _last_report_ms = -1e12
-var _last_report = ""
+var _reported = 0
 var _flushed_ms = -1e12
 var _last_step_ms = 0.0
 var _flushed_pose = PoolRealArray()
@@ -72,29 +73,46 @@ func connect_plan():
 func opened():
 	_attempt = 0
 	if _resume_token != "":
-		return
+		return  # what goes out before the server has said what arrived would go out twice
+	var early = outgoing
+	outgoing = []
+	_away = false
 	_sent_count = 0
+	_input_samples = 0
 	_kept.clear()
 	var wanted = _session.duplicate(true)
 	wanted["type"] = "realtime"
 	if not wanted.has("npc"):
 		wanted["npc"] = {}
 	send({"type": "session.update", "session": wanted})
+	for message in early:
+		if typeof(message) == TYPE_STRING:
+			_post(message)
 
 
 # Milliseconds to wait before connecting again, or -1 when trying again cannot help. `random` is in [0, 1).
 func closed(code, random):
 	outgoing.clear()  # all of it is kept, and goes out again after a resume
+	_away = true
 	if code in FINAL_CODES:
 		return -1.0
 	if code == SESSION_GONE:
-		_resume_token = ""
-		seq = 0
-		_input_samples = 0
-		_input_cues = Score.new()
+		_forget()
 	var delay = min(5000.0, 200.0 * pow(2, min(_attempt, 20))) * (1.0 - 0.25 * random)
 	_attempt += 1
 	return delay
+
+
+# The next session counts its messages, samples and replies from the start.
+func _forget():
+	_resume_token = ""
+	seq = 0
+	_input_samples = 0
+	_input_cues = Score.new()
+	_spoken.clear()
+	_stale.clear()
+	_reported = 0
+	audio.clear()
 
 
 func receive_text(text):
@@ -151,6 +169,7 @@ func receive_binary(bytes):
 func step(now_ms, latency_seconds):
 	_last_step_ms = now_ms
 	due = _due_input()
+	_report_finished()
 	heard_sample = audio.played - latency_seconds * _rate
 	var item = _of_ordinal(audio.ordinal)
 	if item != null and not _stale.has(item.ordinal):
@@ -171,7 +190,10 @@ func _due_input():
 	return timely
 
 
+# The player's sound. While the socket is away it is dropped: it would arrive stale.
 func send_audio(samples):
+	if _away:
+		return
 	_post(Frame.encode_input(samples, _input_samples))
 	_input_samples += samples.size()
 
@@ -191,6 +213,7 @@ func scene_update(scene):
 	send(message)
 
 
+# Send any client event. While the socket is away it waits for the resume or the next session.
 func send(message):
 	_post(JSON.print(message))
 
@@ -200,12 +223,14 @@ func _post(message):
 	_kept.append(message)
 	if _kept.size() > KEPT_MESSAGES:
 		_kept.pop_front()
-	outgoing.append(message)
+	if not _away or _resume_token == "":
+		outgoing.append(message)
 
 
 # First on a resumed socket: the next token, and how many of our messages arrived; the rest goes out again.
 func _take_resumed(message):
 	_resume_token = message.get("token", "")
+	_away = false
 	var lost = int(clamp(_sent_count - int(message.get("received", 0)), 0, _kept.size()))
 	outgoing.clear()
 	for i in range(_kept.size() - lost, _kept.size()):
@@ -288,17 +313,23 @@ func _flush(item):
 		_send_playback(item, heard, "stopped")
 
 
+func _report_finished():
+	while not audio.finished.empty():
+		var ended = audio.finished.pop_front()
+		var item = _of_ordinal(ended[0])
+		if item != null and item.item_id != "":
+			_send_playback(item, ended[1], "finished")
+
+
 func _report(item, now_ms):
-	if item.item_id == "" or audio.played == 0:
+	# Idle, or priming the next item: this one has ended and was reported.
+	if item.item_id == "" or audio.played == 0 or audio.state == "idle" or audio.state == "priming":
 		return
-	var finished = audio.state == "idle" or audio.ordinal != item.ordinal
-	var state = "finished" if finished else "playing"
-	var mark = "%d%s" % [item.ordinal, state]
-	if mark == _last_report and (finished or now_ms - _last_report_ms < REPORT_EVERY_MS):
+	if item.ordinal == _reported and now_ms - _last_report_ms < REPORT_EVERY_MS:
 		return
-	_last_report = mark
+	_reported = item.ordinal
 	_last_report_ms = now_ms
-	_send_playback(item, audio.played, state)
+	_send_playback(item, audio.played, "playing")
 
 
 func _send_playback(item, played, state):

@@ -12,6 +12,7 @@ var state = "idle"
 var ordinal = 0
 var played = 0       # samples of item `ordinal` that have left
 var underruns = 0
+var finished = []    # [ordinal, samples] of items that sounded to their end: the owner takes them out
 var _items = []      # {ordinal, chunks, head, played, end, whole, primed}
 var _flushed = {}
 var _prime = 0
@@ -103,6 +104,20 @@ func flush(gone):
 		state = "idle"
 
 
+# Another session begins: nothing of the one before sounds, and its ordinals may come again.
+func clear():
+	_items.clear()
+	_flushed.clear()
+	finished.clear()
+	_paused = false
+	_gain = 1.0
+	_target = 1.0
+	_fade_left = 0
+	state = "idle"
+	ordinal = 0
+	played = 0
+
+
 func pause():
 	_paused = true
 	_fade_to(0.0)
@@ -142,6 +157,7 @@ func _drain(item, output, count):
 func _ran_out(item):
 	if item.whole:
 		_items.pop_front()
+		finished.append([item.ordinal, item.played])
 		state = "idle" if _items.empty() else "priming"
 		return
 	underruns += 1

@@ -1,6 +1,7 @@
 #include "CharacterClient.h"
 
 #include <cmath>
+#include <utility>
 
 namespace npc {
 namespace {
@@ -53,27 +54,39 @@ ConnectPlan CharacterClient::Connect() const {
 
 void CharacterClient::Opened() {
     attempt_ = 0;
-    if (!resumeToken_.empty()) return;
-    sent_ = 0;
+    if (!resumeToken_.empty()) return;  // what goes out before the server has said what arrived would go out twice
+    const std::deque<Message> early = std::exchange(outgoing, {});
+    away_ = false;
+    sent_ = inputSamples_ = 0;
     kept_.clear();
     Json wanted = session_;
     wanted["type"] = "realtime";
     if (!wanted.contains("npc")) wanted["npc"] = Json::object();
     Send({{"type", "session.update"}, {"session", wanted}});
+    for (const Message& message : early) {
+        if (!message.binary) Post(message);
+    }
 }
 
 std::optional<double> CharacterClient::Closed(int code, double random) {
     outgoing.clear();  // all of it is kept, and goes out again after a resume
+    away_ = true;
     if (IsFinal(code)) return std::nullopt;
-    if (code == kSessionGone) {
-        resumeToken_.clear();
-        seq = 0;
-        inputSamples_ = 0;
-        inputCues_ = CueQueue();
-    }
+    if (code == kSessionGone) Forget();
     const double delay = std::min(5000.0, 200.0 * std::pow(2.0, std::min(attempt_, 20))) * (1.0 - 0.25 * random);
     ++attempt_;
     return delay;
+}
+
+// The next session counts its messages, samples and replies from the start.
+void CharacterClient::Forget() {
+    resumeToken_.clear();
+    seq = inputSamples_ = 0;
+    inputCues_ = CueQueue();
+    spoken_.clear();
+    stale_.clear();
+    reported_ = 0;
+    audio.Clear();
 }
 
 void CharacterClient::ReceiveText(const std::string& text) {
@@ -124,6 +137,7 @@ void CharacterClient::Step(double nowMs, double latencySeconds) {
     inputCues_.Due(inputSamples_, due);
     const auto late = [this](const Cue& cue) { return inputSamples_ - cue.at > static_cast<std::int64_t>(rate_) * kLateMs / 1000; };
     due.erase(std::remove_if(due.begin(), due.end(), late), due.end());
+    ReportFinished();
     const JitterBuffer::Status status = audio.Now();
     heardSample = static_cast<double>(status.played) - latencySeconds * rate_;
     lastStepMs_ = nowMs;
@@ -139,6 +153,7 @@ void CharacterClient::Step(double nowMs, double latencySeconds) {
 }
 
 void CharacterClient::SendAudio(const std::int16_t* pcm, std::size_t count) {
+    if (away_) return;
     Post({true, "", EncodeInput(pcm, count, inputSamples_)});
     inputSamples_ += static_cast<std::int64_t>(count);
 }
@@ -165,12 +180,13 @@ void CharacterClient::Post(Message message) {
     ++sent_;
     kept_.push_back(message);
     if (kept_.size() > kKeptMessages) kept_.pop_front();
-    outgoing.push_back(std::move(message));
+    if (!away_ || resumeToken_.empty()) outgoing.push_back(std::move(message));
 }
 
 // First on a resumed socket: the next token, and how many of our messages arrived; the rest goes out again.
 void CharacterClient::TakeResumed(const Json& message) {
     resumeToken_ = Text(message, "token");
+    away_ = false;
     const auto received = static_cast<std::int64_t>(Number(message, "received", 0));
     const auto lost = std::clamp<std::int64_t>(sent_ - received, 0, static_cast<std::int64_t>(kept_.size()));
     outgoing.assign(kept_.end() - lost, kept_.end());
@@ -245,15 +261,20 @@ void CharacterClient::Flush(Spoken& item) {
     if (!item.itemId.empty()) SendPlayback(item, heard, "stopped");
 }
 
+void CharacterClient::ReportFinished() {
+    for (const auto& [ordinal, played] : audio.TakeFinished()) {
+        const Spoken* item = OfOrdinal(ordinal);
+        if (item != nullptr && !item->itemId.empty()) SendPlayback(*item, played, "finished");
+    }
+}
+
 void CharacterClient::Report(Spoken& item, const JitterBuffer::Status& status, double nowMs) {
-    if (item.itemId.empty() || status.played == 0) return;
-    const bool finished = status.state == PlayState::Idle || status.ordinal != item.ordinal;
-    const char* state = finished ? "finished" : "playing";
-    const std::string mark = std::to_string(item.ordinal) + state;
-    if (mark == lastReport_ && (finished || nowMs - lastReportMs_ < kReportEveryMs)) return;
-    lastReport_ = mark;
+    // Idle, or priming the next item: this one has ended and was reported.
+    if (item.itemId.empty() || status.played == 0 || status.state == PlayState::Idle || status.state == PlayState::Priming) return;
+    if (item.ordinal == reported_ && nowMs - lastReportMs_ < kReportEveryMs) return;
+    reported_ = item.ordinal;
     lastReportMs_ = nowMs;
-    SendPlayback(item, status.played, state);
+    SendPlayback(item, status.played, "playing");
 }
 
 void CharacterClient::SendPlayback(const Spoken& item, std::int64_t played, const char* state) {

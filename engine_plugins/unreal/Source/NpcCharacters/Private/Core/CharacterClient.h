@@ -59,10 +59,12 @@ public:
     /// Once per rendered frame: fills `due` and `pose`, and reports playback.
     void Step(double nowMs, double latencySeconds);
 
+    /// The player's sound. While the socket is away it is dropped: it would arrive stale.
     void SendAudio(const std::int16_t* pcm, std::size_t count);
     void Say(const std::string& text);
     void ActionResult(const std::string& callId, const Json& output);
     void SceneUpdate(Json scene);
+    /// Send any client event. While the socket is away it waits for the resume or the next session.
     void Send(const Json& message);
 
     std::deque<Message> outgoing;
@@ -83,6 +85,7 @@ private:
         BlendshapeTrack track;
     };
 
+    void Forget();
     void Post(Message message);
     void TakeResumed(const Json& message);
     void TakeSession(const Json& session);
@@ -92,6 +95,7 @@ private:
     void TakeOutput(const Json& message);
     void TakeCall(const Json& message);
     void Flush(Spoken& item);
+    void ReportFinished();
     void Report(Spoken& item, const JitterBuffer::Status& status, double nowMs);
     void SendPlayback(const Spoken& item, std::int64_t played, const char* state);
     Spoken* OfResponse(const std::string& id);
@@ -108,11 +112,12 @@ private:
     std::deque<Message> kept_;
     std::int64_t sent_ = 0;
     std::string resumeToken_;
+    bool away_ = false;  // from a lost socket to the next session, or to what the server says of our messages (npc.resumed)
     std::int64_t inputSamples_ = 0;
     CueQueue inputCues_;
     int attempt_ = 0;
     double lastReportMs_ = -std::numeric_limits<double>::infinity();
-    std::string lastReport_;
+    std::uint32_t reported_ = 0;
     double flushedMs_ = -std::numeric_limits<double>::infinity();
     double lastStepMs_ = 0.0;
     std::vector<float> flushedPose_;

@@ -12,6 +12,7 @@
 #include <list>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "Frame.h"
 
@@ -95,6 +96,12 @@ public:
         return filled;
     }
 
+    /// The items that sounded to their end since the last call, as (ordinal, samples).
+    std::deque<std::pair<std::uint32_t, std::int64_t>> TakeFinished() {
+        std::lock_guard<std::mutex> hold(gate_);
+        return std::exchange(finished_, {});
+    }
+
     /// Nothing more of this response sounds, now or later.
     void Flush(std::uint32_t ordinal) {
         std::lock_guard<std::mutex> hold(gate_);
@@ -104,6 +111,18 @@ public:
         gain_ = target_ = 1.0f;
         fadeLeft_ = 0;
         if (items_.empty()) status_.state = PlayState::Idle;
+    }
+
+    /// Another session begins: nothing of the one before sounds, and its ordinals may come again.
+    void Clear() {
+        std::lock_guard<std::mutex> hold(gate_);
+        items_.clear();
+        flushed_.clear();
+        finished_.clear();
+        paused_ = false;
+        gain_ = target_ = 1.0f;
+        fadeLeft_ = 0;
+        status_ = {PlayState::Idle, 0, 0, status_.underruns};
     }
 
     void Pause() { Fade(true, 0.0f); }
@@ -139,6 +158,7 @@ private:
 
     void RanOut(Item& item) {
         if (item.whole) {
+            finished_.emplace_back(item.ordinal, item.played);
             items_.pop_front();
             status_.state = items_.empty() ? PlayState::Idle : PlayState::Priming;
             return;
@@ -169,6 +189,7 @@ private:
     mutable std::mutex gate_;
     std::list<Item> items_;
     std::set<std::uint32_t> flushed_;
+    std::deque<std::pair<std::uint32_t, std::int64_t>> finished_;
     Status status_;
     int primeSamples_;
     int fadeSamples_;
