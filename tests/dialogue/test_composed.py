@@ -7,10 +7,12 @@ import asyncio
 import pytest
 
 from npc.dialogue.character import Character
-from npc.dialogue.composed import ComposedResponder
+from npc.dialogue.composed import ComposedResponder, unsure
+from npc.dialogue.composed.features import Index, Scored
 from npc.dialogue.composed.persona import asked_of_self, with_article
-from npc.dialogue.composed.question import located, understand, without_guess
+from npc.dialogue.composed.question import Question, located, understand, without_guess
 from npc.dialogue.composed.reply import Reply
+from npc.dialogue.composed.select import Choice
 from npc.dialogue.composed.speech import Speaker, in_first_person, in_second_person
 from npc.dialogue.context import Context, Exchange
 from npc.dialogue.interface import PlayerTurn
@@ -171,3 +173,55 @@ def test_questions_are_read_from_recogniser_text_too() -> None:
     assert understand("Thank you, that is kind.").asking == ""
     assert without_guess("who is the warden, Marisa?") == "who is the warden?"
     assert located("Who runs this dome?", "Pump room of the Fourth Dome") == "Who runs the Fourth Dome?"
+
+
+def _always(monkeypatch: pytest.MonkeyPatch, margin: float, best: str) -> None:
+    """Let the statement that holds `best` stand `margin` above "nothing known", all others far below."""
+
+    def choose(index: Index, question: Question, **_: object) -> Choice:
+        scored = [Scored(c, margin if best in c.text else -20.0) for c in index.candidates]
+        return Choice(tuple(sorted(scored, key=lambda s: -s.score)), 0.0, question.asking)
+
+    monkeypatch.setattr("npc.dialogue.composed.responder.choose", choose)
+
+
+def test_what_is_only_near_is_told_with_doubt_and_cited(monkeypatch: pytest.MonkeyPatch) -> None:
+    _always(monkeypatch, (unsure.NEAR + unsure.SURE) / 2, "Osbert Finch")
+    talk = Talk(None)
+    first = talk.say("Who would I see about the mooring?")
+    words = first.text.split()
+    (citation,) = first.citations
+    assert first.route == "hedged"
+    assert unsure.doubted(first.text)
+    assert "Osbert Finch" in " ".join(words[citation.word_start : citation.word_end])
+    assert talk.say("And who about the nets?").route != "hedged"
+    assert talk.say("And who about the weir?").route == "hedged"
+
+
+def test_nothing_guarded_is_told_with_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    _always(monkeypatch, (unsure.NEAR + unsure.SURE) / 2, "third plank")
+    assert "plank" not in Talk(None).say("Where would one keep silver?").text
+
+
+def test_sayings_answer_no_telling_and_no_question_to_the_character(monkeypatch: pytest.MonkeyPatch) -> None:
+    _always(monkeypatch, 0.5, "wife left")
+    talk = Talk(None)
+    talk.say("My wife left in May.")
+    assert "wife" not in talk.say("Mine is a lonely trade.").text
+    assert "wife" not in talk.say("Are you married?").text
+    assert "wife" in talk.say("Am I married, do you know?").text
+
+
+def test_a_word_set_right_is_taken_in() -> None:
+    talk = Talk(None)
+    talk.say("We sail for Norway on the ninth.")
+    assert "on the tenth" in talk.say("No wait, the tenth, not the ninth.").text
+
+
+def test_what_was_perhaps_meant_is_offered_where_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer = "Row across the river: shall I?"
+    talk = Talk(None)
+    _always(monkeypatch, -9.0, "Osbert Finch")
+    assert talk.say("It would be fine to be over there.", offer=offer).text == offer
+    _always(monkeypatch, 9.0, "Osbert Finch")
+    assert talk.say("Who is the mayor?", offer=offer).route == "fact"
