@@ -46,6 +46,8 @@ _SAME = frozenset(("unknown", "locked", "injection", "forgotten", "hello", "than
                    "apology", "threat", "sympathy", "bad_news", "good_news", "heard"))  # fmt: skip
 #: Replies to these must have three words or more: "no" is no answer to a demand, "no idea" none to a question.
 _GUARDED = frozenset(("locked", "injection", "refused", "refused_why", "unknown"))
+#: Not knowing, with what is known beside: the composer's words, unless it was small talk.
+_UNSURE = frozenset(("invited", "hedged"))
 _FIRST_NOUN = 5
 #: Topics whose small talk suits somebody who is troubled; on any other the composer's words of comfort are better.
 _TENDER = frozenset(("sad", "lonely", "ill", "tired", "scared", "cold", "heat", "hungry", "thirsty", "rain"))
@@ -153,9 +155,9 @@ class TrainedRealiser:
         text = context.turn.text
         if context.scripted or context.event or not text:
             return None
-        if self._is_authored(context, reply) or reply.route == "invited":
+        if self._is_authored(context, reply) or reply.route in _UNSURE:
             # An author's words stay, but for "I don't know" where small talk has an answer.
-            near = self._guard.near(text, asked=True) if reply.route in ("unknown", "invited") else None
+            near = self._guard.near(text, asked=True) if reply.route in ("unknown", *_UNSURE) else None
             return self._small_talk(text, near) if near is not None else None
         match reply.route:
             case "fact":
