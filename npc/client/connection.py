@@ -25,7 +25,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from npc.client.core import ClientCore, Incoming
+from npc.client.core import ClientCore, Incoming, OutOfOrder
 from npc.protocol import ClientEvent, InputAudioBufferAppend, NpcResumed, SessionCreated, dump, parse_server
 from npc.protocol.frames import Kind, encode_audio
 
@@ -50,9 +50,12 @@ class RealtimeClient:
     """One session with a server. Use `connect`."""
 
     def __init__(self, url: str, *, character: str | None, api_key: str | None, opt_in: bool, resume: bool) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("ws", "wss", "http", "https"):
-            raise ValueError(f"url must begin with ws, wss, http or https, got {url!r}")
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise ValueError(f"url must be an address like http://127.0.0.1:8765, got {url!r}: {error}") from None
+        if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
+            raise ValueError(f"url must be an address like http://127.0.0.1:8765 (ws, wss, http, https), got {url!r}")
         scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
         path = parts.path if parts.path.rstrip("/") else "/v1/realtime"
         self._place = (scheme, parts.netloc, path)
@@ -83,7 +86,7 @@ class RealtimeClient:
         """Open a session. `url` is the server or its full realtime address; `api_key` may be a ticket.
 
         Returns once the socket is open; the first event is `session.created`. Raises ConnectionLost with the HTTP
-        status when the server refuses.
+        status when the server refuses, ValueError for a `url` that is no address.
         """
         client = cls(url, character=character, api_key=api_key, opt_in=opt_in, resume=resume)
         await client._open()
@@ -169,6 +172,8 @@ class RealtimeClient:
                 await self._come_back()
         except ConnectionLost as lost:
             end = lost
+        except (ValueError, OutOfOrder) as error:
+            end = ConnectionLost(f"the server sent what cannot be read: {error}")
         finally:
             self._over = True
             self._up.set()
@@ -242,6 +247,9 @@ class RealtimeClient:
             if code in _FINAL_CODES:
                 raise ConnectionLost(socket.close_reason or "the session is gone", code) from None
             return False
+        except (ConnectionLost, ValueError, OutOfOrder):
+            await socket.close()
+            raise
         self._socket = socket
         self.resumes += 1
         await self._queue.put(resumed)

@@ -103,8 +103,10 @@ class JitterBuffer:
         return item
 
     def _skip(self, item: _Item, start: int) -> None:
-        if item.buffered == 0:
-            item.played = start
+        if item.buffered == 0 or start - item.end > self._max:
+            # Nothing is left to be heard before it, or so long a hole that all of it would be past the bound.
+            item.blocks.clear()
+            item.played, item.buffered = start, 0
         else:
             # The hole lies behind audio that is still to be heard: fill it, so that the clock stays true.
             hole = np.zeros(start - item.end, np.int16)

@@ -144,3 +144,14 @@ def test_the_bound_drops_the_oldest_and_moves_the_clock() -> None:
         buffer.push(_audio(at, 20))
     assert buffer.buffered_ms == 100
     np.testing.assert_array_equal(buffer.read(100), np.arange(201, 301))
+
+
+def test_a_hole_past_the_bound_moves_the_clock_and_takes_no_memory() -> None:
+    """One frame with a start far ahead once asked for terabytes of silence."""
+    buffer = JitterBuffer(RATE, prebuffer_ms=0, max_ms=1000)
+    buffer.push(OutputAudio("r", "i", 0, np.ones(480, np.int16)))
+    buffer.push(OutputAudio("r", "i", 2**50, np.full(480, 2, np.int16)))
+    assert buffer.buffered_ms == 480 * 1000 / RATE
+    assert buffer.read(480).tolist() == [2] * 480
+    assert buffer.position is not None
+    assert buffer.position.played == 2**50 + 480
