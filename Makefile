@@ -92,7 +92,7 @@ format: setup-dev ## format the code
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
 
 .PHONY: bench
-bench: setup-dev ## every published figure into out/bench (takes about half an hour on a quiet machine)
+bench: setup-dev ## the benchmarks behind the published figures, into out/bench (takes about half an hour on a quiet machine)
 	@scripts/bench.sh "$(VENV)"
 
 .PHONY: third-party

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench.sh VENV: every published figure, one JSON object a benchmark, into out/bench. Run it on a quiet machine.
+# bench.sh VENV: the benchmarks behind the published figures, one JSON object each, into out/bench. Run it on a quiet machine.
 set -euo pipefail
 npc="$1/bin/npc"
 out=out/bench
