@@ -37,7 +37,7 @@ class Page {
     this.clock = new PlayedClock(RATE);
     this.ear = new EarClock();
     this.pace = new FramePace();
-    this.speaker = new Speaker(RATE, (report) => this.played(report));
+    this.speaker = new Speaker(RATE, (report) => this.played(report), () => this.playWaiting());
     this.microphone = new Microphone(RATE, (pcm, level) => this.heard(pcm, level));
     this.actor = new Actor({
       send: (event) => this.session.send(event), changed: () => this.things.draw(),
@@ -360,10 +360,19 @@ class Page {
     if (state !== 'ok') this.notices.show(message ?? `${component} is ${state}${fallback ? `; using ${fallback}` : ''}.`);
   }
 
-  /** Sound may start only after a click or a key, so both lead through here. */
+  /** Sound may start only after a click or a key, so both lead through here. Without sound the conversation goes on in writing. */
   async ensureSound() {
     if (this.speaker.running) return;
-    await this.speaker.open();
+    try {
+      await this.speaker.open();
+    } catch (error) {
+      this.notices.show(`The sound could not be started: ${error.message}. Replies are written under Talk; press a button to try again.`);
+    }
+    if (this.speaker.running) this.playWaiting();
+  }
+
+  /** What came while nothing could be played. */
+  playWaiting() {
     for (const { ordinal, start, pcm, last } of this.waiting) this.speaker.play(ordinal, start, pcm, last);
     this.waiting = [];
   }

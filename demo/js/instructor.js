@@ -65,6 +65,11 @@ class Chair {
     this.scenarios = new Map();
     this.partial = new Map();
     this.hands = 0;
+    this.speaking = false;
+    /** Set while the server holds the character's voice for us. */
+    this.taken = false;
+    this.microphone = new Microphone(RATE, (pcm) => this.taken && this.session?.sendAudio(pcm));
+    this.microphone.onLost = () => this.microphone.close();
     /** Page time at which the attempt began, ms; null before one is watched. */
     this.began = null;
     this.bind();
@@ -298,27 +303,26 @@ class Chair {
 
   /** What is said while the button is held is recognised by the server and said in the character's voice. */
   async speak(on) {
-    if (on === Boolean(this.speaking)) return;
+    if (on === this.speaking) return;
     this.speaking = on;
     $('speak').setAttribute('aria-pressed', String(on));
     if (!on) {
-      this.instruct('release');
+      if (this.taken) this.instruct('release');
+      this.taken = false;
       return;
     }
     try {
-      this.microphone ??= await this.openMicrophone();
+      if (!this.microphone.stream) await this.microphone.open();
+      // Let go while the browser was asking, or pressed twice meanwhile.
+      if (!this.speaking || this.taken) return;
+      this.taken = true;
       this.instruct('take_over');
     } catch (error) {
       if (!(error instanceof MicrophoneError)) throw error;
       this.speaking = false;
+      $('speak').setAttribute('aria-pressed', 'false');
       this.notice(error.message, true);
     }
-  }
-
-  async openMicrophone() {
-    const microphone = new Microphone(RATE, (pcm) => this.speaking && this.session?.sendAudio(pcm));
-    await microphone.open();
-    return microphone;
   }
 }
 

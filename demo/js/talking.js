@@ -12,16 +12,19 @@ export class Talking {
   constructor({ microphone, session, ready, said, notice }) {
     Object.assign(this, { microphone, session, ready, said, notice });
     this.on = false;
+    /** What the last press or release asked for; `on` follows once the browser has given the microphone. */
+    this.wished = false;
     this.button = document.getElementById('mic');
     this.label = document.getElementById('mic-label');
     this.box = document.getElementById('say');
     document.getElementById('say-form').addEventListener('submit', (event) => this.type(event));
-    this.button.addEventListener('click', () => push() || this.talk(!this.on));
+    this.button.addEventListener('click', () => push() || this.talk(!this.wished));
     this.button.addEventListener('pointerdown', () => push() && this.talk(true));
-    for (const end of ['pointerup', 'pointercancel']) this.button.addEventListener(end, () => push() && this.on && this.talk(false));
+    // On the window: the pointer may have left the button when it is let go.
+    for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => this.letGo());
     addEventListener('keydown', (event) => this.key(event));
-    addEventListener('keyup', (event) => event.code === 'Space' && push() && this.on && this.talk(false));
-    addEventListener('blur', () => push() && this.on && this.talk(false));
+    addEventListener('keyup', (event) => event.code === 'Space' && this.letGo());
+    addEventListener('blur', () => this.letGo());
     navigator.mediaDevices?.addEventListener?.('devicechange', () => this.devicesChanged());
     microphone.onLost = () => this.lost();
   }
@@ -32,18 +35,26 @@ export class Talking {
     const taken = focus !== this.button && (/^(input|textarea|select|button|summary|a)$/i.test(focus?.tagName ?? '') || focus?.getAttribute('role') === 'tab');
     if (event.code !== 'Space' || event.repeat || taken) return;
     event.preventDefault();
-    this.talk(push() || !this.on);
+    this.talk(push() || !this.wished);
+  }
+
+  letGo() {
+    if (push() && this.wished) this.talk(false);
   }
 
   async talk(on) {
+    this.wished = on;
     try {
       await this.ready();
       if (on && !this.microphone.stream) await this.microphone.open({ raw: new URLSearchParams(location.search).has('raw') });
     } catch (error) {
+      this.wished = this.on;
       if (!(error instanceof MicrophoneError)) throw error;
       this.notice(error.message);
       return;
     }
+    // Let go, or pressed again, while the browser was asking.
+    if (this.wished !== on || this.on === on) return;
     this.on = on;
     this.show();
     if (!push()) return;
@@ -76,9 +87,9 @@ export class Talking {
     const talking = this.on;
     await this.microphone.close();
     if (!talking) return;
-    this.on = false;
-    this.show();
-    await this.talk(!push());
+    await this.talk(false);
+    if (push()) return;
+    await this.talk(true);
     if (this.on) this.notice('The microphone changed; the new one is in use.');
   }
 

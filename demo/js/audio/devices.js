@@ -10,22 +10,32 @@ const MICROPHONE_ADVICE = {
 
 export class MicrophoneError extends Error {}
 
+/** Without an output device some browsers never say that a context runs; the sound then begins when they do. */
+const RESUME_MS = 2000;
+
 /** Plays PCM16 at `rate` and reports every played sample. The context runs at the item's rate, so frames are samples. */
 export class Speaker {
-  constructor(rate, onPlayed) {
+  /** `onPlayed(report)` follows the samples; `onRunning()` is called when sound can be played, again after each time it could not. */
+  constructor(rate, onPlayed, onRunning = () => {}) {
     this.rate = rate;
     this.onPlayed = onPlayed;
+    this.onRunning = onRunning;
   }
 
-  /** Call from a click or key press: browsers start sound only then. A context that the system suspended goes on. */
+  /** Call from a click or key press: browsers start sound only then. A context that the system suspended goes on. Throws what failed. */
   async open() {
-    this.made ??= this.make();
+    this.made ??= this.make().catch((error) => {
+      this.made = null;
+      this.context?.close();
+      throw error;
+    });
     await this.made;
-    await this.context.resume();
+    await Promise.race([this.context.resume(), new Promise((done) => { setTimeout(done, RESUME_MS); })]);
   }
 
   async make() {
     this.context = new AudioContext({ sampleRate: this.rate, latencyHint: 'interactive' });
+    this.context.addEventListener('statechange', () => this.running && this.onRunning());
     await this.context.audioWorklet.addModule(new URL('playback-worklet.js', import.meta.url));
     this.node = new AudioWorkletNode(this.context, 'npc-playback', { numberOfInputs: 0, outputChannelCount: [1] });
     this.node.port.onmessage = ({ data }) => (data.type === 'problem' ? console.warn(data.text) : this.onPlayed(data));
@@ -73,35 +83,42 @@ export class Microphone {
     this.onLost = () => {};
   }
 
-  /** Asks for the microphone. Throws MicrophoneError with advice for a person. */
-  async open({ raw = false } = {}) {
+  /** Asks for the microphone, once however often it is called meanwhile. Throws MicrophoneError with advice for a person. */
+  open(options) {
+    this.opening ??= this.ask(options).finally(() => { this.opening = null; });
+    return this.opening;
+  }
+
+  async ask({ raw = false } = {}) {
     if (!navigator.mediaDevices?.getUserMedia) throw new MicrophoneError(MICROPHONE_ADVICE.SecurityError);
     const clean = !raw;
+    let stream;
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({
+      stream = await navigator.mediaDevices.getUserMedia({
         audio: { channelCount: 1, echoCancellation: clean, noiseSuppression: clean, autoGainControl: clean },
       });
     } catch (error) {
       throw new MicrophoneError(MICROPHONE_ADVICE[error.name] ?? `The microphone did not open: ${error.message}. You can type instead.`);
     }
-    for (const track of this.stream.getTracks()) track.onended = () => this.onLost();
-    this.context = new AudioContext({ latencyHint: 'interactive' });
-    await this.context.audioWorklet.addModule(new URL('mic-worklet.js', import.meta.url));
-    this.node = new AudioWorkletNode(this.context, 'npc-microphone', {
-      numberOfOutputs: 0, processorOptions: { rate: this.rate },
-    });
-    this.node.port.onmessage = ({ data }) => this.onFrame(data.pcm, data.level);
-    this.context.createMediaStreamSource(this.stream).connect(this.node);
-    await this.context.resume();
-  }
-
-  mute(muted) {
-    this.node?.port.postMessage({ muted });
+    for (const track of stream.getTracks()) track.onended = () => this.onLost();
+    const context = new AudioContext({ latencyHint: 'interactive' });
+    try {
+      await context.audioWorklet.addModule(new URL('mic-worklet.js', import.meta.url));
+      const node = new AudioWorkletNode(context, 'npc-microphone', { numberOfOutputs: 0, processorOptions: { rate: this.rate } });
+      node.port.onmessage = ({ data }) => this.onFrame(data.pcm, data.level);
+      context.createMediaStreamSource(stream).connect(node);
+      await context.resume();
+      Object.assign(this, { stream, context });
+    } catch (error) {
+      for (const track of stream.getTracks()) track.stop();
+      await context.close();
+      throw new MicrophoneError(`The microphone did not start: ${error.message}. Press the button again, or type instead.`);
+    }
   }
 
   async close() {
     const { stream, context } = this;
-    this.stream = this.context = this.node = null;
+    this.stream = this.context = null;
     for (const track of stream?.getTracks() ?? []) track.stop();
     await context?.close();
   }

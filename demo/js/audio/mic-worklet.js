@@ -18,8 +18,6 @@ class Microphone extends AudioWorkletProcessor {
     this.frame = new Int16Array(Math.round(rate * 0.02));
     this.filled = 0;
     this.energy = 0;
-    this.muted = false;
-    this.port.onmessage = ({ data }) => { this.muted = data.muted; };
   }
 
   process([input]) {
@@ -55,7 +53,7 @@ class Microphone extends AudioWorkletProcessor {
   }
 
   push(value) {
-    const heard = this.muted ? 0 : Math.max(-1, Math.min(1, value));
+    const heard = Math.max(-1, Math.min(1, value));
     this.energy += heard * heard;
     this.frame[this.filled] = Math.round(heard * 32767);
     this.filled += 1;
