@@ -156,9 +156,9 @@ class TrainedRealiser:
         if context.scripted or context.event or not text:
             return None
         if self._is_authored(context, reply) or reply.route in _UNSURE:
-            # An author's words stay, but for "I don't know" where small talk has an answer.
+            # An author's words stay, but for "I don't know" to what is plainly asked in passing ("do you sing?").
             near = self._guard.near(text, asked=True) if reply.route in ("unknown", *_UNSURE) else None
-            return self._small_talk(text, near) if near is not None else None
+            return self._small_talk(text, near) if near is not None and near.topic.intent == "chat" else None
         match reply.route:
             case "fact":
                 return self._fact(text, reply)
