@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib.metadata import PackageNotFoundError, distribution
 
+ENDING, WORDING = "npc/conversation/endpointing/", "npc/dialogue/models/mind/"
 #: Things that lie in the repository or are fetched by its commands: name, version, licence, where, what for.
 CARRIED = [
     ("Silero VAD 16 kHz model", "6.2.3", "MIT", "npc/audio/models/", "voice activity"),
@@ -23,6 +24,14 @@ CARRIED = [
         "npc/dialogue/ (a classifier trained on it)",
         "reading emotion from words",
     ),
+    # Texts behind weights: none of their sentences is carried; notices lie in DATA_LICENSES.md beside the weights.
+    ("Synthetic-Persona-Chat", "2023", "CC BY 4.0 (Google Research)", f"{ENDING}, {WORDING}", "weights of both"),
+    ("Self-dialogue Corpus", "2018", "BSD-3-Clause (J. Fainberg et al.)", f"{ENDING}, {WORDING}", "weights of both"),
+    ("Personality chat", "-", "MIT (Microsoft)", f"{ENDING}, {WORDING}", "weights of both"),
+    ("Taskmaster-4 (coffee)", "-", "CC BY 4.0 (Google Research)", ENDING, "weights for the end of a turn"),
+    ("ChatterBot English corpus", "-", "BSD-3-Clause (G. Cox)", ENDING, "weights for the end of a turn"),
+    ("Self-Instruct, written by people", "-", "Apache-2.0 (Y. Wang et al.)", ENDING, "weights for the end of a turn"),
+    ("Plays of Standard Ebooks", "-", "CC0, US public domain", ENDING, "weights for the end of a turn"),
     ("CMU Flite and its voices", "2.2", "BSD-like (CMU)", "fetched: Debian's libflite1", "the embedded voice"),
     (
         "all-MiniLM-L6-v2",
