@@ -185,6 +185,17 @@ INLINE void store_small(int8_t *p, i32x16 v) { // whole numbers that fit
 #endif
 }
 
+// 64 columns of them.
+INLINE void store_small(int8_t *p, const i32x16 (&v)[4]) {
+#if defined(__AVX512F__)
+  const __m512i low = _mm512_packs_epi32((__m512i)v[0], (__m512i)v[1]), high = _mm512_packs_epi32((__m512i)v[2], (__m512i)v[3]);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high)));
+#else
+  for (int i = 0; i < 4; i++) store_small(p + 16 * i, v[i]);
+#endif
+}
+
 INLINE f32x16 load_int8(const int8_t *p) { return to_float(load_small(p)); }
 
 // acc[lane] += sum of the lane's four unsigned bytes of w times the four signed bytes of `four`. `SMALL`: every byte of
