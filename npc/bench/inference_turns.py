@@ -18,8 +18,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from npc.inference.engine import Engine, Event
+from npc.inference.engine import Engine
 from npc.inference.interface import Priority, Sampling
+from npc.inference.request import Event
 from npc.inference.step import Step
 
 #: 2.8 words a second is ordinary talk; 0.4 s is the median wait of the end-of-turn decision here (docs/log.md).

@@ -16,8 +16,8 @@ The engine has no threads and no clock. It is driven by one thread (`npc.inferen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,13 +27,12 @@ from npc.inference.grammar import Grammar
 from npc.inference.interface import ModelError, Priority, Sampling
 from npc.inference.kernels import PAGE, Floats
 from npc.inference.listening import Listening
+from npc.inference.request import Event, Finish, Request
 from npc.inference.sampler import adjust, choose, log_probability, uniform
 from npc.inference.speculate import Drafter
 from npc.inference.states import StateTable, StateTree
 from npc.inference.step import Batch, Result, Step
 from npc.inference.textstream import TextStream
-
-Finish = Literal["stop", "length", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,59 +63,6 @@ class EngineFull(ModelError):
 
 class ContextOverflow(ModelError):
     """The prompt does not fit the context window."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What a step gave one sequence: a token and the text it made certain; `finish` or `error` on the last one only."""
-
-    sequence: int
-    token: int | None = None
-    text: str = ""
-    logprob: float | None = None
-    finish: Finish | None = None
-    error: str | None = None
-
-
-@dataclass(slots=True)
-class Request:
-    """A request and its state. `held` tokens have their keys and values in `table`."""
-
-    id: int
-    tokens: list[int]
-    prompt: int
-    sampling: Sampling
-    seed: int
-    priority: Priority
-    table: Table
-    text: TextStream | None = None
-    grammar: Grammar | None = None
-    adapter: Adapter | None = None
-    steering: Floats | None = None
-    steering_decay: float = 1.0
-    end_tokens: frozenset[int] = frozenset()
-    pause: int | None = None
-    held: int = 0
-    shared: int = 0
-    running: bool = False
-    reused: int = 0
-    rows: int = 0
-    draft: list[int] = field(default_factory=list)
-
-    @property
-    def paused(self) -> bool:
-        """A draft that is long enough for now."""
-        return self.pause is not None and len(self.tokens) - self.prompt >= self.pause
-
-    @property
-    def root(self) -> str | None:
-        """Which prefix tree its pages belong to."""
-        return None if self.adapter is None else self.adapter.name
-
-    @property
-    def shareable(self) -> int:
-        """Leading tokens whose keys and values any session may use: steering acts from the last prompt token on."""
-        return min(self.held, self.prompt - 1) if self.steering is not None else self.held
 
 
 class Engine:

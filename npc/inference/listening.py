@@ -15,15 +15,22 @@ waits for it longer than a step, and rests after a few tokens, which bounds what
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from npc.inference.interface import Priority, Sampling, Speculation
-
-if TYPE_CHECKING:
-    from npc.inference.engine import Engine, Event
+from npc.inference.request import Event
 
 #: A submission with everything a request needs beside prompt, sampling, priority and pause.
 Submit = Callable[..., int]
+
+
+class Drafts(Protocol):
+    """What a listener asks of the engine, about requests it submitted."""
+
+    def rest_after(self, number: int, tokens: int) -> None: ...
+    def promote(self, number: int, priority: Priority) -> bool: ...
+    def cancel(self, number: int) -> None: ...
+    def statistics(self, number: int) -> tuple[int, int]: ...
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:
@@ -37,7 +44,7 @@ class Listening:
     """One session's draft. Drive it from the engine's thread; tell it `saw` for the draft's events and `spent` for the
     time of each speculative step. The session's requests are its own: nobody else's prompt can take them."""
 
-    def __init__(self, engine: Engine, draft_tokens: int = 32, early_tokens: int = 4) -> None:
+    def __init__(self, engine: Drafts, draft_tokens: int = 32, early_tokens: int = 4) -> None:
         """`draft_tokens` of a tentative reply: a mark of emotion and about one clause of speech; `early_tokens` for
         each partial: the prompt is what takes long, and most partials are overtaken by the next."""
         self._engine, self._draft_tokens, self._early_tokens = engine, draft_tokens, early_tokens

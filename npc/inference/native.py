@@ -20,7 +20,7 @@ from npc.inference import kernels
 from npc.inference.adapters import Adapter, load_adapter
 from npc.inference.checkpoint import Checkpoint
 from npc.inference.config import CheckpointError, ModelConfig, read_config
-from npc.inference.engine import Engine, Event, Limits
+from npc.inference.engine import Engine, Limits
 from npc.inference.grammar import Grammars, available
 from npc.inference.interface import Message, ModelError, Priority, Sampling, Speculation, Token
 from npc.inference.kernels import PAGE, CacheFormat, Format
@@ -28,6 +28,7 @@ from npc.inference.listening import Listening
 from npc.inference.mamba import MambaConfig, MambaStep, MambaWeights, is_mamba, load_mamba
 from npc.inference.packed import NAME, read_packed
 from npc.inference.reference import ReferenceStep
+from npc.inference.request import Event
 from npc.inference.speculate import PromptLookup
 from npc.inference.steering import Direction, combine
 from npc.inference.step import KernelStep, Step

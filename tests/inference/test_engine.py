@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from npc.inference.engine import ContextOverflow, Engine, EngineFull, Event, Limits
+from npc.inference.engine import ContextOverflow, Engine, EngineFull, Limits
 from npc.inference.interface import ModelError, Priority, Sampling
 from npc.inference.kernels import PAGE, Format
+from npc.inference.request import Event
 from npc.inference.speculate import DraftModel, PromptLookup
 from npc.inference.step import Batch, KernelStep, Result
 from tests.inference import tiny
