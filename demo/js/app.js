@@ -125,6 +125,7 @@ class Page {
     session
       .on('connection', (event) => this.connection(event))
       .on('gone', () => this.silence())
+      .on('problem', (text) => console.warn(text))
       .on('session.created', ({ session: made }) => this.created(made))
       .on('session.updated', ({ session: made }) => this.created(made))
       .on('conversation.item.input_audio_transcription.delta', (event) => this.partial(event))

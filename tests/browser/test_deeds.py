@@ -56,3 +56,10 @@ def test_deeds(
     made = deed(character, action, arguments)
     assert (made["kind"], made["target"]) == (kind, target)
     assert line is None or made["line"] == line
+
+
+def test_a_message_or_arguments_that_cannot_be_read_break_nothing_and_are_called_what_they_are() -> None:
+    got = play("handlers.mjs")
+    assert got["thrown"] == "SyntaxError", "a handler's own error is no fault of the message"
+    assert got["problems"] == ['not a JSON event: {"type":', "not a JSON event: 7"]
+    assert (got["told"], got["sent"]) == (["hands you the coil of rope"], 1)

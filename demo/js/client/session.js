@@ -144,12 +144,14 @@ export class RealtimeSession {
   }
 
   receiveText(text) {
+    let event = null;
     try {
-      this.receive(JSON.parse(text));
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      this.emit('problem', `not JSON: ${text.slice(0, 60)}`);
+      event = JSON.parse(text);
+    } catch {
+      // Said below: what is no JSON is no object either.
     }
+    if (typeof event?.type === 'string') this.receive(event);
+    else this.emit('problem', `not a JSON event: ${text.slice(0, 60)}`);
   }
 
   receive(event) {

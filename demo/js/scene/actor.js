@@ -10,6 +10,15 @@ import { deedOf } from './deeds.js';
 /** Seconds for which the character looks at what it handles, and at what the player points out. */
 const LOOK_SECONDS = 2.2;
 
+/** Arguments as the mind wrote them; what is no JSON says nothing, as in the engine clients. */
+function read(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
+
 export class Actor {
   /** `send(event)` goes to the server; `tell(callId, line)` writes the deed down; `changed()` follows every change of the things. */
   constructor({ send, tell, changed }) {
@@ -33,7 +42,7 @@ export class Actor {
 
   /** `response.function_call_arguments.done`: the reply announces an action; `ordinal` is its reply's. */
   announce({ call_id: id, name, arguments: text }, ordinal) {
-    const deed = deedOf(name, JSON.parse(text || '{}'), this.things);
+    const deed = deedOf(name, read(text), this.things);
     this.announced.set(id, { deed, ordinal });
     this.tell(id, deed.line);
     this.send({ type: 'conversation.item.create', item: { type: 'function_call_output', call_id: id, output: JSON.stringify({ ok: true, note: deed.line }) } });
