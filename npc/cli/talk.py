@@ -14,13 +14,14 @@ import argparse
 import asyncio
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from npc.audio.resample import Resampler
-from npc.audio.wav import read_wav, write_wav
+from npc.audio.wav import WavError, read_wav, write_wav
 from npc.cli.sound import Loudspeaker, SoundUnavailable, microphone
 from npc.client import ConnectionLost, Pacer, Playback, RealtimeClient
 from npc.client.local_server import ServerFailed, local_server
@@ -50,6 +51,25 @@ Pcm16 = NDArray[np.int16]
 
 def main(argv: list[str]) -> int:
     """Exit status 0 when every turn was answered."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    try:
+        recordings = [_at_rate(*read_wav(path)) for path in given.wav or []]
+    except WavError as error:
+        parser.error(f"--wav {error}")
+    except OSError as error:
+        parser.error(f"--wav {error.filename}: {error.strerror or error}")
+    if given.out and not given.out.absolute().parent.is_dir():
+        parser.error(f"--out {given.out.parent}: there is no such folder")
+    try:
+        with local_server() if given.url is None else contextlib.nullcontext(given.url) as url:
+            return asyncio.run(_Talk(given, url, recordings).run())
+    except (ServerFailed, ConnectionLost, SoundUnavailable, ValueError) as error:
+        print(f"npc talk: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="npc talk", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -63,24 +83,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--url", help="a server that runs already, e.g. http://127.0.0.1:8765")
     parser.add_argument("--key", help="API key or ticket for that server")
     parser.add_argument("--quiet", action="store_true", help="print only what the character says")
-    given = parser.parse_args(argv)
-    for path in given.wav or []:
-        if not path.is_file():
-            parser.error(f"--wav {path}: there is no such file")
-    try:
-        with local_server() if given.url is None else contextlib.nullcontext(given.url) as url:
-            return asyncio.run(_Talk(given, url).run())
-    except (ServerFailed, ConnectionLost, SoundUnavailable) as error:
-        print(f"npc talk: {error}", file=sys.stderr)
-        return 1
+    return parser
 
 
 class _Talk:
     """One session: turns go up from whichever source was chosen, answers are printed, played and kept."""
 
-    def __init__(self, given: argparse.Namespace, url: str) -> None:
+    def __init__(self, given: argparse.Namespace, url: str, recordings: Sequence[Pcm16] = ()) -> None:
         self._given = given
         self._url = url
+        self._recordings = recordings
         self._playback = Playback(RATE, RATE)
         self._answered = asyncio.Event()
         self._silent = asyncio.Event()
@@ -89,40 +101,55 @@ class _Talk:
         self._loudspeaker = None if given.out else self._open_loudspeaker()
 
     async def run(self) -> int:
+        """Raises ConnectionLost. What was said until then is written all the same."""
+        try:
+            answered = await self._session()
+        finally:
+            if self._given.out:
+                pcm = np.concatenate(self._kept) if self._kept else np.zeros(0, np.int16)
+                write_wav(self._given.out, pcm, RATE)
+                self._note(f"wrote {self._given.out}")
+        return 0 if answered else 1
+
+    async def _session(self) -> bool:
         async with RealtimeClient.connect(
             self._url, character=self._given.character, api_key=self._given.key
         ) as client:
             await client.created()
-            await client.send(_wanted(spoken=bool(self._given.wav or self._given.mic)))
+            await client.send(_wanted(spoken=bool(self._recordings or self._given.mic)))
             pacer = Pacer(client, self._playback, sink=self._sound)
             reader = asyncio.create_task(self._read(client))
             player = asyncio.create_task(pacer.run())
+            turns = asyncio.create_task(self._turns(client))
+            tasks = (turns, reader, player)
             try:
-                answered = await self._turns(client)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if turns.done():
+                    return turns.result()
+                # Nobody reads or plays any more: no answer will come, and no sound will end.
+                await asyncio.wait([reader], timeout=1.0)
+                if reader.done():
+                    reader.result()
+                raise ConnectionLost("the server ended the session")
             finally:
-                for task in (reader, player):
+                for task in tasks:
                     task.cancel()
-                await asyncio.wait([reader, player])
+                await asyncio.gather(*tasks, return_exceptions=True)
                 if self._loudspeaker is not None:
                     self._loudspeaker.close()
-        if self._given.out:
-            write_wav(self._given.out, np.concatenate(self._kept) if self._kept else np.zeros(0, np.int16), RATE)
-            self._note(f"wrote {self._given.out}")
-        return 0 if answered else 1
 
     async def _turns(self, client: RealtimeClient) -> bool:
         if self._given.mic:
             return await self._microphone(client)
-        for path in self._given.wav or []:
+        for pcm in self._recordings:
             self._answered.clear()
-            pcm = _at_rate(*read_wav(path))
             await _stream(client, np.concatenate([pcm, np.zeros(int(TRAILING_SECONDS * RATE), np.int16)]))
             if not await self._wait_for_answer():
                 return False
         for text in self._given.text or []:
             if not await self._typed(client, text):
                 return False
-        if self._given.wav or self._given.text:
+        if self._recordings or self._given.text:
             return True
         self._note("Type and press Enter; an empty line ends the talk.")
         while line := (await asyncio.to_thread(_prompt)).strip():
@@ -157,6 +184,8 @@ class _Talk:
     async def _read(self, client: RealtimeClient) -> None:
         async for incoming in client:
             self._playback.receive(incoming)
+            if self._playback.buffer.buffered_ms > 0:
+                self._silent.clear()
             match incoming:
                 case TranscriptionCompleted(transcript=text) if text.strip():
                     self._note(f"you: {text.strip()}")
