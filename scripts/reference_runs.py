@@ -7,9 +7,9 @@ of those, tests/simulation/test_references.py fails and this makes the logs agai
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import shutil
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -54,12 +54,18 @@ def record(scenario: str, quality: str) -> str:
     return f"{scenario}/{quality}: {before} -> {attempt.score} ({attempt.outcome})"
 
 
-def main(names: list[str]) -> int:
-    wanted = [tuple(name.split("/")) for name in names] or [(s, q) for s in SCENARIOS for q in QUALITIES]
-    for scenario, quality in wanted:
+def main() -> int:
+    every = [f"{scenario}/{quality}" for scenario in SCENARIOS for quality in QUALITIES]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", nargs="*", metavar="SCENARIO/QUALITY", help=f"default: {' '.join(every)}")
+    given = parser.parse_args().run
+    if unknown := sorted(set(given) - set(every)):
+        parser.error(f"no run {unknown[0]!r}; there are {', '.join(every)}")
+    for run in given or every:
+        scenario, quality = run.split("/")
         print(record(scenario, quality), flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

@@ -7,7 +7,7 @@ tests/dialogue/test_emotion.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -99,8 +99,9 @@ def draw(path: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    draw(Path(arguments[0] if arguments else "docs/images/emotion.svg"))
+    parser = argparse.ArgumentParser(prog="python -m npc.training.emotion_picture", description=__doc__)
+    parser.add_argument("out", type=Path, nargs="?", default=Path("docs/images/emotion.svg"))
+    draw(parser.parse_args(argv).out)
     return 0
 
 
