@@ -32,7 +32,9 @@ def local_server(*arguments: str, state: Path | None = None, seconds: float = ST
         url = f"http://127.0.0.1:{port}"
         # Two BLAS threads that spin beside other work made the first answer wait minutes instead of seconds.
         environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "NPC_STATE": str(state or Path(scratch) / "state")}
-        command = [sys.executable, "-m", "npc.cli.main", "serve", "--port", str(port), *arguments]
+        # Open to this machine's programs alone, whatever keys and address the service has for others.
+        own = ["--host", "127.0.0.1", "--port", str(port), "--set", "server.keys=[]"]
+        command = [sys.executable, "-m", "npc.cli.main", "serve", *own, *arguments]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
             _wait(url, process, Path(log.name), seconds)
