@@ -1,4 +1,4 @@
-"""The microphone button in a browser that takes its time, under Node (virtual/talking.mjs)."""
+"""The page's controls in a browser that takes its time, under Node (virtual/talking.mjs, virtual/rehearsal.mjs)."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ def test_sound_that_failed_once_can_be_tried_again_and_keeps_nobody_waiting() ->
     got = play("talking.mjs", "speaker")
     assert (got["first"], got["second"]) == ("no network", "open")
     assert got["seconds"] == pytest.approx(2.0, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("message", "asked", "mended", "kept"),
+    [
+        ("attempt 'old' is over (abandoned); begin another one", ["old", None], False, False),
+        ("there is no attempt 'old'", ["old", None], False, False),
+        ("attempt 'old' is running in another session", ["old"], True, True),
+    ],
+)
+def test_an_attempt_that_cannot_be_gone_on_with_is_begun_anew(
+    message: str, asked: list[str | None], mended: bool, kept: bool
+) -> None:
+    assert play("rehearsal.mjs", message) == {"asked": asked, "mended": mended, "kept": kept}

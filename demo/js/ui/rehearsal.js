@@ -12,6 +12,8 @@ const OUTCOMES = { completed: 'You brought it to its end.', failed: 'It ended ba
 const STATES = { met: 'met', not_met: 'not met', not_observed: 'not yet' };
 /** The trigger by which a trainee ends an attempt. */
 const LEAVE = 'end_attempt';
+/** What an `error` about the attempt that was asked for names. */
+const ATTEMPT = 'session.npc.rehearsal.attempt';
 /** A page that was reloaded finds its attempt still held by the session before it, until the server gives that up. */
 const HELD = /running in another session/;
 const RETRY_MS = 4000;
@@ -93,6 +95,7 @@ export class Rehearsal {
     this.scenario = this.chosen;
     const kept = this.unfinished(this.scenario.id);
     this.attempt = kept?.attempt ?? null;
+    this.status = null;
     this.level = kept?.level ?? this.part('level').value;
     this.consent = this.part('consent').checked && !this.part('consent-row').hidden;
     this.items = new Map(this.scenario.rubric.items.map((item) => [item.id, { ...item, state: 'not_observed' }]));
@@ -116,9 +119,15 @@ export class Rehearsal {
     return { scenario: this.scenario.id, rehearsal: { level: this.level, consent: { audio: this.consent }, ...(this.attempt ? { attempt: this.attempt } : {}) } };
   }
 
-  /** An `error` of the server; true when it is about our attempt and is being mended. */
-  refused({ message }) {
-    if (!this.scenario || !this.attempt || !HELD.test(message) || this.tries >= RETRIES) return false;
+  /** An `error` of the server; true when it is about our attempt and is being mended. One that is over or gone is begun anew. */
+  refused({ message, param }) {
+    if (!this.scenario || !this.attempt || param !== ATTEMPT) return false;
+    if (!HELD.test(message) || this.tries >= RETRIES) {
+      sessionStorage.removeItem(KEY);
+      this.attempt = null;
+      this.open(this.scenario);
+      return false;
+    }
     this.tries += 1;
     this.part('clock').textContent = 'Your last visit is being closed; it goes on in a moment.';
     setTimeout(() => this.scenario && this.open(this.scenario), RETRY_MS);
