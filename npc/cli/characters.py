@@ -235,7 +235,7 @@ async def _answers(installed: Installed, questions: Sequence[str]) -> list[str]:
 
 
 class _Steady:
-    """A clock that goes on five seconds a look, so that two runs feel alike."""
+    """A clock that goes on a second a look, so that two runs feel alike."""
 
     def __init__(self) -> None:
         self._now = 0.0

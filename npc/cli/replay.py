@@ -41,13 +41,22 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--character", metavar="WHO", help="with --branch: who answers from there on (id or file)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(argv)
+    if given.export is not None and (given.session is None or given.log is not None):
+        parser.error("--export writes a session of the store: name it with --session, and give no LOG")
+    if given.character is not None and given.branch is None:
+        parser.error("--character says who answers from a turn on: name the turn with --branch N")
+    if given.branch is not None and given.branch < 1:
+        parser.error(f"--branch {given.branch}: the player's turns are counted from 1")
     try:
         return _run(given)
     except AuthoredFileError as error:
         print("\n".join(error.problems), file=sys.stderr)
         return 2
-    except (LogError, LookupError, FileNotFoundError, ValueError) as error:
+    except (LogError, LookupError, ValueError) as error:
         print(f"npc replay: {error.args[0] if error.args else error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"npc replay: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 2
 
 
@@ -56,7 +65,7 @@ def _run(given: argparse.Namespace) -> int:
         return _replay(given, read_lines(given.log))
     path = given.store or state_dir() / "sessions.sqlite"
     if not path.is_file():
-        raise FileNotFoundError(f"there is no session store {path}: start the server with --set store.retain=days:30")
+        raise LogError(f"there is no session store {path}: start the server with --set store.retain=days:30")
     store = LogStore(path)
     try:
         if given.list or given.session is None:
@@ -85,13 +94,17 @@ def _recompute(given: argparse.Namespace, records: list[Record]) -> int:
     from npc.conversation.recompute import recompute
 
     clock = HandClock()
-    mind, character = open_recorded(recorded(records), clock)
+    made = recorded(records)
+    mind, character = open_recorded(made, clock)
     result = asyncio.run(recompute(records, mind, clock, open_voice(character)))
+    changed = made.changed(character)
     found = [{"seq": d.seq, "what": d.what, "logged": d.logged, "now": d.replayed} for d in result.differences]
     if given.json:
         counts = {"replies": result.replies, "clauses": result.clauses, "exact": result.exact}
-        print(json.dumps({**counts, "differences": found}))
+        print(json.dumps({**counts, "changed": changed, "differences": found}))
         return 0 if result.exact else 1
+    for name in changed:
+        print(f"the {name} is another now than when this was recorded: replies may differ")
     verdict = "come out the same, bit for bit" if result.exact else f"recomputed, {len(found)} differ"
     print(f"{result.replies} replies, {result.clauses} clauses of sound: {verdict}")
     for one in result.differences[:20]:

@@ -18,9 +18,9 @@ import sys
 from npc.client import ConnectionLost
 from npc.client.local_server import ServerFailed
 from npc.config.authored import AuthoredFileError
-from npc.simulation.attempt import AttemptError
 from npc.simulation.driver import Refused
-from npc.simulation.package import PackageError, ScenarioNotFound
+from npc.simulation.package import PackageError
+from npc.tts import EngineUnavailable
 
 
 def main(argv: list[str]) -> int:
@@ -38,9 +38,12 @@ def main(argv: list[str]) -> int:
         return int(given.do(given))
     except (PackageError, AuthoredFileError) as error:
         print("\n".join(error.problems), file=sys.stderr)
-    except (ScenarioNotFound, AttemptError, KeyError, FileNotFoundError) as error:
-        print(f"npc scenario: {error.args[0] if error.args else error}", file=sys.stderr)
     except (ServerFailed, ConnectionLost, Refused) as error:
         print(f"npc scenario: {error}", file=sys.stderr)
         return 1
+    except (LookupError, EngineUnavailable, ValueError) as error:
+        # A LookupError's own text would stand in quotes.
+        print(f"npc scenario: {error.args[0] if error.args else error}", file=sys.stderr)
+    except OSError as error:
+        print(f"npc scenario: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
     return 2

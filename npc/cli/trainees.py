@@ -40,6 +40,8 @@ def main(argv: list[str]) -> int:
     folder = given.folder or state_dir()
     if (given.what == "erase") != (given.trainee is not None):
         parser.error("erase needs a trainee; the others take none")
+    if not folder.is_dir():
+        parser.error(f"--folder {folder}: there is no such folder")
     try:
         if given.what == "list":
             return _list(list_attempts(folder / "attempts"))
