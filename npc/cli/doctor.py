@@ -40,7 +40,7 @@ class Part:
 #: profile -> parts without which it does not run.
 PROFILES: dict[str, tuple[str, ...]] = {
     "embedded": ("python", "voice", "recogniser"),
-    "local": ("python", "voice", "torch", "transformers", "faster-whisper"),
+    "local": ("python", "voice", "faster-whisper"),
     "gpu": ("python", "voice", "torch", "transformers", "faster-whisper", "gpu"),
     "remote": ("python", "voice", "recogniser"),
 }
@@ -192,7 +192,7 @@ def _parts() -> Iterator[Part]:
     yield Part("transformers", _module("transformers", "transformers", extra("local")))
     yield Part("faster-whisper", _module("faster-whisper", "faster_whisper", extra("local")))
     yield Part("espeak", _module("espeak", "espeakng_loader", extra("espeak") + " (GPL-3.0)"))
-    yield Part("piper", _module("piper", "piper", extra("piper")))
+    yield Part("piper", _module("piper", "espeakng_loader", extra("piper") + " (GPL-3.0)"))
     yield Part("postgres", _module("postgres", "psycopg", extra("postgres")))
     yield Part("gpu", _gpu)
 
