@@ -117,9 +117,8 @@ class EyeDirector:
                 pending.pop(0)
                 blink = self._try_blink(at, _PHRASE_BLINK)
             elif at == self._next_blink:
+                # Always comes: the gaps that are drawn are longer than the refractory time.
                 blink = self._try_blink(at, 1.1)
-                if blink is None:
-                    self._next_blink = self._last_blink + BLINK_REFRACTORY_S
             elif at == self._next_gaze:
                 events.append(self._shift(at))
                 blink = self._try_blink(at, _SHIFT_BLINK)
