@@ -13,8 +13,10 @@ namespace Npc.Net
     /// <summary>ISocket over .NET's ClientWebSocket: one thread-pool loop reads, one writes, Poll hands over.</summary>
     public sealed class ClientSocket : ISocket, IDisposable
     {
-        /// <summary>Messages that may wait for a slow network; a second of 20 ms audio frames is 50.</summary>
-        const int OutgoingBound = 512;
+        /// <summary>Messages that may wait for a slow network: all that a resume sends again (1024), and as much of new ones.</summary>
+        const int OutgoingBound = 2048;
+        /// <summary>Milliseconds in which a socket that is left sends the rest and says so; then it is cut.</summary>
+        const int LeaveMs = 2000;
         readonly ConcurrentQueue<SocketEvent> happened = new ConcurrentQueue<SocketEvent>();
         BlockingCollection<object> outgoing;
         CancellationTokenSource stop;
@@ -35,14 +37,17 @@ namespace Npc.Net
             while (happened.TryDequeue(out one)) events.Add(one);
         }
 
+        /// <summary>Send a string or a byte[]. Beyond the bound it is dropped, and goes out again after a resume.</summary>
         public void Send(object message)
         {
             if (outgoing != null) outgoing.TryAdd(message);
         }
 
+        /// <summary>Send what waits, tell the server that we leave, and hear no more of this socket.</summary>
         public void Close()
         {
-            if (stop != null) stop.Cancel();
+            if (outgoing != null) outgoing.CompleteAdding();
+            if (stop != null) stop.CancelAfter(LeaveMs);
             stop = null;
             outgoing = null;
         }
@@ -52,27 +57,35 @@ namespace Npc.Net
         async Task Run(ConnectPlan plan, BlockingCollection<object> messages, CancellationToken token)
         {
             int code = 1006;
+            using (CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(token))
             using (ClientWebSocket socket = new ClientWebSocket())
             {
                 try
                 {
                     foreach (string protocol in plan.Protocols) socket.Options.AddSubProtocol(protocol);
                     await socket.ConnectAsync(new Uri(plan.Url), token).ConfigureAwait(false);
-                    happened.Enqueue(new SocketEvent { What = SocketEvent.Kind.Opened });
-                    Task writer = Task.Run(() => Write(socket, messages, token));
-                    code = await Read(socket, token).ConfigureAwait(false);
-                    messages.CompleteAdding();
+                    Happened(messages, new SocketEvent { What = SocketEvent.Kind.Opened });
+                    Task writer = Task.Run(() => Write(socket, messages, over.Token));
+                    code = await Read(socket, messages, token).ConfigureAwait(false);
+                    over.Cancel();
                     await writer.ConfigureAwait(false);
                 }
                 catch (Exception error)
                 {
                     if (!(error is WebSocketException || error is IOException || error is OperationCanceledException || error is InvalidOperationException)) throw;
                 }
+                over.Cancel();
             }
-            if (!token.IsCancellationRequested) happened.Enqueue(new SocketEvent { What = SocketEvent.Kind.Closed, Code = code });
+            Happened(messages, new SocketEvent { What = SocketEvent.Kind.Closed, Code = code });
         }
 
-        async Task<int> Read(ClientWebSocket socket, CancellationToken token)
+        // A socket that was left tells nothing: the next one's events come after it.
+        void Happened(BlockingCollection<object> messages, SocketEvent one)
+        {
+            if (!messages.IsAddingCompleted) happened.Enqueue(one);
+        }
+
+        async Task<int> Read(ClientWebSocket socket, BlockingCollection<object> messages, CancellationToken token)
         {
             byte[] buffer = new byte[16384];
             MemoryStream message = new MemoryStream();
@@ -85,7 +98,7 @@ namespace Npc.Net
                 byte[] whole = message.ToArray();
                 message.SetLength(0);
                 bool text = part.MessageType == WebSocketMessageType.Text;
-                happened.Enqueue(text
+                Happened(messages, text
                     ? new SocketEvent { What = SocketEvent.Kind.Text, Text = Encoding.UTF8.GetString(whole) }
                     : new SocketEvent { What = SocketEvent.Kind.Binary, Bytes = whole });
             }
@@ -99,6 +112,7 @@ namespace Npc.Net
                 WebSocketMessageType type = message is byte[] ? WebSocketMessageType.Binary : WebSocketMessageType.Text;
                 await socket.SendAsync(new ArraySegment<byte>(bytes), type, true, token).ConfigureAwait(false);
             }
+            await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", token).ConfigureAwait(false);
         }
     }
 }
