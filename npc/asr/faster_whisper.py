@@ -1,4 +1,4 @@
-"""faster-whisper: a Whisper model (local directory, or a name that it may fetch) through CTranslate2.
+"""faster-whisper: a Whisper model (a directory, or the name of one that `npc models pull` brought) through CTranslate2.
 
 Whisper pads every window to 30 s, so a partial costs a whole encode however little was said. Partials are therefore
 rationed: the next one waits until as much sound has come in as `1 / share` times what the last one cost.
@@ -24,6 +24,7 @@ from faster_whisper import WhisperModel
 from npc.asr.interface import Bias, Hypothesis, Pcm16, RecognizedWord, RecognizerError, RecognizerStream
 from npc.audio.clock import LISTEN_RATE, Span
 from npc.audio.pcm import to_float
+from npc.config.paths import cache_dir
 
 _NO_BIAS = Bias()
 #: Sound before the first partial, and the least between two.
@@ -37,8 +38,8 @@ _HOTWORDS = 40
 
 
 class FasterWhisperRecognizer:
-    """`model` is a directory with a converted model (`model.bin`, `config.json`, `tokenizer.json`) or a name known to
-    faster-whisper. `share` bounds the part of a worker's time that partials take; `beam` is for finals."""
+    """`model` is a directory with a converted model (`model.bin`, `config.json`, `tokenizer.json`) or a name ("small")
+    of one that was pulled or lies in the Hugging Face cache; nothing is fetched here. `share` bounds the part of a worker's time that partials take; `beam` is for finals."""
 
     name = "faster_whisper"
 
@@ -59,10 +60,16 @@ class FasterWhisperRecognizer:
             raise RecognizerError(
                 f"no CTranslate2 Whisper model in {path}: it must hold model.bin (see docs/hearing.md)"
             )
+        pulled = cache_dir() / "models" / f"Systran--faster-whisper-{model}"
+        by_name = not path.is_dir()
+        place = pulled if by_name and (pulled / "model.bin").is_file() else model
         try:
-            self._model = WhisperModel(str(model), device=device, compute_type=compute_type, cpu_threads=threads)
+            self._model = WhisperModel(
+                str(place), device=device, compute_type=compute_type, cpu_threads=threads, local_files_only=True
+            )
         except Exception as error:
-            raise RecognizerError(f"cannot load Whisper model {str(model)!r}: {error}") from error
+            cure = f": `npc models pull whisper-{model}` fetches it, or set asr.model to a directory" if by_name else ""
+            raise RecognizerError(f"cannot load Whisper model {str(model)!r}{cure} ({error})") from error
         self.languages: Sequence[str] = tuple(self._model.supported_languages)
         self._beam, self._share, self._clock = beam, share, clock
         # One decode at a time: two on the same cores only make both late.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from npc.conversation.reply import Speaker
 from npc.dialogue import mind_open
 from npc.dialogue.character import Character
 from npc.dialogue.character_library import CharacterNotFound, find_character
+from npc.dialogue.fingerprint import fingerprints
 from npc.dialogue.interface import Mind
 from npc.simulation.casting import cast
 from npc.simulation.package import Package, find_scenario
@@ -39,6 +40,12 @@ class Recorded:
     scenario: str | None
     level: str | None
     player: PlayerRef
+    hashes: Mapping[str, str]
+
+    def changed(self, character: Character) -> list[str]:
+        """What replies rest on and is another now than when the log was made; nothing for logs that do not say."""
+        now = fingerprints(character)
+        return [name for name, logged in self.hashes.items() if now.get(name, logged) != logged]
 
 
 def recorded(records: Sequence[Record]) -> Recorded:
@@ -53,6 +60,7 @@ def recorded(records: Sequence[Record]) -> Recorded:
         began["scenario"]["id"] if began else None,
         began["level"] if began else None,
         PlayerRef(**opened["player"]),
+        opened.get("hashes", {}),
     )
 
 

@@ -11,8 +11,9 @@ parsing, also the size that aliases would unfold to.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -78,7 +79,17 @@ def parse(text: str, model: type[Model], name: str = "<text>") -> Model:
 
 
 def load(path: Path, model: type[Model]) -> Model:
-    """Read and check one file."""
+    """Read and check one file. A file that has not changed since is not read again: a server lists its characters for
+    every client, and checking one takes 5-20 ms. Models are frozen, so one may be shared."""
+    try:
+        state = path.stat()
+    except OSError:
+        return parse(read_text(path), model, str(path))
+    return cast(Model, _unchanged(path, model, state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@lru_cache(maxsize=256)
+def _unchanged(path: Path, model: type[BaseModel], *_state: int) -> BaseModel:
     return parse(read_text(path), model, str(path))
 
 

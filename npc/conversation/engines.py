@@ -59,4 +59,4 @@ class Engines:
     companions: Companions | None = None
     """Where training scenarios come from; None: `session.npc.scenario` is refused."""
     hashes: Mapping[str, str] = field(default_factory=dict)
-    """Of models, character and voice, for the session's log."""
+    """Of what replies rest on, for the session's log (`npc.dialogue.fingerprint`)."""

@@ -43,6 +43,7 @@ from npc.conversation.workers import ThreadWorkers, Workers
 from npc.dialogue import mind_open
 from npc.dialogue.character import Character
 from npc.dialogue.character_library import CharacterNotFound, Installed, find_character, list_characters
+from npc.dialogue.fingerprint import fingerprints
 from npc.dialogue.interface import Mind
 from npc.dialogue.memory.store import MemoryStore
 from npc.dialogue.mind_words import bias_words
@@ -141,6 +142,7 @@ class TalkService:
         self._model = self._part("llm", lambda: load_model(self.settings))
         mind = self.settings.llm
         self._composed = self._part("wording", lambda: composer(mind.wording, mind.adapters))
+        fingerprints(found[0].character)  # reads the weights' files once, here off the event loop
         for installed in found:
             # Voices load in a moment; what a character knows is indexed behind the back of a server that is up.
             self._speaker(installed.character)
@@ -231,6 +233,7 @@ class TalkService:
                 refine_budget=self.settings.asr.refine_budget_ms / 1000,
                 pronunciations=tuple(character.lexicon.items()),
                 companions=self._scenarios,
+                hashes=fingerprints(character),
             )
         return self._engines[key]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,3 +121,11 @@ def test_missing_whisper_model_says_what_to_do() -> None:
     pytest.importorskip("faster_whisper", reason="needs the extra npc[local]")
     with pytest.raises(RecognizerError, match=r"model\.bin"):
         npc.asr.load("faster_whisper", model="/nowhere/whisper")
+
+
+def test_a_whisper_model_named_but_not_here_is_not_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("faster_whisper", reason="needs the extra npc[local]")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("npc.asr.faster_whisper.cache_dir", lambda: tmp_path)
+    with pytest.raises(RecognizerError, match="npc models pull whisper-tiny"):
+        npc.asr.load("faster_whisper", model="tiny")
