@@ -1,4 +1,4 @@
-"""PCM to visemes, streaming: for voices without phone times, and for the player's own avatar.
+"""PCM to visemes, streaming: for voices without phone times.
 
     16 kHz PCM ─▶ 26 log-mel energies each 10 ms ─▶ minus a running mean ─▶ 13 frames ─▶ small network ─▶ 15 visemes
                                                                                                              │
@@ -20,7 +20,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from npc.animation.interface import Affect, BlendshapeBlock, FaceStream, FaceUpdate
 from npc.audio.clock import Span, rescale
 from npc.audio.pcm import Pcm16
 from npc.audio.resample import Resampler
@@ -203,41 +202,3 @@ class AudioVisemes:
         # Sound alone says nothing of stress; a drawn-out vowel is the best guess, and gives nods and gestures a beat.
         drawn = span.end - span.start >= STRESSED_S * self._rate
         return Phone(PHONE_OF[viseme], span, int(viseme in _VOWELS and drawn))
-
-
-class SoundFace:
-    """A face for a voice without phone times: PCM in, the same `FaceUpdate`s out,
-    `DELAY_S` later than phones would allow.
-    """
-
-    def __init__(self, face: FaceStream, rate: int) -> None:
-        self._face, self._ear = face, AudioVisemes(rate)
-        self._known, self._pushed = 0, 0
-        self._affect, self._level = Affect(), -20.0
-
-    def push(self, pcm: Pcm16, affect: Affect, gesture: str | None = None) -> FaceUpdate:
-        """Add sound at the stream's rate."""
-        self._pushed += len(pcm)
-        self._affect = affect
-        if len(pcm):
-            power = float(np.mean((pcm.astype(np.float64) / 32768.0) ** 2))
-            # Quiet stretches are pauses, not soft speech: the level of speech is what counts.
-            self._level = max(-40.0, 10.0 * float(np.log10(power + 1e-8)), self._level - 3.0)
-        return self._tell(self._ear.push(pcm), gesture)
-
-    def finish(self) -> FaceUpdate:
-        """The rest and the decay, as one update."""
-        rest, end = self._tell(self._ear.finish(), None), self._face.finish(self._pushed)
-        return joined(rest, end)
-
-    def _tell(self, phones: tuple[Phone, ...], gesture: str | None) -> FaceUpdate:
-        self._known = phones[-1].span.end if phones else self._known
-        return self._face.push(phones, self._known, self._affect, self._level, gesture)
-
-
-def joined(first: FaceUpdate, second: FaceUpdate) -> FaceUpdate:
-    """Two consecutive updates of one stream as one."""
-    a, b = first.blendshapes, second.blendshapes
-    if a is not None and b is not None:
-        b = BlendshapeBlock(a.start, a.samples_per_frame, np.concatenate([a.frames, b.frames]))
-    return FaceUpdate(first.visemes + second.visemes, first.body + second.body, b if b is not None else a)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from npc.animation import Affect, FaceAnimator
-from npc.animation.audio import DELAY_S, MELS, PHONE_OF, RATE, AudioVisemes, SoundFace, log_mel
+from npc.animation.audio import DELAY_S, MELS, PHONE_OF, RATE, AudioVisemes, log_mel
 from npc.animation.channels import INDEX
 from npc.animation.interface import OCULUS15
 from npc.phonetics.phones import Phone
@@ -85,10 +85,12 @@ def test_shipped_weights_beat_loudness_by_25_points() -> None:
 
 
 def test_a_face_that_only_hears_moves_without_gaps() -> None:
-    pcm = noise(3.0)
-    face = SoundFace(FaceAnimator().open(RATE, 60, 1), RATE)
-    blocks = [face.push(pcm[at : at + 800], Affect()).blendshapes for at in range(0, len(pcm), 800)]
-    blocks.append(face.finish().blendshapes)
+    pcm, ear, known_to, blocks = noise(3.0), AudioVisemes(), 0, []
+    face = FaceAnimator().open(RATE, 60, 1)
+    for heard in (*(ear.push(pcm[at : at + 800]) for at in range(0, len(pcm), 800)), ear.finish()):
+        known_to = heard[-1].span.end if heard else known_to
+        blocks.append(face.push(heard, known_to, Affect()).blendshapes)
+    blocks.append(face.finish(len(pcm)).blendshapes)
     known = [b for b in blocks if b is not None]
     assert known[0].start == 0
     for a, b in pairwise(known):
