@@ -203,20 +203,27 @@ def banded(examples: Sequence[Example], nets: Sequence[Net], near: float, sure: 
     return {kind: round(float(np.mean(values)), 3) for kind, values in sorted(hits.items())}
 
 
-#: Worlds left out of one part of the cross-validation.
-_PARTS = 3
+#: Networks that are averaged. Each learns from all worlds but its own third.
+PARTS = 3
+
+
+def trained(worlds: Sequence[Sequence[Example]]) -> list[Net]:
+    """The networks that are averaged, each with a third of the worlds left out, so that it can be judged on them."""
+    return [
+        train_net([e for i, examples in enumerate(worlds) if i % PARTS != part for e in examples], seed=part)
+        for part in range(PARTS)
+    ]
 
 
 def cross_validated(
-    worlds: Sequence[Sequence[Example]], lowers: Sequence[float]
+    worlds: Sequence[Sequence[Example]], nets: Sequence[Net], lowers: Sequence[float]
 ) -> dict[float | str, dict[str, float]]:
     """Accuracy on worlds that neither the encoder nor the network saw, by `lower`, and with what is told with doubt
     ("doubt"): the mean over the parts, by kind."""
     found: dict[float | str, list[dict[str, float]]] = {"doubt": []}
     found.update((lower, []) for lower in lowers)
-    for part in range(_PARTS):
-        net = train_net([e for i, examples in enumerate(worlds) if i % _PARTS != part for e in examples])
-        left_out = [e for examples in worlds[part::_PARTS] for e in examples]
+    for part, net in enumerate(nets):
+        left_out = [e for examples in worlds[part::PARTS] for e in examples]
         for lower in lowers:
             found[lower].append(accuracy(left_out, [net], lower))
         found["doubt"].append(banded(left_out, [net], NEAR, SURE))
@@ -237,9 +244,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--likeness", type=Path, default=data / "likeness.safetensors")
     parser.add_argument("--folds", type=int, default=2, help="how many fold files lie beside --likeness")
     parser.add_argument("--no-encoder", action="store_true", help="train the weights of the lexical fallback")
-    parser.add_argument("--nets", type=int, default=3, help="how many networks are averaged")
     parser.add_argument("--every", type=int, default=2, help="learn from every n-th world left out: 4 s of work each")
-    parser.add_argument("--check", action="store_true", help="cross-validate over the worlds, too")
+    parser.add_argument("--check", action="store_true", help="print accuracy on the worlds left out, too")
     options = parser.parse_args(argv)
     encoder = None if options.no_encoder else load_encoder()
     minds = written_minds()
@@ -256,11 +262,10 @@ def main(argv: list[str] | None = None) -> int:
     for number, (mind, taught) in enumerate(unseen):
         worlds.append(list(examples_of(mind, encoder, taught)))
         print(f"{number + 1} of {len(unseen)} worlds", end="\r", file=sys.stderr, flush=True)
+    nets = trained(worlds)
     if options.check:
-        for lower, found in cross_validated(worlds, (0.0, 0.4, 0.7, 1.0)).items():
+        for lower, found in cross_validated(worlds, nets, (0.0, 0.4, 0.7, 1.0)).items():
             print(f"cross-validated, {lower}{'' if lower == 'doubt' else ' lower'}: {found}", flush=True)
-    train = [example for examples in worlds for example in examples]
-    nets = [train_net(train, seed=seed) for seed in range(options.nets)]
     seen = [e for mind in minds["dev"] for e in examples_of(mind, encoder, whole)]
     print(f"dev: {accuracy(seen, nets)}", flush=True)
     known = json.loads(options.out.read_text("utf-8")) if options.out.exists() else {}
