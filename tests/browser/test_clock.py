@@ -67,3 +67,10 @@ def test_a_hidden_page_is_right_again_at_once() -> None:
     assert figures["first_ms"] <= 17.0
     assert figures["moves"] <= 1, "nods of the hidden time were made up for"
     assert min(figures["jaw_before"], figures["jaw_after"]) > 0.5
+
+
+def test_idle_life_of_a_day_remembers_no_more_than_that_of_a_minute() -> None:
+    figures = play("idle.mjs")
+    assert figures["same"]
+    assert figures["blinks"] <= 4
+    assert figures["saccades"] <= 12

@@ -43,9 +43,16 @@ export class IdleMotion {
     }
   }
 
-  /** {blink, chest in [0, 1]; eyes [left, up] and head [yaw, pitch, roll] in degrees} at `t` milliseconds. */
+  /** Forget what ended a second ago, so that a long session costs no more than a short one. */
+  trim(t) {
+    while (this.blinks.length > 2 && this.blinks[1] + 1000 < t) this.blinks.shift();
+    while (this.saccades.length > 3 && this.saccades[2].at + 1000 < t) this.saccades.shift();
+  }
+
+  /** `t` may go back by a second at most. {blink, chest in [0, 1]; eyes [left, up] and head [yaw, pitch, roll] in degrees} at `t` milliseconds. */
   at(t) {
     this.extend(t);
+    this.trim(t);
     const blinks = this.blinks.filter((start) => start <= t).slice(-2);
     const lids = blinks.map((start) => smooth((t - start) / CLOSE_MS) - smooth((t - start - CLOSE_MS - HOLD_MS) / OPEN_MS));
     const [from, to] = [{ at: 0, yaw: 0, pitch: 0 }, ...this.saccades.filter(({ at }) => at <= t)].slice(-2);
