@@ -155,6 +155,7 @@ public:
 class USoundWaveProcedural;
 struct FStubUnderflow {
     template <class F> void BindLambda(F&& f) { std::function<void(USoundWaveProcedural*, int32)> checked = f; }
+    void Unbind() {}
 };
 class USoundWaveProcedural : public UObject {
 public:
@@ -169,6 +170,7 @@ class UAudioComponent : public UActorComponent {
 public:
     void SetSound(USoundWaveProcedural*) {}
     void Play() {}
+    void Stop() {}
 };
 
 template <class... Args>

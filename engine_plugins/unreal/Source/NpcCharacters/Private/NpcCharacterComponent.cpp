@@ -34,6 +34,9 @@ void UNpcCharacterComponent::BeginPlay() {
 
 void UNpcCharacterComponent::EndPlay(EEndPlayReason::Type Reason) {
     Disconnect();
+    // The audio thread must not call a component that is gone.
+    Voice->Stop();
+    Wave->OnSoundWaveProceduralUnderflow.Unbind();
     Super::EndPlay(Reason);
 }
 
@@ -57,7 +60,10 @@ void UNpcCharacterComponent::Connect() {
         OnProblem.Broadcast(Wide(Problem));
     };
     const std::string Url = Utf8(Server) + "/v1/realtime?model=" + Utf8(Character);
-    Conversation = MakeUnique<FNpcConversation>(Url, Session, Events, Utf8(Key));
+    {
+        FScopeLock Hold(&VoiceGate);
+        Conversation = MakeUnique<FNpcConversation>(Url, Session, Events, Utf8(Key));
+    }
     Curves.Reset();
     Began = FPlatformTime::Seconds();
     StartMicrophone();
@@ -67,7 +73,10 @@ void UNpcCharacterComponent::Connect() {
 void UNpcCharacterComponent::Disconnect() {
     if (Conversation) Conversation->Capture.AbortStream();
     DropSocket();
-    Conversation.Reset();
+    {
+        FScopeLock Hold(&VoiceGate);
+        Conversation.Reset();
+    }
     if (LiveLink) LiveLink->Close();
     LiveLink.Reset();
     State = TEXT("off");
@@ -199,6 +208,7 @@ void UNpcCharacterComponent::StartVoice() {
     Wave->bLooping = false;
     // Pulled by the audio thread; what waits in the wave is what the pose is set back by.
     Wave->OnSoundWaveProceduralUnderflow.BindLambda([this](USoundWaveProcedural* Source, int32 Wanted) {
+        FScopeLock Hold(&VoiceGate);
         if (!Conversation) return;
         std::vector<std::int16_t> Block(static_cast<std::size_t>(FMath::Min(Wanted, AheadSamples)));
         Conversation->Client.audio.Pull(Block.data(), static_cast<int>(Block.size()));

@@ -15,17 +15,17 @@ struct FNpcConversation {
 
     npc::CharacterClient Client;
     std::optional<npc::IdleFace> Idle;  // once the session has told its seed
+    std::uint32_t IdleSeed = 0;
     std::vector<float> Shown;           // the client's pose with the idle life on it
     Audio::FAudioCapture Capture;
     FCriticalSection MicrophoneGate;
     std::vector<std::int16_t> Microphone;  // captured and not yet sent, at Rate; guarded by MicrophoneGate
     double Phase = 0.0;
     float Last = 0.0f;
-    int64 Pushed = 0;  // samples given to the wave, so that the queue ahead of the ear is known
 
     /// What the face shows at session time `NowMs`.
     void Show(double NowMs) {
-        if (!Idle) Idle.emplace(Client.idleSeed);
+        if (!Idle || IdleSeed != Client.idleSeed) Idle.emplace(IdleSeed = Client.idleSeed);
         Shown = Client.pose;
         Idle->Step(NowMs, Client.audio.Now().state != npc::PlayState::Idle, Client.channels, Shown);
     }

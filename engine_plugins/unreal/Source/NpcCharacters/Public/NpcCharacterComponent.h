@@ -82,6 +82,8 @@ private:
     void StartMicrophone();
 
     TUniquePtr<FNpcConversation> Conversation;
+    /** Held while the conversation is exchanged, and by the audio thread while it pulls from it. */
+    FCriticalSection VoiceGate;
     TSharedPtr<IWebSocket> Socket;
     UPROPERTY(Transient) TObjectPtr<UAudioComponent> Voice;
     UPROPERTY(Transient) TObjectPtr<USoundWaveProcedural> Wave;
