@@ -105,9 +105,10 @@ namespace Npc.Unity
 
         JObject Wanted()
         {
-            return JObject.Parse(@"{'npc': {'transport': {'audio': 'binary', 'animation': 'binary', 'lead_ms': 200},
-                'cues': {'visemes': 'oculus15', 'blendshapes': 'arkit52', 'fps': 60, 'words': true, 'gestures': true, 'gaze': true, 'emotion': true},
-                'player': {'id': '" + playerId.Replace("'", "") + "'}}}");
+            JObject wanted = JObject.Parse(@"{'npc': {'transport': {'audio': 'binary', 'animation': 'binary', 'lead_ms': 200},
+                'cues': {'visemes': 'oculus15', 'blendshapes': 'arkit52', 'fps': 60, 'words': true, 'gestures': true, 'gaze': true, 'emotion': true}}}");
+            wanted["npc"]["player"] = new JObject { { "id", playerId } };
+            return wanted;
         }
 
         void ICharacterEvents.OnEvent(string type, JObject message)
