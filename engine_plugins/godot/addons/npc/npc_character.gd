@@ -76,6 +76,7 @@ func disconnect_from_server():
 	_socket = null
 	client = null
 	state = "off"
+	_retry_at_ms = -1.0
 
 
 # A typed turn.
@@ -178,6 +179,8 @@ func _on_closed(_clean = false):
 
 
 func _lost(code):
+	if client == null:
+		return  # the socket's end was told after disconnect_from_server
 	_socket = null
 	var delay = client.closed(code, randf())
 	state = "waiting" if delay >= 0 else "over"
