@@ -104,5 +104,5 @@ wheel: setup-dev ## build the wheel into dist/
 	@$(PY) -m build --wheel --outdir dist .
 
 .PHONY: clean
-clean: ## remove build products (keeps the virtual environment)
+clean: ## remove build products, the checkpoint of train-mind among them (keeps the virtual environment)
 	@rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
