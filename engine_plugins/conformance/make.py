@@ -150,6 +150,30 @@ def queued_items() -> list[Step]:
     ]
 
 
+def queued_flush() -> list[Step]:
+    fade = RATE * 8 // 1000
+    return [
+        created(),
+        *response(1),
+        *response(2),
+        audio(1, 0, 4800, last=True),
+        audio(2, 0, 4800, last=True, value=1000),
+        pull(480, first=0, last=479),
+        step(0, sent=[playback(1, 480, "playing")]),
+        output(1, "pause"),
+        pull(fade),
+        pull(480, silent=True, state="paused"),
+        output(2, "flush", sent=[playback(2, 0, "stopped")]),
+        pull(480, silent=True, state="paused"),
+        step(16, ordinal=1, sent=[]),
+        output(1, "resume"),
+        pull(fade),
+        pull(480, first=480 + 2 * fade, last=959 + 2 * fade, state="playing"),
+        pull(4800 - 960 - 2 * fade),
+        pull(480, silent=True, state="idle"),
+    ]
+
+
 def interruption() -> list[Step]:
     steps = [created()]
     for n in range(1, 21):
@@ -454,6 +478,7 @@ VECTORS = {
     "frames": ("binary messages that are cut, odd or unknown are refused, each with one message", frames),
     "playout": ("60 ms before an item sounds; starvation primes again; a whole short item sounds at once", playout),
     "queued_items": ("items sound one after the other", queued_items),
+    "queued_flush": ("a reply cut while it waits: what sounds before it, or its pause, goes on", queued_flush),
     "interruption": (
         "twenty interruptions: silence at once, stale audio dropped, lips at rest, and they move again",
         interruption,

@@ -72,9 +72,10 @@ class Runner {
         continue;
       }
       this.clock.report(report);
+      if (report.state === 'stopped') this.session.reportPlayback(report);
+      if (report.state === 'stopped' && report.ordinal !== this.played.ordinal) continue;
       this.played = report;
       this.state = STATES[report.state] ?? report.state;
-      if (report.state === 'stopped') this.session.reportPlayback(report);
       if (report.state === 'finished') this.finished = report;
     }
   }

@@ -107,7 +107,10 @@ class ItemAudio:
     def flush(self, ordinal: int) -> None:
         """Nothing more of this response sounds, now or later."""
         self._flushed.add(ordinal)
+        waited = bool(self._items) and self._items[0].ordinal != ordinal
         self._items = [one for one in self._items if one.ordinal != ordinal]
+        if waited:
+            return  # what sounds before it, or its pause, goes on
         self._paused = False
         self._gain = self._target = 1.0
         self._fading = 0

@@ -74,3 +74,7 @@ def test_idle_life_of_a_day_remembers_no_more_than_that_of_a_minute() -> None:
     assert figures["same"]
     assert figures["blinks"] <= 4
     assert figures["saccades"] <= 12
+
+
+def test_cutting_in_silences_the_reply_that_sounds_and_the_one_that_waits() -> None:
+    assert play("queued.mjs") == {"silent": True, "stopped": ["stopped 2", "stopped 1"]}

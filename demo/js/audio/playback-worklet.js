@@ -61,13 +61,18 @@ class Playback extends AudioWorkletProcessor {
     this.flushed.add(ordinal);
     const index = this.items.findIndex((one) => one.ordinal === ordinal);
     if (index < 0) return;
+    if (index > 0) {
+      // It only waited: what sounds before it, its pause or its own fade-out go on.
+      this.tell(this.items.splice(index, 1)[0], 'stopped');
+      return;
+    }
     const finish = () => {
-      const [item] = this.items.splice(this.items.findIndex((one) => one.ordinal === ordinal), 1);
+      const item = this.items.shift();
       this.paused = false;
       this.fadeTo(1, 0);
       this.report(item, 'stopped');
     };
-    if (index > 0 || this.state !== 'playing' || fadeMs <= 0) finish();
+    if (this.state !== 'playing' || fadeMs <= 0) finish();
     else this.fadeTo(0, fadeMs, finish);
   }
 
@@ -106,9 +111,13 @@ class Playback extends AudioWorkletProcessor {
     if (!frames) this.gain = target;
   }
 
-  /** Say how far the item is `ahead` samples from now. */
+  /** The item that sounds is in `state` now; say how far it is `ahead` samples from now. */
   report(item, state, ahead = 0) {
     this.state = state;
+    this.tell(item, state, ahead);
+  }
+
+  tell(item, state, ahead = 0) {
     const queuedMs = ((item.end - item.played) / sampleRate) * 1000;
     this.port.postMessage({
       type: 'played', ordinal: item.ordinal, played: item.played, state, at: currentTime + ahead / sampleRate, underruns: this.underruns, queuedMs,

@@ -16,6 +16,8 @@ export class PlayedClock {
 
   /** Take a report of the playback worklet. */
   report({ ordinal, played, at, state }) {
+    // An item that was cut while it waited moves nothing.
+    if (state === 'stopped' && ordinal !== this.ordinal) return;
     this.ordinal = ordinal;
     this.played = played;
     this.at = at;

@@ -130,7 +130,9 @@ namespace Npc.Core
             lock (gate)
             {
                 flushed.Add(ordinal);
+                bool waited = items.Count > 0 && items[0].Ordinal != ordinal;
                 items.RemoveAll(one => one.Ordinal == ordinal);
+                if (waited) return; // what sounds before it, or its pause, goes on
                 paused = false;
                 gain = target = 1f;
                 fadeLeft = 0;

@@ -94,8 +94,11 @@ func pull(count):
 func flush(gone):
 	_flushed[gone] = true
 	var item = _find(gone)
+	var waited = not _items.empty() and _items[0].ordinal != gone
 	if item != null:
 		_items.erase(item)
+	if waited:
+		return  # what sounds before it, or its pause, goes on
 	_paused = false
 	_gain = 1.0
 	_target = 1.0

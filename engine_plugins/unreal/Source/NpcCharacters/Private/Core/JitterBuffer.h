@@ -106,7 +106,9 @@ public:
     void Flush(std::uint32_t ordinal) {
         std::lock_guard<std::mutex> hold(gate_);
         flushed_.insert(ordinal);
+        const bool waited = !items_.empty() && items_.front().ordinal != ordinal;
         items_.remove_if([&](const Item& one) { return one.ordinal == ordinal; });
+        if (waited) return;  // what sounds before it, or its pause, goes on
         paused_ = false;
         gain_ = target_ = 1.0f;
         fadeLeft_ = 0;
