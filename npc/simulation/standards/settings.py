@@ -3,7 +3,7 @@
     service: https://npc.example.org          # how learning systems and browsers reach this server
     lms_origins: [https://lms.example.org]    # where launching pages, cmi5 endpoints and fetch URLs may lie
     xapi: {endpoint: https://lrs.example.org/xapi, user: key, password: secret, transcript: true}
-    scorm: {angry-customer: a-long-secret}    # secrets of exported packages, by scenario
+    scorm: {angry-customer: sixteen-letters-or-more}    # secrets of exported packages, by scenario
     lti:
       - issuer: https://lms.example.org
         client_id: npc-1
