@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import re
 from collections.abc import Iterator
@@ -47,6 +48,20 @@ def test_links_lead_somewhere(doc: Path) -> None:
         assert target.exists(), place
         if anchor:
             assert anchor in anchors(prose(target)), f"{place}#{anchor}"
+
+
+@pytest.mark.parametrize("doc", DOCS, ids=lambda doc: str(doc.relative_to(ROOT)))
+def test_files_and_modules_named_in_code_exist(doc: Path) -> None:
+    text = doc.read_text()
+    named = re.findall(r"(?<![\w./])((?:npc|docs|demo|scripts|tests|voices|engine_plugins)/[\w./*{},~-]*\w)", text)
+    for name in named:
+        head, brace, rest = name.partition("{")
+        inner, _, tail = rest.partition("}")
+        for part in inner.split(",") if brace else [""]:
+            place = f"{head}{part}{tail}"
+            assert list(ROOT.glob(place)) or list(ROOT.glob(f"{place}.*")), place
+    for module in re.findall(r"python -m (npc[\w.]*\w)", text):
+        assert importlib.util.find_spec(module), module
 
 
 def commands(doc: Path) -> Iterator[list[str]]:
