@@ -23,7 +23,7 @@ from npc.dialogue.context import Exchange
 
 #: Margins between which the best statement is told with doubt. Cross-validated on worlds that neither encoder nor
 #: selector saw, 0.12 of the questions lie between.
-NEAR, SURE = -1.3, -0.2
+NEAR, SURE = -1.1, -0.2
 
 #: `{fact}` is a sentence, `{clause}` the same behind other words.
 PERHAPS = (
