@@ -14,7 +14,6 @@ namespace Npc.Unity
         const int RingSeconds = 2;
         readonly short[] outgoing = new short[BlockSamples];
         AudioClip clip;
-        float[] fresh = new float[4096];
         int readAt;
         int filled;
         double phase;
@@ -50,7 +49,6 @@ namespace Npc.Unity
             int writeAt = UnityEngine.Microphone.GetPosition(device);
             int count = (writeAt - readAt + clip.samples) % clip.samples;
             if (count == 0) return;
-            if (fresh.Length < count) fresh = new float[count];
             float[] window = new float[count];
             clip.GetData(window, readAt);
             readAt = writeAt;

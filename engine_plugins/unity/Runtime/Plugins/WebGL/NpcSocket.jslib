@@ -45,8 +45,9 @@ mergeInto(LibraryManager.library, {
 
   NpcSocketClose: function (id) {
     var entry = NpcSockets.list[id];
-    entry.socket.onclose = null;
+    entry.socket.onopen = entry.socket.onmessage = entry.socket.onclose = null;
     entry.socket.close(1000);
+    NpcSockets.list[id] = null;
   },
   NpcSocketClose__deps: ['$NpcSockets'],
 });
