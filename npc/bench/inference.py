@@ -16,10 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,25 +27,19 @@ from npc.bench import peers
 from npc.bench.harness import Bench, Option, Run, log, machine
 from npc.bench.inference_embedded import measure_embedded
 from npc.bench.inference_plot import plot
-from npc.bench.inference_shapes import SHAPES, write_checkpoint
+from npc.bench.inference_result import CACHED, LLAMA, OURS, PREFILL, Engine, Report, Samples, ratios, shape_result
+from npc.bench.inference_shapes import CONTEXT, SHAPES, write_checkpoint
 from npc.dialogue.realiser.model import model_folder
 from npc.inference import kernels
 
 _WORKER: Final = "npc.bench.inference_worker"
-_PREFILL, _CONTEXT = 512, 512
 #: seconds of a shape after which no new round begins: --quick ends within eight minutes, three shapes within twenty
 _QUICK_S, _FULL_S = 150.0, {"135m": 60.0, "0.5b": 150.0, "1b": 200.0}
 #: the longest anything takes here is exporting 1 B weights to OpenVINO, some minutes
 _DEADLINE_S: Final = 900.0
-#: INT4+head8 keeps embedding and head at 8 bits, as llama.cpp's Q4_0 files of these shapes do
-_OURS: Final = (("npc", "INT4"), ("npc", "INT8"), ("npc", "INT4+head8"))
-_LLAMA: Final = (("llama.cpp", "Q4_0"), ("llama.cpp", "Q8_0"))
 _TORCH: Final = ("transformers", "bf16")
 #: not in --quick: exporting and loading them takes minutes
 _SLOW: Final = (("ctranslate2", "INT8"), ("openvino", "INT4"))
-#: features a llama.cpp build must have where this CPU has them, else its ratios are null
-_WANTED: Final = {"AMX": "AMX_INT8", "AVX512": "AVX512_VNNI"}
-
 _SHOWN: Final = (
     "decode_tok_s",
     "prefill_tok_s",
@@ -57,8 +49,6 @@ _SHOWN: Final = (
     "listening",
     "focus_ttft_ms",
 )
-
-Engine = tuple[str, str]
 
 
 class WorkerFailed(RuntimeError):
@@ -115,27 +105,12 @@ class Worker:
             self._process.wait()
 
 
-@dataclass
-class Samples:
-    """Measured values by (what, engine, threads), one entry a round."""
-
-    values: dict[tuple[str, Engine, int], list[float | None]] = field(default_factory=lambda: defaultdict(list))
-    bandwidth: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    def median(self, what: str, engine: Engine, threads: int) -> float | None:
-        """Median over rounds; None where nothing was measured."""
-        found = [v for v in self.values.get((what, engine, threads), ()) if v is not None]
-        return float(np.median(found)) if found else None
-
-    def ratio(self, a: tuple[str, Engine, int], b: tuple[str, Engine, int]) -> float | None:
-        """Median over rounds of a / b, round by round."""
-        pairs = zip(self.values.get(a, ()), self.values.get(b, ()), strict=False)
-        found = [x / y for x, y in pairs if x is not None and y]
-        return round(float(np.median(found)), 3) if found else None
-
-
-def _measure_round(workers: dict[Engine, Worker], samples: Samples, threads: int, quick: bool) -> None:
+def _measure_round(workers: dict[Engine, Worker], report: Report, threads: int, quick: bool) -> None:
+    samples = report.samples
     samples.bandwidth[threads].append(kernels.read_bandwidth(threads, 384, 2))
+    for engine in (e for e in OURS if threads == 2 and e in workers):
+        if (size := report.facts[engine]["bytes"]) <= CACHED:
+            samples.cached[engine].append(kernels.read_bandwidth(threads, size >> 20, 8))
     heavy = 2 if quick else 3
 
     def note(what: str, engine: Engine, do: str, scale: float, **fields: Any) -> None:
@@ -148,20 +123,20 @@ def _measure_round(workers: dict[Engine, Worker], samples: Samples, threads: int
         samples.values[what, engine, threads].append(value)
 
     for engine in workers:
-        note("prefill", engine, "prefill", _PREFILL, tokens=_PREFILL)
+        note("prefill", engine, "prefill", PREFILL, tokens=PREFILL)
     for engine in workers:
         note(
             "decode",
             engine,
             "decode",
             1.0,
-            context=_CONTEXT,
+            context=CONTEXT,
             count=12 * heavy if engine[0] in ("npc", "llama.cpp") else 6 * heavy,
         )
     if threads == 1:
         return
     for engine in workers:
-        if engine not in (_OURS[0], _LLAMA[0]):
+        if engine not in (OURS[0], LLAMA[0]):
             continue
         for size in (1, 2, 4, 8):
             note(f"batch{size}", engine, "batch", size, size=size, count=5 * heavy)
@@ -212,7 +187,7 @@ def _memory_at_work(engine: Engine, checkpoint: Path, place: Path) -> float:
     worker = Worker(engine, checkpoint, place)
     try:
         worker.ask("load")
-        worker.ask("decode", threads=2, context=_CONTEXT, count=8)
+        worker.ask("decode", threads=2, context=CONTEXT, count=8)
         worker.ask("verify", threads=2, size=8, count=2)
         worker.ask("batch", threads=2, size=8, count=2)
         return float(worker.ask("memory")["peak_mb"])
@@ -228,19 +203,6 @@ def _divergence(path: Path, reference: Path) -> dict[str, float]:
     return {"cosine": round(float(cosine), 5), "kl": round(float((np.exp(p) * (p - q)).sum(1).mean()), 6)}
 
 
-@dataclass
-class Report:
-    """What one shape gave."""
-
-    samples: Samples
-    facts: dict[Engine, dict[str, Any]]
-    logits: dict[Engine, dict[str, float]]
-    memory: dict[Engine, float]
-    busy: dict[Engine, dict[str, float]]
-    weights: int
-    turns: dict[str, dict[str, float]] = field(default_factory=dict)
-
-
 def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path, notes: dict[str, str]) -> Report:
     place = place / shape  # everything of a shape lies here and goes with it: a 1 B model fills five gigabytes
     checkpoint = place / "checkpoint"
@@ -250,8 +212,8 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
     reference.ask("load")
     reference.ask("logits", path=str(place / "reference.npy"))
     reference.close()
-    wanted: list[Engine] = [*_OURS, _TORCH]
-    for engine in (*_LLAMA, *_SLOW):
+    wanted: list[Engine] = [*OURS, _TORCH]
+    for engine in (*LLAMA, *_SLOW):
         if peers.python(engine[0]) is None:
             notes[engine[0]] = "not built: run make bench-peers"
         elif quick and engine in _SLOW:
@@ -284,7 +246,7 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
                 break
             for threads in (2,) if quick and number else (2, 1):
                 log.print(f"{shape}: round {number + 1} of {rounds}, {threads} threads")
-                _measure_round(workers, report.samples, threads, quick)
+                _measure_round(workers, report, threads, quick)
 
         @contextmanager
         def noted(engine: Engine, what: str) -> Iterator[None]:
@@ -294,18 +256,16 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
             except WorkerFailed as error:
                 notes[f"{shape} {engine[0]} {engine[1]} {what}"] = str(error)
 
-        for engine in (_OURS[0], _LLAMA[0]):
+        for engine in (OURS[0], LLAMA[0]):
             if engine in workers:
                 with noted(engine, "beside busy cores"):
                     report.busy[engine] = _beside_busy_cores(workers[engine])
-        for what in ("listening", "focus") if _OURS[0] in workers else ():
-            with noted(_OURS[0], what):
-                report.turns[what] = workers[_OURS[0]].ask(what, threads=2)
+        for what in ("listening", "focus") if OURS[0] in workers else ():
+            with noted(OURS[0], what):
+                report.turns[what] = workers[OURS[0]].ask(what, threads=2)
         for engine, worker in workers.items():
             with noted(engine, "memory"):
-                peak = (
-                    _memory_at_work(engine, checkpoint, place) if engine in _OURS else worker.ask("memory")["peak_mb"]
-                )
+                peak = _memory_at_work(engine, checkpoint, place) if engine in OURS else worker.ask("memory")["peak_mb"]
                 report.memory[engine] = round(peak, 1)
     shutil.rmtree(place)
     return report
@@ -317,118 +277,6 @@ def _sizes(checkpoint: Path) -> Iterator[int]:
     for name, entry in header.items():
         if name != "__metadata__":
             yield int(np.prod(entry["shape"]))
-
-
-def _by_engine(report: Report, what: str, threads: int) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for name, form in report.facts:
-        value = report.samples.median(what, (name, form), threads)
-        if value is not None:
-            found[name][form] = round(value, 1)
-    return dict(found)
-
-
-def _shape_result(report: Report) -> dict[str, Any]:
-    samples = report.samples
-    roofline = float(np.median(samples.bandwidth[2])) * 1e9
-    bits, percent = defaultdict[str, dict[str, float]](dict), {}
-    for (name, form), facts in report.facts.items():
-        bits[name][form] = round(8 * facts["bytes"] / report.weights, 3)
-    for engine in _OURS:
-        speed = samples.median("decode", engine, 2)
-        if speed is not None:
-            percent[engine[1]] = round(100 * speed * report.facts[engine]["bytes"] / roofline, 1)
-    return {
-        "decode_tok_s": _by_engine(report, "decode", 2),
-        "decode_tok_s_1_thread": _by_engine(report, "decode", 1),
-        "prefill_tok_s": _by_engine(report, "prefill", 2),
-        "prefill_tok_s_1_thread": _by_engine(report, "prefill", 1),
-        "batch_tok_s": {str(size): _by_engine(report, f"batch{size}", 2) for size in (1, 2, 4, 8)},
-        "ttft_ms": {
-            "cold_512": {
-                n: {f: round(1000 * _PREFILL / v, 1) for f, v in forms.items()}
-                for n, forms in _by_engine(report, "prefill", 2).items()
-            },
-            "warm_12_new": _warm(report),
-        },
-        "listening": report.turns.get("listening"),
-        "focus_ttft_ms": report.turns.get("focus"),
-        "bits_per_weight": dict(bits),
-        "roofline_pct": percent,
-        "bandwidth_gbs": {str(t): round(float(np.median(b)), 1) for t, b in samples.bandwidth.items()},
-        "logits": {
-            **report.logits.get(_OURS[0], {"cosine": None, "kl": None}),
-            "by_engine": {f"{n} {f}": v for (n, f), v in report.logits.items()},
-        },
-        "peak_memory_mb": {f"{n} {f}": v for (n, f), v in report.memory.items()},
-        "memory_over_weights_and_cache_mb": {
-            form: round(report.memory[name, form] - facts["bytes"] / 2**20 - facts["cache_mb"], 1)
-            for (name, form), facts in report.facts.items()
-            if name == "npc" and (name, form) in report.memory
-        },
-        "busy_cores": {f"{n} {f}": v for (n, f), v in report.busy.items()},
-    }
-
-
-def _warm(report: Report) -> dict[str, dict[str, float]]:
-    """Milliseconds to the first token with 512 tokens cached and 12 new ones; the bound is those twelve alone, one
-    decode step and 2 ms."""
-    found: dict[str, dict[str, float]] = {}
-    for engine in (_OURS[0], _LLAMA[0]):
-        warm, cold, step = (report.samples.median(what, engine, 2) for what in ("warm12", "cold12", "decode"))
-        if warm and cold and step:
-            bound = 1000 / cold + 1000 / step + 2
-            found[" ".join(engine)] = {"ms": round(1000 / warm, 1), "bound_ms": round(bound, 1)}
-    return found
-
-
-def _ratios(reports: dict[str, Report], notes: dict[str, str]) -> dict[str, float | None]:
-    ours4, ours8, ours4_head8, llama4, llama8 = *_OURS, *_LLAMA
-    out: dict[str, float | None] = {}
-
-    def lacking(report: Report | None) -> str | None:
-        if report is None or llama4 not in report.facts:
-            return "llama.cpp was not measured"
-        level = str(report.facts[ours4]["cpu_features"])
-        features = str(report.facts[llama4]["cpu_features"])
-        return next(
-            (f"the llama.cpp build lacks {f}" for k, f in _WANTED.items() if level == k and f not in features), None
-        )
-
-    for key, shape, mine, theirs in (
-        ("decode_int4_vs_llamacpp_135m", "135m", ours4, llama4),
-        ("decode_int4_vs_llamacpp", "0.5b", ours4, llama4),
-        ("decode_int4_vs_llamacpp_1b", "1b", ours4, llama4),
-        ("decode_int8_vs_llamacpp_q8", "0.5b", ours8, llama8),
-        ("decode_int4_head8_vs_llamacpp_135m", "135m", ours4_head8, llama4),
-        ("decode_int4_head8_vs_llamacpp", "0.5b", ours4_head8, llama4),
-        ("decode_int4_head8_vs_llamacpp_1b", "1b", ours4_head8, llama4),
-    ):
-        report = reports.get(shape)
-        reason = "shape not measured" if report is None else lacking(report)
-        out[key] = None
-        if report is not None and reason is None:
-            out[key] = report.samples.ratio(("decode", mine, 2), ("decode", theirs, 2))
-        if out[key] is None:
-            notes[key] = reason or "not measured"
-        elif report is not None:
-            bytes_of = {e: report.facts[e]["bytes"] for e in (mine, theirs)}
-            equal = out[key] or 0.0
-            out[key + "_at_equal_bytes"] = round(equal * bytes_of[mine] / bytes_of[theirs], 3)
-    report = reports.get("0.5b")
-    for key in ("prefill_vs_best_peer", "batch8_vs_batch1", "verify4_vs_1"):
-        out[key] = None
-    if report is None:
-        return out
-    others = [e for e in report.facts if e[0] != "npc"]
-    speeds = {e: v for e in others if (v := report.samples.median("prefill", e, 2)) is not None}
-    if speeds:
-        best = max(speeds, key=lambda e: speeds[e])
-        notes["prefill_vs_best_peer"] = f"our INT4 against {best[0]} {best[1]}"
-        out["prefill_vs_best_peer"] = report.samples.ratio(("prefill", ours4, 2), ("prefill", best, 2))
-    out["batch8_vs_batch1"] = report.samples.ratio(("batch8", ours4, 2), ("batch1", ours4, 2))
-    out["verify4_vs_1"] = report.samples.ratio(("verify1", ours4, 2), ("verify4", ours4, 2))
-    return out
 
 
 def measure(run: Run) -> dict[str, Any]:
@@ -460,10 +308,10 @@ def measure(run: Run) -> dict[str, Any]:
             str(t): round(float(np.median([b for r in reports.values() for b in r.samples.bandwidth[t]])), 1)
             for t in (1, 2)
         },
-        "shapes": {shape: _shape_result(report) for shape, report in reports.items()},
+        "shapes": {shape: shape_result(report) for shape, report in reports.items()},
         "embedded_model": embedded,
         "peers": found,
-        "ratios": _ratios(reports, notes),
+        "ratios": ratios(reports, notes),
         "notes": notes,
     }
     if run.out is not None:
@@ -479,6 +327,11 @@ def report(result: dict[str, Any]) -> str:
     ]
     for shape, found in result["shapes"].items():
         lines.append(f"{shape}: {found['roofline_pct']} % of the roofline; logits {found['logits']['by_engine']}")
+        if any(cached := found["cached_bandwidth_gbs"].values()):
+            lines.append(
+                f"  so few weights stay in the shared cache in part: read again and again, {list(cached)} GB/s is "
+                f"their roofline; of the memory's {found['memory_bandwidth_pct']} %"
+            )
         lines.extend(f"  {what}: {found[what]}" for what in _SHOWN)
     lines.append(f"embedded model: {result['embedded_model']}")
     lines += [f"{name}: {value}" for name, value in result["ratios"].items()]

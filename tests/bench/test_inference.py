@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from npc.bench import inference, inference_worker
+from npc.bench import inference_result, inference_worker
 from npc.bench.inference_shapes import SHAPES, write_checkpoint
 from npc.inference.checkpoint import Checkpoint
 from npc.inference.config import read_config
@@ -64,21 +64,21 @@ def test_checkpoints_have_the_shape_they_say(tmp_path: Path, monkeypatch: pytest
     assert 0.015 < float(tensors["model.embed_tokens.weight"].std()) < 0.025
 
 
-def shape_report(features: str) -> inference.Report:
-    samples = inference.Samples()
-    ours, theirs = inference._OURS[0], inference._LLAMA[0]
+def shape_report(features: str) -> inference_result.Report:
+    samples = inference_result.Samples()
+    ours, theirs = inference_result.OURS[0], inference_result.LLAMA[0]
     samples.values["decode", ours, 2] = [100.0, 30.0, 110.0]
     samples.values["decode", theirs, 2] = [50.0, 15.0, None]
     facts = {
         ours: {"bytes": 100, "cpu_features": "AMX"},
         theirs: {"bytes": 125, "cpu_features": features},
     }
-    return inference.Report(samples, facts, {}, {}, {}, 1)
+    return inference_result.Report(samples, facts, {}, {}, {}, 1)
 
 
 def test_ratios_are_per_round_and_equal_bytes_stand_beside() -> None:
     notes: dict[str, str] = {}
-    ratios = inference._ratios({"0.5b": shape_report("AVX512_VNNI AMX_INT8")}, notes)
+    ratios = inference_result.ratios({"0.5b": shape_report("AVX512_VNNI AMX_INT8")}, notes)
     assert ratios["decode_int4_vs_llamacpp"] == 2.0
     assert ratios["decode_int4_vs_llamacpp_at_equal_bytes"] == 1.6
     assert ratios["decode_int4_vs_llamacpp_1b"] is None
@@ -87,6 +87,19 @@ def test_ratios_are_per_round_and_equal_bytes_stand_beside() -> None:
 
 def test_a_peer_without_this_cpus_instructions_has_no_ratio() -> None:
     notes: dict[str, str] = {}
-    ratios = inference._ratios({"0.5b": shape_report("AVX512_VNNI")}, notes)
+    ratios = inference_result.ratios({"0.5b": shape_report("AVX512_VNNI")}, notes)
     assert ratios["decode_int4_vs_llamacpp"] is None
     assert notes["decode_int4_vs_llamacpp"] == "the llama.cpp build lacks AMX_INT8"
+
+
+def test_weights_that_a_cache_holds_have_the_caches_roofline() -> None:
+    found, ours = shape_report("AVX512_VNNI AMX_INT8"), inference_result.OURS[0]
+    found.samples.values["decode", ours, 2] = [300.0]
+    found.facts[ours]["bytes"] = 100_000_000
+    found.samples.bandwidth = {1: [14.0], 2: [29.0]}
+    found.memory = {}
+    for cached, share in (([], 103.4), ([54.0], 55.6), ([20.0], 103.4)):
+        found.samples.cached = {ours: cached} if cached else {}
+        shape = inference_result.shape_result(found)
+        assert shape["roofline_pct"]["INT4"] == share
+        assert shape["memory_bandwidth_pct"]["INT4"] == 103.4
