@@ -28,7 +28,7 @@ from npc.bench.harness import Bench, Option, Run, log, machine
 from npc.bench.inference_embedded import measure_embedded
 from npc.bench.inference_plot import plot
 from npc.bench.inference_result import CACHED, LLAMA, OURS, PREFILL, Engine, Report, Samples, ratios, shape_result
-from npc.bench.inference_shapes import CONTEXT, SHAPES, write_checkpoint
+from npc.bench.inference_shapes import CACHE_TOKENS, CONTEXT, SHAPES, write_checkpoint
 from npc.dialogue.realiser.model import model_folder
 from npc.inference import kernels
 
@@ -182,12 +182,12 @@ def _busy(count: int) -> Iterator[None]:
 
 
 def _memory_at_work(engine: Engine, checkpoint: Path, place: Path) -> float:
-    """Peak memory in MB of a process with one engine, after a long prompt, replies and eight sequences at once. The
-    process that is timed holds two, for one and for two threads, each with buffers and a cache of its own."""
+    """Peak memory in MB of a process with one engine, its cache filled, after checks of eight tokens and eight
+    sequences at once. The process that is timed holds two engines, for one and for two threads, each with buffers and a cache."""
     worker = Worker(engine, checkpoint, place)
     try:
         worker.ask("load")
-        worker.ask("decode", threads=2, context=CONTEXT, count=8)
+        worker.ask("decode", threads=2, context=CACHE_TOKENS - 8, count=8)
         worker.ask("verify", threads=2, size=8, count=2)
         worker.ask("batch", threads=2, size=8, count=2)
         return float(worker.ask("memory")["peak_mb"])

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
-#: Tokens of context of every decode, and tokens whose logits are compared.
+#: Tokens of context of every decode, of our cache, and tokens whose logits are compared.
 CONTEXT: Final = 512
+CACHE_TOKENS: Final = 2048
 LOGIT_TOKENS: Final = 64
 
 #: SmolLM2-135M, Qwen2.5-0.5B, Llama-3.2-1B, from their published configs

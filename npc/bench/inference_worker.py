@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from npc.bench.inference_shapes import CONTEXT, LOGIT_TOKENS, loaded_by_a_child, prompt
+from npc.bench.inference_shapes import CACHE_TOKENS, CONTEXT, LOGIT_TOKENS, loaded_by_a_child, prompt
 
 
 class Unsupported(Exception):
@@ -40,6 +40,7 @@ class Npc:
     def __init__(self, checkpoint: Path, cache: Path, form: str) -> None:
         self._folder, self._cache, self._format = checkpoint, cache, form
         self._steps: dict[int, Any] = {}
+        self._pages = CACHE_TOKENS // 32
 
     def load(self) -> dict[str, Any]:
         from npc import __version__
@@ -67,14 +68,16 @@ class Npc:
             "version": __version__,
             "cpu_features": None if level is None else level.name,
             "bytes": self._weights.nbytes,
-            "cache_mb": self._step(2).page_bytes * 64 / 2**20,
+            "cache_mb": self._step(2).page_bytes * self._pages / 2**20,
         }
 
     def _step(self, threads: int) -> Any:
         from npc.inference.step import KernelStep
 
         if threads not in self._steps:
-            self._steps[threads] = KernelStep(self._config, self._weights, pages=64, positions=2048, threads=threads)
+            self._steps[threads] = KernelStep(
+                self._config, self._weights, pages=self._pages, positions=CACHE_TOKENS, threads=threads
+            )
         return self._steps[threads]
 
     def _run(self, threads: int, tokens: list[int], first: int, outputs: int) -> float:
@@ -85,7 +88,7 @@ class Npc:
             np.asarray(tokens, np.int32),
             np.arange(first, first + n, dtype=np.int32),
             np.zeros(n, np.int32),
-            np.arange(64, dtype=np.int32)[None],
+            np.arange(self._pages, dtype=np.int32)[None],
             np.arange(n - outputs, n, dtype=np.int32),
         )
         start = time.perf_counter()
@@ -107,7 +110,7 @@ class Npc:
         from npc.inference.step import Batch
 
         step, times = self._step(threads), []
-        tables = np.arange(64, dtype=np.int32)[: 8 * size].reshape(size, -1)
+        tables = np.arange(self._pages, dtype=np.int32)[: 8 * size].reshape(size, -1)
         each = np.arange(size, dtype=np.int32)
         for at in range(64 + count):
             batch = Batch(np.full(size, 5, np.int32), np.full(size, at, np.int32), each, tables, each)
