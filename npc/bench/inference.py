@@ -183,7 +183,8 @@ def _busy(count: int) -> Iterator[None]:
 
 def _memory_at_work(engine: Engine, checkpoint: Path, place: Path) -> float:
     """Peak memory in MB of a process with one engine, its cache filled, after checks of eight tokens and eight
-    sequences at once. The process that is timed holds two engines, for one and for two threads, each with buffers and a cache."""
+    sequences at once. The process that is timed holds two engines, for one and for two threads, each with its own
+    buffers and cache."""
     worker = Worker(engine, checkpoint, place)
     try:
         worker.ask("load")
