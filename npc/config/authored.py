@@ -4,8 +4,8 @@ Every complaint names the file, the line and the field: the author is looking at
 
     demo/characters/mira.yaml:14: personality.openness: Input should be less than or equal to 1
 
-JSON is read too (YAML contains it). Only the safe tags are known, a key may stand once, and size is bounded before
-parsing, also the size that aliases would unfold to.
+JSON is read too (YAML contains it). Only the safe tags are known, a key may stand once, and size and depth are bounded
+before parsing, also the size that aliases would unfold to.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ Model = TypeVar("Model", bound=BaseModel)
 #: A 200 kB biography with a thousand facts is about 500 kB; ten times that is surely a mistake.
 MAX_BYTES = 5_000_000
 MAX_NODES = 200_000
+#: Levels of nesting; a story's deepest condition has ten. The parser's own stack ends the process at some ten thousand.
+MAX_DEPTH = 100
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -54,12 +56,13 @@ def read_text(path: Path) -> str:
 def parse(text: str, model: type[Model], name: str = "<text>") -> Model:
     """Check `text` against `model`; messages call it `name`. Raises AuthoredFileError with every problem found."""
     try:
+        _check_depth(text, name)
         loader = _Loader(text)
         try:
             root = loader.get_single_node()
             if root is not None:
                 _check_tree(root, name)
-            data = None if root is None else loader.construct_document(root)
+            data = None if root is None else _construct(loader, root, name)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -101,6 +104,30 @@ def line_of(text: str, where: Sequence[str | int]) -> int:
     finally:
         loader.dispose()
     return 1 if root is None else _line(root, where)
+
+
+def _check_depth(text: str, name: str) -> None:
+    """Refuse deep nesting while it is read, one event at a time."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark is not None else 1
+                raise AuthoredFileError([f"{name}:{line}: nested more than {MAX_DEPTH} levels deep"])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _construct(loader: Any, root: yaml.Node, name: str) -> Any:
+    """The values of the tree. What looks like a number or date and is none has no line in YAML's own complaint."""
+    try:
+        return loader.construct_document(root)
+    except (ValueError, OverflowError) as error:
+        # The node that could not be made is still among those under way.
+        at = next((node for node in loader.recursive_objects if isinstance(node, yaml.ScalarNode)), root)
+        where = f"{name}:{at.start_mark.line + 1}: {at.value!r}"
+        raise AuthoredFileError([f"{where} is not what it looks like ({error}): put the text in quotes"]) from error
 
 
 def _check_tree(root: yaml.Node, name: str) -> None:

@@ -1,14 +1,16 @@
-"""Hand-written files: whatever stands in them, the answer is a complaint with file and line."""
+"""Hand-written files: whatever stands in them, the answer is a complaint with file and line; read once while they stay."""
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from npc.config.authored import AuthoredFileError, parse
+from npc.config.authored import AuthoredFileError, load, parse
 
 
 class Page(BaseModel):
@@ -50,3 +52,28 @@ def test_what_is_wrong_is_told_with_file_and_line(text: str, complaint: str) -> 
 def test_what_is_right_is_read() -> None:
     assert parse("a: &x {k: [1, 2]}\nb: {<<: *x, d: 2026-02-28}", Page).a == {"k": [1, 2]}
     assert parse('{"a": "2026-02-30", "b": ' + "[" * 98 + "]" * 98 + "}", Page).a == "2026-02-30"
+
+
+class Note(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    text: str
+
+
+def test_a_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
+    path = tmp_path / "note.yaml"
+    path.write_text("text: one")
+    first = load(path, Note)
+    assert load(path, Note) is first
+    path.write_text("text: other")
+    os.utime(path, ns=(1, 1))
+    assert load(path, Note).text == "other"
+
+
+def test_a_broken_file_stays_an_error_until_it_is_mended(tmp_path: Path) -> None:
+    path = tmp_path / "note.yaml"
+    path.write_text("tex: one")
+    for _ in range(2):
+        with pytest.raises(AuthoredFileError, match=r"note\.yaml:1: text"):
+            load(path, Note)
+    path.write_text("text: mended")
+    assert load(path, Note).text == "mended"
