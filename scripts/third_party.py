@@ -11,6 +11,13 @@ CARRIED = [
     ("Silero VAD 16 kHz model", "6.2.3", "MIT", "npc/audio/models/", "voice activity"),
     ("three.js", "0.187.0", "MIT", "demo/vendor/three/", "the demo page's scene"),
     (
+        "JSON for Modern C++",
+        "3.11.2",
+        "MIT (its copy of Hedley: CC0)",
+        "engine_plugins/unreal/Source/NpcCharacters/ThirdParty/",
+        "the Unreal client",
+    ),
+    (
         "CMU Pronouncing Dictionary",
         "as in pocketsphinx",
         "BSD-2-Clause",
