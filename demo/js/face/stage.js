@@ -3,6 +3,7 @@ import * as THREE from 'three';
 import { GLTFLoader } from 'three/addons/loaders/GLTFLoader.js';
 import { RoomEnvironment } from 'three/addons/environments/RoomEnvironment.js';
 import { Backdrop } from '../scene/backdrop.js';
+import { discard } from '../scene/discard.js';
 import { Hands } from '../scene/hands.js';
 import { Table } from '../scene/table.js';
 import { Rig } from './rig.js';
@@ -46,11 +47,19 @@ export class Stage {
     this.resize(true);
   }
 
-  /** Load a GLB or VRM by URL; resolves to the rig's report (a line for a person, or null). The old model stays if this fails. */
+  /**
+   * Load a GLB or VRM by URL; resolves to the rig's report (a line for a person, or null). The old model stays if this fails. Of loads
+   * that overlap, the last one asked for is shown.
+   */
   async load(url) {
+    this.wanted = url;
     const gltf = await new GLTFLoader().loadAsync(url);
-    if (this.model) this.scene.remove(this.model);
-    if (this.hands) this.scene.remove(this.hands.group);
+    if (this.wanted !== url) {
+      discard(gltf.scene);
+      return null;
+    }
+    if (this.model) discard(this.model);
+    if (this.hands) discard(this.hands.group);
     this.model = gltf.scene;
     this.rig = new Rig(this.model, this.channels, gltf.parser);
     this.head = this.rig.head ?? this.find(/^(head|neck_joint|headjoint)$/i) ?? this.find(/head/i) ?? this.model;

@@ -5,6 +5,7 @@
  *       ◀──────────────take, or a cancelled action──────────┘
  */
 import * as THREE from 'three';
+import { discard } from './discard.js';
 import { makeProp } from './props.js';
 
 const COUNTER_Y = -0.01;
@@ -28,7 +29,7 @@ export class Table {
 
   /** Put up the entities of a scene [{id, kind, name, description}]; what was there goes. */
   lay(entities) {
-    for (const prop of this.props.values()) this.group.remove(prop);
+    for (const prop of this.props.values()) discard(prop);
     this.props.clear();
     this.carrying = [];
     this.spots.clear();
