@@ -1,14 +1,15 @@
 /** The page: joins the session, the audio, the stage and the views. Each of them is useful without this file. */
 import { Microphone, Speaker } from './audio/devices.js';
-import { pcmFromBase64 } from './client/frames.js';
 import { EarClock, FramePace, PlayedClock } from './client/playout.js';
 import { RealtimeSession } from './client/session.js';
 import { Performer } from './face/performer.js';
+import { Memory } from './memory.js';
 import { Reply } from './reply.js';
 import { Actor } from './scene/actor.js';
 import { api, openCharacters, player, ticket } from './server.js';
 import { Talking } from './talking.js';
 import { Captions } from './ui/captions.js';
+import { ConnectionView } from './ui/connection.js';
 import { MindView, emotionColour } from './ui/mind.js';
 import { Notices } from './ui/notices.js';
 import { Rehearsal } from './ui/rehearsal.js';
@@ -22,9 +23,11 @@ import { Waterfall } from './ui/waterfall.js';
 const RATE = 24000;
 /** An input-clock cue that comes later than this many seconds is dropped. */
 const LATE_CUE = 0.5;
-const STATES = { connecting: 'Connecting', open: 'Connected', lost: 'Connection lost, trying again', closed: 'Disconnected' };
 const TURNS = { listening: 'listening', user_speaking: 'hears you', maybe_interrupted: 'hears you', thinking: 'thinking', speaking: 'speaking', interrupted: 'stops for you' };
 const $ = (id) => document.getElementById(id);
+
+/** Who decides that the player is done: the server, or the one who lets the button go. */
+const turnDetection = ({ turns }) => (turns === 'push' ? null : { type: 'semantic_vad' });
 
 class Page {
   constructor() {
@@ -34,6 +37,8 @@ class Page {
     this.score = new ScoreView($('score'), $('score-legend'));
     this.mind = new MindView({ wheel: $('wheel'), dials: $('dials'), citations: $('citations'), memory: $('memory'), knowledge: $('knowledge') });
     this.notices = new Notices($('notice'));
+    this.connection = new ConnectionView($('connection'), this.notices);
+    this.memory = new Memory(this.mind, (text) => this.notices.show(text));
     this.clock = new PlayedClock(RATE);
     this.ear = new EarClock();
     this.pace = new FramePace();
@@ -57,7 +62,6 @@ class Page {
       send: (event) => this.session.send(event),
     });
     $('panel-toggle').addEventListener('click', () => this.togglePanel());
-    $('forget').addEventListener('click', () => this.forget());
     if (matchMedia('(max-width: 760px)').matches) this.togglePanel();
   }
 
@@ -72,7 +76,10 @@ class Page {
 
   /** Open a conversation with a character, on the stage of a scenario where one is given; the one before ends. */
   async open(character, scene = null) {
+    this.opening = character;
     const details = await api(`v1/characters/${encodeURIComponent(character.id)}`);
+    // Another one was chosen while the server was asked.
+    if (this.opening !== character) return;
     this.session?.close();
     this.character = { ...character, ...details };
     this.silence();
@@ -90,11 +97,10 @@ class Page {
     this.session.connect();
     this.scene = scene ?? details?.scene ?? { entities: [] };
     this.enter();
-    this.mind.known((await api(`v1/characters/${character.id}/knowledge`))?.data ?? []);
-    await this.remembered();
+    await this.memory.open(this.character);
   }
 
-  /** Nothing of a conversation before sounds or shows: replies are numbered anew. */
+  /** Nothing of a conversation before this one sounds or shows. */
   silence() {
     this.speaker.command('clear');
     this.clock = new PlayedClock(RATE);
@@ -103,13 +109,13 @@ class Page {
     this.waiting = [];
     this.captions.clear();
     this.captions.player('');
+    document.body.dataset.state = 'idle';
   }
 
   wanted() {
-    const push = readSettings().turns === 'push';
     return {
       audio: {
-        input: { format: { type: 'audio/pcm', rate: RATE }, turn_detection: push ? null : { type: 'semantic_vad' } },
+        input: { format: { type: 'audio/pcm', rate: RATE }, turn_detection: turnDetection(readSettings()) },
         output: { format: { type: 'audio/pcm', rate: RATE } },
       },
       npc: {
@@ -123,7 +129,7 @@ class Page {
 
   listen(session) {
     session
-      .on('connection', (event) => this.connection(event))
+      .on('connection', (event) => this.connection.show(event))
       .on('gone', () => this.silence())
       .on('problem', (text) => console.warn(text))
       .on('session.created', ({ session: made }) => this.created(made))
@@ -133,7 +139,6 @@ class Page {
       .on('response.created', ({ response }) => this.replies.set(response.id, new Reply(response, this.transcript, this.mind)))
       .on('response.output_audio_transcript.delta', (event) => this.replies.get(event.response_id)?.add(event.delta))
       .on('response.output_text.delta', (event) => this.replies.get(event.response_id)?.add(event.delta))
-      .on('response.output_audio.delta', (event) => this.base64Audio(event))
       .on('response.function_call_arguments.done', (event) => this.actor.announce(event, this.session.ordinalOf(event.response_id)))
       .on('response.done', ({ response }) => this.replies.get(response.id)?.done(response))
       .on('audio', (frame) => this.play(frame))
@@ -150,14 +155,6 @@ class Page {
       .on('npc.metrics', (event) => this.measured(event))
       .on('npc.status', (event) => this.status(event))
       .on('error', ({ error }) => this.rehearsal.refused(error) || this.notices.show(error.message));
-  }
-
-  connection({ state, reason }) {
-    $('connection').dataset.state = state;
-    $('connection').lastElementChild.textContent = STATES[state];
-    if (state === 'lost') this.notices.show('The server is not answering. Nothing is lost: the conversation goes on as soon as it is back.', { stay: true });
-    if (state === 'open') this.notices.hide();
-    if (state === 'closed' && reason) this.notices.show(`The server ended the conversation: ${reason}. Reload the page to start again.`, { stay: true });
   }
 
   /** The first session makes the performer and the stage; a later one only changes who stands there. */
@@ -279,11 +276,6 @@ class Page {
     this.captions.player(text);
   }
 
-  base64Audio(event) {
-    const place = event.npc ?? {};
-    this.play({ ordinal: this.session.ordinalOf(event.response_id), start: place.start ?? 0, pcm: pcmFromBase64(event.delta), last: place.last ?? false });
-  }
-
   play(frame) {
     this.replies.forEach((reply) => reply.ordinal === frame.ordinal && reply.received(performance.now()));
     if (this.speaker.running) this.speaker.play(frame.ordinal, frame.start, frame.pcm, frame.last);
@@ -354,7 +346,7 @@ class Page {
 
   measured({ response_id: response, stages_ms: stages, speculation }) {
     this.waterfall.measured(stages, this.replies.get(response)?.playoutMs() ?? null, speculation);
-    setTimeout(() => this.remembered(), 300);
+    setTimeout(() => this.memory.refresh(), 300);
   }
 
   status({ component, state, fallback, message }) {
@@ -385,21 +377,11 @@ class Page {
     for (const part of [this.performer, this.face]) if (part) part.calm = values.calm;
     this.talking?.show();
     if (this.turns === values.turns) return;
-    if (this.turns) this.session?.send({ type: 'session.update', session: { type: 'realtime', audio: { input: { turn_detection: values.turns === 'push' ? null : { type: 'semantic_vad' } } } } });
     this.turns = values.turns;
-  }
-
-  memoryPath() {
-    return `v1/players/${encodeURIComponent(player())}/memory?character=${encodeURIComponent(this.character.id)}`;
-  }
-
-  async remembered() {
-    this.mind.remembered((await api(this.memoryPath())) ?? {});
-  }
-
-  async forget() {
-    await api(this.memoryPath(), { method: 'DELETE' });
-    await this.remembered();
+    if (!this.session) return;
+    // A session that has to begin anew asks for it too.
+    this.session.wanted.audio.input.turn_detection = turnDetection(values);
+    this.session.send({ type: 'session.update', session: { type: 'realtime', audio: { input: { turn_detection: turnDetection(values) } } } });
   }
 
   togglePanel() {
@@ -410,4 +392,7 @@ class Page {
 
 const page = new Page();
 globalThis.npcPage = page;
-await page.start();
+await page.start().catch((error) => {
+  console.warn(error);
+  page.notices.show(error.message, { stay: true });
+});

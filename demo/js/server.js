@@ -22,14 +22,16 @@ export async function api(path, options = {}) {
   return answer?.ok ? answer.json().catch(() => null) : null;
 }
 
-/** Fill the chooser; resolves to {characters: Map by id, chosen}. `?character=` names the first one. */
+/** Fill the chooser; resolves to {characters: Map by id, chosen}. `?character=` names the first one. Throws what to tell a person. */
 export async function openCharacters(select) {
-  const list = (await api('v1/characters'))?.data ?? [];
+  const answer = await api('v1/characters');
+  if (!answer) throw new Error('The server did not list its characters: it is down, or it wants a ticket that this page does not have or that has run out. Reload the page, or open it again from where it was launched.');
+  const list = answer.data ?? [];
   const characters = new Map(list.map((character) => [character.id, character]));
   select.replaceChildren(...list.map(({ id, name }) => new Option(name, id)));
   const asked = new URLSearchParams(location.search).get('character');
   const chosen = characters.get(asked) ?? list[0];
-  if (!chosen) throw new Error('The server has no characters.');
+  if (!chosen) throw new Error('The server has no characters. Start it with a folder that holds some, then reload the page.');
   select.value = chosen.id;
   return { characters, chosen };
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.hands import DESKTOP, MOBILE, opened, until
+from tests.browser.hands import DESKTOP, FLAGS, MOBILE, opened, until
 
 CHARACTER = "anselm-roe"
 TABS = ("talk", "scene", "score", "speed", "mind", "settings")
@@ -133,3 +133,15 @@ def test_reduced_motion_and_captions_by_default(server: str, chromium: str) -> N
         assert page.evaluate("npcPage.performer.calm && npcPage.face.calm")
         assert page.evaluate("document.getAnimations().length") == 0
         until(page, "document.getElementById('caption-them').textContent.length > 5")
+
+
+def test_a_server_that_lists_no_characters_is_said(server: str, chromium: str) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=FLAGS)
+        page = browser.new_page()
+        page.route("**/v1/characters", lambda route: route.fulfill(status=401, json={"error": {}}))
+        page.goto(server)
+        until(page, "!document.getElementById('notice').hidden", 10_000)
+        assert "did not list its characters" in page.inner_text("#notice")
+        browser.close()

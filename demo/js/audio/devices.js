@@ -39,8 +39,7 @@ export class Speaker {
     await this.context.audioWorklet.addModule(new URL('playback-worklet.js', import.meta.url));
     this.node = new AudioWorkletNode(this.context, 'npc-playback', { numberOfInputs: 0, outputChannelCount: [1] });
     this.node.port.onmessage = ({ data }) => (data.type === 'problem' ? console.warn(data.text) : this.onPlayed(data));
-    this.analyser = new AnalyserNode(this.context, { fftSize: 512 });
-    this.node.connect(this.analyser).connect(this.context.destination);
+    this.node.connect(this.context.destination);
   }
 
   get running() {
@@ -63,14 +62,6 @@ export class Speaker {
 
   command(type, options = {}) {
     this.node?.port.postMessage({ type, ...options });
-  }
-
-  /** Loudness of what sounds now, RMS in [0, 1]. */
-  level() {
-    if (!this.analyser) return 0;
-    const samples = new Float32Array(this.analyser.fftSize);
-    this.analyser.getFloatTimeDomainData(samples);
-    return Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
   }
 }
 

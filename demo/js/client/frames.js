@@ -46,17 +46,3 @@ export function decodeFrame(buffer) {
     ...frame, count, channels, samplesPerFrame: view.getUint32(HEADER + 4, true), frames: new Uint8Array(buffer, HEADER + 8),
   };
 }
-
-/** PCM16 of a base64 text, as `response.output_audio.delta` carries it. */
-export function pcmFromBase64(text) {
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  return new Int16Array(bytes.buffer, 0, bytes.length >> 1);
-}
-
-/** Base64 of PCM16, for `input_audio_buffer.append`. */
-export function pcmToBase64(pcm) {
-  const bytes = new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength);
-  let text = '';
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return btoa(text);
-}

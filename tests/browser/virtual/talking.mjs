@@ -39,7 +39,7 @@ Object.assign(globalThis, {
   matchMedia: () => ({ matches: false }), addEventListener: on('window'), location: { search: '' },
   document: { activeElement: null, getElementById: (id) => elements.get(id) },
   localStorage: { getItem: (key) => stored.get(key) ?? null, setItem: (key, value) => stored.set(key, value) },
-  AudioContext: Context, AudioWorkletNode: AudioNode, AnalyserNode: AudioNode,
+  AudioContext: Context, AudioWorkletNode: AudioNode,
 });
 const track = { stop: () => stopped.push('track') };
 const getUserMedia = () => new Promise((give) => { asked += 1; pending.push(() => give({ getTracks: () => [track] })); });
