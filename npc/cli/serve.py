@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from npc.cli.logs import to_terminal
 from npc.config.settings import Settings, SettingsError, load_settings, read_value
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def main(argv: list[str]) -> int:
     except SettingsError as error:
         print(f"npc serve: {error}", file=sys.stderr)
         return 2
+    to_terminal()
     _offer_voice(settings)
     return _run(settings, began)
 

@@ -190,6 +190,11 @@ def _check(settings: Settings) -> None:
             f"llm.path is missing: {mind.model} needs a checkpoint directory, e.g. NPC_LLM__PATH=/models/qwen2.5-0.5b; "
             "`npc models` lists and fetches some"
         )
+    if settings.asr.engine == "faster_whisper" and not settings.asr.model:
+        raise SettingsError(
+            "asr.model is missing: faster_whisper needs the name or directory of a model, e.g. NPC_ASR__MODEL=small; "
+            "`npc models` lists and fetches some"
+        )
     if mind.directions is not None and mind.model != "native":
         raise SettingsError(f"llm.directions: only a native model can be steered, and llm.model is {mind.model}")
 

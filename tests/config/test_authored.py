@@ -1,4 +1,4 @@
-"""Hand-written files: whatever stands in them, the answer is a complaint with file and line; read once while they stay."""
+"""Hand-written files: whatever stands in them is read once, or is told with file and line what is wrong with it."""
 
 from __future__ import annotations
 

@@ -42,6 +42,7 @@ def test_profiles_choose_a_coherent_set() -> None:
         ({"profile": "huge"}, {}, "profile 'huge': there are embedded, local"),
         ({"llm.model": "openai_compatible"}, {}, r"llm\.url is missing"),
         ({"llm.model": "native"}, {}, r"llm\.path is missing"),
+        ({"asr.engine": "faster_whisper"}, {}, r"asr\.model is missing"),
         ({"llm.directions": "/x.npz"}, {}, r"llm\.directions: only a native model can be steered"),
     ],
 )
@@ -114,6 +115,7 @@ def test_what_is_set_reaches_the_server(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """`max_sessions` went nowhere, and lists could not be given by --set."""
     seen: list[ServerSettings] = []
     monkeypatch.setattr("npc.cli.serve._offer_voice", lambda _: None)
+    monkeypatch.setattr("npc.cli.serve.to_terminal", lambda: None)
     monkeypatch.setattr("npc.server.serve", lambda _, listen, **more: seen.append(listen))
     sets = ("max_sessions=7", "server.keys=a-long-enough-key", f"scenarios={tmp_path}", f"store.folder={tmp_path}")
     assert main([part for one in sets for part in ("--set", one)]) == 0
