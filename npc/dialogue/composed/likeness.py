@@ -24,7 +24,7 @@ from npc.dialogue.context import Exchange
 from npc.inference.encoder import MiniLM, Vectors
 
 WEIGHTS = "likeness.safetensors"
-#: Rank of the taught changes: 590 k numbers, 1.2 MB.
+#: Rank of the taught changes of one training: 590 k numbers, 1.2 MB. Joined files hold more; any rank is read.
 RANK = 16
 #: Tokens of the exchange before a turn that are read with it: a question and a short answer.
 _BEFORE = 48
