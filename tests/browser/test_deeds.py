@@ -63,3 +63,11 @@ def test_a_message_or_arguments_that_cannot_be_read_break_nothing_and_are_called
     assert got["thrown"] == "SyntaxError", "a handler's own error is no fault of the message"
     assert got["problems"] == ['not a JSON event: {"type":', "not a JSON event: 7"]
     assert (got["told"], got["sent"]) == (["hands you the coil of rope"], 1)
+
+
+@pytest.mark.parametrize(
+    ("action", "line"),
+    [("handle_complaint", "handle complaint"), ("passcode_reset", "passcode reset"), ("giveItem", "hands you it")],
+)
+def test_the_verb_is_a_whole_word(action: str, line: str) -> None:
+    assert play("deeds.mjs", action, "{}", "[]")["line"] == line

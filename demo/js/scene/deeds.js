@@ -4,15 +4,16 @@
  * Authors name actions by their verb (sell, hand_over, light_lamp, point_to, open_case …), so the verb decides the kind and the
  * arguments, or else the rest of the name, decide the thing. An action nobody can picture still gets a gesture and a line.
  */
+/** The verb is a whole word: to handle is not to hand. */
 const KINDS = [
-  ['take', /^(take|collect|accept|receive|refund)/],
-  ['give', /^(give|sell|hand|offer|pass|lend|serve|pour|deliver|print|issue)/],
-  ['light', /^(light|switch|illuminate|kindle)/],
-  ['point', /^(point|show|lead|guide|indicate|present)/],
-  ['open', /^(open|unlock)/],
-  ['close', /^(close|shut|lock)/],
-  ['work', /^(wind|turn|start|play|ring|run|operate)/],
-  ['call', /^(call|phone|page|alert|summon|fetch)/],
+  ['take', /^(take|collect|accept|receive|refund)(?![a-z])/],
+  ['give', /^(give|sell|hand|offer|pass|lend|serve|pour|deliver|print|issue)(?![a-z])/],
+  ['light', /^(light|switch|illuminate|kindle)(?![a-z])/],
+  ['point', /^(point|show|lead|guide|indicate|present)(?![a-z])/],
+  ['open', /^(open|unlock)(?![a-z])/],
+  ['close', /^(close|shut|lock)(?![a-z])/],
+  ['work', /^(wind|turn|start|play|ring|run|operate)(?![a-z])/],
+  ['call', /^(call|phone|page|alert|summon|fetch)(?![a-z])/],
 ];
 const LINES = {
   take: (thing) => `takes ${thing} back`, give: (thing) => `hands you ${thing}`, light: (thing) => `lights ${thing}`,
