@@ -55,23 +55,20 @@ class FaceAnimator:
     def __init__(self, style: SpeechStyle | None = None) -> None:
         self._style = style or SpeechStyle()
 
-    def open(self, rate: int, fps: int, seed: int, attention: str | None = None) -> FaceStream:
-        """Start an item. `attention` names what "look" means in gaze cues (default: the player).
-
-        Raises ValueError for an fps other than 30 or 60, or a rate outside 8-192 kHz.
-        """
-        return FaceStream(rate, fps, seed, self._style, attention or "player")
+    def open(self, rate: int, fps: int, seed: int) -> FaceStream:
+        """Start an item. Raises ValueError for an fps other than 30 or 60, or a rate outside 8-192 kHz."""
+        return FaceStream(rate, fps, seed, self._style)
 
 
 class FaceStream:
     """One item; see `npc.animation.interface.FaceStream`."""
 
-    def __init__(self, rate: int, fps: int, seed: int, style: SpeechStyle, attention: str) -> None:
+    def __init__(self, rate: int, fps: int, seed: int, style: SpeechStyle) -> None:
         if fps not in (30, 60):
             raise ValueError(f"fps must be 30 or 60, got {fps}")
         if not 8_000 <= rate <= 192_000:
             raise ValueError(f"rate must lie in 8000-192000 Hz, got {rate}")
-        self._rate, self._fps, self._style, self._attention = rate, fps, style, attention
+        self._rate, self._fps, self._style = rate, fps, style
         self._samples_per_frame = round(rate / fps)
         self._segments = [rest_segment(-1.0, 0.0)]
         self._until = 0
@@ -198,7 +195,7 @@ class FaceStream:
     def _gaze_cue(self, shift: GazeShift) -> BodyCue:
         at = max(0, round(shift.start * self._rate))
         if shift.kind == "look":
-            return BodyCue("gaze", "look", at, at + round(0.2 * self._rate), target=self._attention)
+            return BodyCue("gaze", "look", at, at + round(0.2 * self._rate), target="player")
         name = ("up" if shift.pitch > 0.08 else "down" if shift.pitch < -0.04 else "side") + (
             "_left" if shift.yaw > 0 else "_right"
         )
