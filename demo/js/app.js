@@ -105,6 +105,7 @@ class Page {
     this.speaker.command('clear');
     this.clock = new PlayedClock(RATE);
     this.performer?.forget();
+    this.actor.forget();
     this.replies.clear();
     this.waiting = [];
     this.captions.clear();

@@ -48,6 +48,12 @@ export class Actor {
     this.send({ type: 'conversation.item.create', item: { type: 'function_call_output', call_id: id, output: JSON.stringify({ ok: true, note: deed.line }) } });
   }
 
+  /** Another conversation: what was announced in the one before is not done in this one, whose replies are numbered anew. */
+  forget() {
+    this.announced.clear();
+    this.done.clear();
+  }
+
   /** The action's moment in the speech has come. */
   due({ call_id: id }) {
     const found = this.announced.get(id);
