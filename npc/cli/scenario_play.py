@@ -249,12 +249,12 @@ def _report(given: argparse.Namespace) -> int:
     if not folder.is_dir():
         folder = attempts_dir() / given.attempt
     attempt = load(folder)
-    from npc.simulation.review import NoBrowser, write_report
+    from npc.simulation.review import write_report
 
     target = given.out or Path(f"{attempt.id}.html")
     try:
         written = write_report(folder, target, pdf=given.pdf, everything=folder.parent)
-    except NoBrowser as error:
+    except RuntimeError as error:
         print(f"wrote {target}; npc scenario report --pdf: {error}", file=sys.stderr)
         return 1
     print("wrote " + ", ".join(map(str, written)))

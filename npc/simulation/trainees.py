@@ -16,7 +16,7 @@ import random
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from npc.config import authored
 from npc.dialogue.character import Identifier, Line
@@ -133,14 +133,21 @@ def _ordered(items: tuple[RubricItem, ...]) -> list[RubricItem]:
 
 
 def read_lines_of(path: Path) -> Trainee:
-    """A trainee from a plain text file: one line each turn, `!name` for an action, `...N` to wait N seconds."""
+    """A trainee from a plain text file: one line each turn, `!name` for an action, `...N` to wait N seconds.
+
+    Raises AuthoredFileError.
+    """
     steps = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(authored.read_text(path).splitlines(), 1):
         text = line.strip()
-        if text.startswith("!"):
-            steps.append(Step(do=text[1:].strip()))
-        elif text.startswith("...") and text[3:].strip():
-            steps.append(Step(wait=float(text[3:])))
-        elif text:
-            steps.append(Step(say=text))
+        try:
+            if text.startswith("!"):
+                steps.append(Step(do=text[1:].strip()))
+            elif text.startswith("...") and text[3:].strip():
+                steps.append(Step.model_validate({"wait": text[3:].strip()}))
+            elif text:
+                steps.append(Step(say=text))
+        except ValidationError as error:
+            complaint = error.errors()[0]["msg"]
+            raise authored.AuthoredFileError([f"{path}:{number}: {text[:60]!r}: {complaint}"]) from None
     return Trainee(name="script", steps=tuple(steps))
