@@ -63,6 +63,7 @@ def test_a_message_or_arguments_that_cannot_be_read_break_nothing_and_are_called
     assert got["thrown"] == "SyntaxError", "a handler's own error is no fault of the message"
     assert got["problems"] == ['not a JSON event: {"type":', "not a JSON event: 7"]
     assert (got["told"], got["sent"]) == (["hands you the coil of rope"], 1)
+    assert got["done"] == 0, "an action announced in one conversation was done in the next"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-/** node handlers.mjs: a handler of the page breaks on a message, and an action comes with arguments that are no JSON. JSON: what is said of them. */
+/**
+ * node handlers.mjs: a handler of the page breaks on a message, and an action comes with arguments that are no JSON; then another
+ * conversation begins. JSON: what is said of them, and what is done of the action.
+ */
 import { RealtimeSession } from '../../../demo/js/client/session.js';
 import { Actor } from '../../../demo/js/scene/actor.js';
 
@@ -16,4 +19,7 @@ session.receiveText('7');
 const actor = new Actor({ send: () => { report.sent += 1; }, tell: (_id, line) => report.told.push(line), changed() {} });
 actor.things = [{ id: 'rope', name: 'coil of rope' }];
 actor.announce({ call_id: 'c', name: 'sell_rope', arguments: 'rope please' }, 1);
+actor.forget();
+actor.over(1);
+report.done = actor.done.size;
 console.log(JSON.stringify(report));
