@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Create or update the virtual environment: setup.sh VENV PYTHON base|dev
-# Does nothing when the inputs (pyproject.toml, constraints.txt, the kernels, this script) have not changed since the last time.
+# Does nothing when its inputs (the files in `want`) have not changed since the last time. Kernels are built on first use.
 set -euo pipefail
 venv=$1 python=$2 kind=$3
 cd "$(dirname "$0")/.."
