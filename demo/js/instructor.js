@@ -118,8 +118,14 @@ class Chair {
     this.watched = id;
     this.began = null;
     this.lines.clear();
-    $('rubric').replaceChildren();
+    this.partial.clear();
+    // Nothing of the session watched before: not its score, nor that it was paused, nor our voice in it.
+    this.speaking = this.taken = false;
+    $('speak').setAttribute('aria-pressed', 'false');
+    for (const id of ['rubric', 'level', 'score']) $(id).replaceChildren();
     delete $('scenario').dataset.id;
+    document.body.dataset.state = 'idle';
+    $('pause').textContent = 'Pause';
     for (const id of ['scenario', 'trainee', 'section', 'turn', 'feeling']) $(id).textContent = '–';
     const url = new URL('v1/realtime', document.baseURI);
     url.protocol = url.protocol.replace('http', 'ws');
