@@ -99,6 +99,8 @@ def test_a_launch_fetches_its_token_once_and_says_initialized_first(lms: FakeLrs
     [
         ({"fetch": ""}, "fetch missing"),
         ({"endpoint": "file:///etc/passwd"}, "endpoint must be"),
+        ({"endpoint": "https://lms.example.org\n/x"}, "endpoint must be"),
+        ({"fetch": "https://[bad"}, "fetch must be"),
         ({"actor": '{"mbox": "mailto:a@b.c"}'}, "agent with an account"),
         ({"actor": "no json"}, "agent with an account"),
     ],

@@ -11,6 +11,8 @@ import pytest
 
 from npc.config.authored import AuthoredFileError
 from npc.simulation.standards.cmi5 import Launch, LaunchedUnit
+from npc.simulation.standards.lrs import Lrs, LrsAccount
+from npc.simulation.standards.outbox import Outbox
 from npc.simulation.standards.reporting import AT_ONCE, Reporting, pseudonym
 from npc.simulation.standards.settings import TrainingSettings, XapiPart, load_training
 from tests.simulation.attempts import make
@@ -239,5 +241,19 @@ def test_a_line_that_a_crash_cut_off_does_not_stand_in_the_way_of_an_erasure(tmp
         assert reporting.erase("t-canary") == 22
         assert path.read_text().splitlines() == [*others, others[0][:50]]
         await reporting.close()
+
+    asyncio.run(run())
+
+
+def test_an_address_that_is_none_is_an_answer_and_no_error(tmp_path: Path) -> None:
+    """A delivery must not end by it: `Target.send` raises nothing."""
+
+    async def run() -> None:
+        outbox = Outbox(tmp_path / "outbox.sqlite")
+        lrs = Lrs(LrsAccount("https://lms.example.org\n/x", "Basic x"), outbox)
+        answer = await lrs.send([])
+        assert (answer.status, "InvalidURL" in answer.message) == (0, True)
+        await lrs.close()
+        outbox.close()
 
     asyncio.run(run())

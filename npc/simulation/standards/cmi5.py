@@ -34,6 +34,14 @@ class LaunchError(ValueError):
     """A launch cannot be followed; the message says which part of it and what to do."""
 
 
+def _is_url(text: str) -> bool:
+    """Whether requests can be made to it; `urlsplit` alone overlooks line breaks."""
+    try:
+        return text.isprintable() and urlsplit(text).scheme in ("http", "https")
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What the LMS put into the launch URL."""
@@ -51,7 +59,7 @@ class Launch:
         if missing:
             raise LaunchError(f"this is no cmi5 launch: {', '.join(missing)} missing; open it from the LMS")
         for name in ("endpoint", "fetch"):
-            if urlsplit(query[name]).scheme not in ("http", "https"):
+            if not _is_url(query[name]):
                 raise LaunchError(f"{name} must be an http(s) URL")
         try:
             actor = json.loads(query["actor"])
@@ -147,7 +155,7 @@ async def _token(launch: Launch, client: httpx.AsyncClient) -> str:
     try:
         response = await client.post(launch.fetch, timeout=DEADLINE)
         told = response.json()
-    except (httpx.HTTPError, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise LaunchError(f"the LMS's fetch URL gave no token: {error}; launch it again") from None
     token = told.get("auth-token") if isinstance(told, dict) else None
     if not token:

@@ -121,7 +121,7 @@ class GradeBook:
             response = await self._post(scores_url(line_item), body["grade"], token, "score")
         except _Unwilling as unwilling:
             return unwilling.answer
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
             # Also an answer that is not what the standard says: the platform's page of an error, for instance.
             return Answer(0, f"{type(error).__name__}: {error}")
         if response.status_code == 401:

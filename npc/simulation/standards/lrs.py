@@ -75,7 +75,7 @@ class Lrs:
             answer = await self._read_clock()
             if answer is not None:
                 return answer
-        entries = self._corrected(entries)
+        entries = await asyncio.to_thread(self._corrected, entries)
         return await self.request("POST", "statements", json=[dict(one.body) for one in entries])
 
     async def request(self, method: str, resource: str, **given: Any) -> Answer:
@@ -101,7 +101,7 @@ class Lrs:
         headers = {"X-Experience-API-Version": VERSION, "Authorization": self._account.authorization}
         try:
             return await self._client.request(method, self._account.url(resource), headers=headers, **given)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return Answer(0, f"{type(error).__name__}: {error}")
 
     async def _read_clock(self) -> Answer | None:
