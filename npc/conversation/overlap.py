@@ -6,8 +6,9 @@
                        │←── a strong voice is decided on after 448 ms ──→│ a sinking one after 480
 
 `judge` is asked at every frame of the overlap and answers INTERRUPT, FALSE_ALARM or WAIT. Where the network of
-`npc.conversation.talkover` listens, its word counts: sure of a talker, it cuts in at once, and after 416 ms where that
-is likely enough. A recognised command or backchannel, and a voice that simply keeps talking, overrule it. Without:
+`npc.conversation.talkover` listens, its word counts: sure of a talker, it cuts in at once, and the longer the sound has
+lasted the less sure it must be. A recognised command or backchannel, and a voice that simply keeps talking, overrule
+it. Without:
 
 - own voice: the echo judge's probability that all of the sound is ours; high means false alarm whatever else holds;
 - length: backchannels and coughs are short; people who want the floor keep talking (LiveKit's default, read in
@@ -54,15 +55,23 @@ SHORTEST_COMMAND = LISTEN_RATE * 160 // 1000
 SHORTEST_WORDS = LISTEN_RATE * 288 // 1000
 #: A backchannel may be drawn out ("mhmmm", "yeah right") this long before it counts as taking the floor.
 LONGEST_BACKCHANNEL = LISTEN_RATE * 900 // 1000
-#: With the network: a talker this sure cuts in as soon as the echo judge had a moment to object...
-SURE = 0.9
-EARLIEST = LISTEN_RATE * 160 // 1000
-#: ... and so late from the onset what is likelier is believed. The onset is dated up to 64 ms after the first loud
-#: sample, the frame and the client's own frames add 50 ms: half a second in all.
+#: With the network: how sure it must be of a talker, by samples from the onset. Nobody is believed before the echo
+#: judge had a moment to object, and the less is asked the more was heard: of 80 interruptions and 80 backchannels this
+#: decides 95 % by 409 ms where 0.9 until 416 ms and 0.3 from then on takes 446, and lets half as many backchannels
+#: through (docs/log.md). The onset is dated up to 64 ms after the first loud sample, the frame and the client's own
+#: frames add 50 ms.
+SURE = 0.92
+BELIEVED = tuple(
+    (LISTEN_RATE * ms // 1000, probability)
+    for ms, probability in ((160, SURE), (256, 0.85), (320, 0.75), (384, 0.6), (448, 0.5))
+)
+#: Less than sure is only believed of what is a player for certain: over a real one the network seldom says less, over
+#: an echo that it does not know yet 0.3 to 0.8.
+CERTAINLY = 0.9
+#: What is not believed by then is let go...
 BELIEVE_BY = LISTEN_RATE * 416 // 1000
-LIKELY = 0.3
-#: Who still sounds then and was not taken for a talker is listened to until here before the reply goes on: "okay" is
-#: over after 400 ms, "okay, stop" is not, and cutting in a second time takes longer than waiting.
+#: ... but who still sounds is listened to until here before the reply goes on: "okay" is over after 400 ms, "okay,
+#: stop" is not, and cutting in a second time takes longer than waiting.
 HEARD_OUT = LISTEN_RATE * 480 // 1000
 #: A short sound that is over is let go when the network believes less than this in a talker.
 UNLIKELY = 0.2
@@ -209,6 +218,11 @@ def keeps_talking(voiced: int, own_voice: float, player: float | None) -> bool:
     return voiced >= KEEPS_TALKING and own_voice < OWN_VOICE and (player is None or player >= A_LITTLE)
 
 
+def _believed(elapsed: int) -> float:
+    """How sure of a talker the network must be so many samples after the onset; more than 1 at first."""
+    return next((probability for since, probability in reversed(BELIEVED) if elapsed >= since), 2.0)
+
+
 def _by_network(overlap: Overlap, talker: float) -> Verdict:
     if overlap.echoed:
         return Verdict.FALSE_ALARM
@@ -216,17 +230,18 @@ def _by_network(overlap: Overlap, talker: float) -> Verdict:
     if words is Wording.COMMAND and overlap.voiced >= SHORTEST_COMMAND and talker >= UNLIKELY:
         return Verdict.INTERRUPT
     elapsed = overlap.heard - overlap.onset
-    believed = SURE if words is Wording.BACKCHANNEL or elapsed < BELIEVE_BY else LIKELY
+    player = talker if overlap.player is None else overlap.player
+    # A recognised backchannel asks for the surest talker.
+    believed = max(_believed(elapsed), SURE) if words is Wording.BACKCHANNEL else _believed(elapsed)
     # The first echo of a session looks like a player until its delay is known; a player goes on when it has died away.
-    heard_out = elapsed >= EARLIEST and overlap.own_recent < OWN_VOICE
+    objected = overlap.own_recent >= OWN_VOICE
     keeps_on = overlap.active and keeps_talking(overlap.voiced, overlap.own_voice, overlap.player)
-    if (talker >= believed and heard_out) or keeps_on:
+    if (talker >= believed and (player >= CERTAINLY or talker >= SURE) and not objected) or keeps_on:
         return Verdict.INTERRUPT
     fading = overlap.heard - overlap.voice_end
     if elapsed >= BELIEVE_BY:
         sounds = overlap.active and fading < OVER // 2 and elapsed < HEARD_OUT
         return Verdict.WAIT if sounds else Verdict.FALSE_ALARM
     # What was a voice gets its time even when it falls silent: "no, | the left one".
-    player = talker if overlap.player is None else overlap.player
     over = fading >= OVER and talker < UNLIKELY and (player < A_LITTLE or overlap.voiced <= CLICK)
     return Verdict.FALSE_ALARM if over else Verdict.WAIT
