@@ -32,8 +32,6 @@ from npc.simulation.running import Play, RunningScenario, StoryClock
 from npc.simulation.timeline import Timeline
 from npc.store import LogError, read_lines
 
-#: Attempts that cannot be gone on with: they are over.
-_OVER = frozenset({"completed", "failed", "timeout", "ended_by_instructor"})
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 Responders = Callable[[PlayerRef], "mind_open.ResponderFactory | None"]
@@ -181,7 +179,8 @@ class Scenarios:
         if attempt.trainee != wish.player.player_id or attempt.scenario.id != package.scenario.id:
             # The same answer as for one that does not exist: whose it is, is nobody else's business.
             raise CannotJoin(f"there is no attempt {name!r}", where)
-        if attempt.outcome in _OVER:
+        if attempt.outcome != "running":
+            # Whatever its end was, it has been judged and told.
             raise CannotJoin(f"attempt {name!r} is over ({attempt.outcome}); begin another one", where)
         if not free:
             raise CannotJoin(f"attempt {name!r} is running in another session", where)

@@ -257,6 +257,14 @@ def test_the_minutes_of_a_scenario_stand_still_while_it_is_paused(tmp_path: Path
     assert attempt.outcome == "timeout"
 
 
+def test_an_attempt_that_the_trainee_ended_is_over(package: Package, tmp_path: Path) -> None:
+    """It was judged and reported as abandoned; gone on with, its later result was never reported."""
+    assert run(package, tmp_path, GOOD[:1]).outcome == "abandoned"
+    _, attempt = only_attempt(tmp_path)
+    with pytest.raises(Refused, match=r"is over \(abandoned\)"):
+        run(package, tmp_path, GOOD[1:], attempt=attempt.id)
+
+
 def test_an_attempt_goes_on_in_one_session_at_a_time(package: Package, tmp_path: Path) -> None:
     """Two that asked in the same moment both got it, and wrote into the same log."""
     cut_off(package, tmp_path)
