@@ -81,7 +81,7 @@ class Context:
     history: tuple[Exchange, ...] = ()
     affect: Affect = Affect()
     offer: str = ""
-    """A question that offers what was perhaps meant ("Ring the bell: shall I?"), where there is nothing else to say."""
+    """A question that offers what was perhaps meant ("Shall I ring the bell?"), where there is nothing else to say."""
     standing: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0

@@ -20,7 +20,7 @@ from npc.dialogue.actions_select import ActionSelector
 from npc.dialogue.actions_slots import Surroundings
 from npc.dialogue.character import ActionSpec, Character
 from npc.dialogue.clauses import split_sentences
-from npc.dialogue.composed.grounding import is_empty_assent, move_of
+from npc.dialogue.composed.grounding import is_empty_assent, move_of, offered
 from npc.dialogue.composed.likeness import Likeness, context_before
 from npc.dialogue.composed.question import understand, without_guess
 from npc.dialogue.composed.sayings import sayings
@@ -265,9 +265,9 @@ def _filled(line: str, action: Action, scene: SceneState) -> str:
 def _shall_i(decision: Decision, scene: SceneState) -> str:
     if decision.spec is None or decision.action is None:
         return ""
-    return f"{_spell(decision.spec, decision.action, scene)}: shall I?"
+    return f"Shall I {_spell(decision.spec, decision.action, scene)}?"
 
 
 def _spell(spec: ActionSpec, action: Action, scene: SceneState) -> str:
     values = ", ".join(spoken_value(value, scene) for value in action.arguments.values())
-    return f"{spec.description.rstrip('.')}{f' ({values})' if values else ''}"
+    return f"{offered(spec)}{f' ({values})' if values else ''}"

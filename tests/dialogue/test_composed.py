@@ -219,7 +219,7 @@ def test_a_word_set_right_is_taken_in() -> None:
 
 
 def test_what_was_perhaps_meant_is_offered_where_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer = "Row across the river: shall I?"
+    offer = "Shall I row across the river?"
     talk = Talk(None)
     _always(monkeypatch, -9.0, "Osbert Finch")
     assert talk.say("It would be fine to be over there.", offer=offer).text == offer

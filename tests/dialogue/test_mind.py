@@ -137,7 +137,7 @@ def test_confirm_precondition_and_immovable() -> None:
         mind = make_mind(SMITH, parrot)
         assert text_of(await say(mind, "Open the gate.", "t1")) == "Not in the dark."
         await mind.observe(WorldEvent("scene", {"state": {"daylight": True}}))
-        assert text_of(await say(mind, "Open the gate.", "t2")).endswith("shall I?")
+        assert text_of(await say(mind, "Open the gate.", "t2")).startswith("Shall I open ")
         clauses = await say(mind, "Yes, do it.", "t3")
         assert clauses[0].actions[0].name == "open_gate"
         assert not (await say(mind, "Yes.", "t4"))[0].actions
@@ -167,7 +167,7 @@ def test_what_was_perhaps_meant_is_offered_and_done_at_a_yes(monkeypatch: pytest
         selector = mind._drafter._selector
         monkeypatch.setattr(selector, "select", lambda *_: perhaps)
         clauses = await say(mind, "A hammer would be a fine thing.", "t1")
-        assert text_of(clauses) == "Hand a thing to the player (hammer): shall I?"
+        assert text_of(clauses) == "Shall I hand a thing to you (hammer)?"
         assert not any(clause.actions for clause in clauses)
         monkeypatch.setattr(selector, "select", lambda *_: Decision())
         assert [a.name for c in await say(mind, "Yes, please.", "t2") for a in c.actions] == ["give_item"]

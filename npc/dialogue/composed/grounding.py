@@ -194,7 +194,7 @@ def offer(character: Character) -> str:
     """What this character can do for the player, and what it can be asked about."""
     undoing = {spec.compensate for spec in character.actions}
     specs = [spec for spec in character.actions if spec.name not in undoing and spec.permission == "anyone"]
-    deeds = [deed for spec in specs if (deed := _offered(spec))][:_OFFERS]
+    deeds = [offered(spec) for spec in specs if 2 <= len(offered(spec).split()) <= 10][:_OFFERS]
     able = f"I can {_listed(deeds)}." if deeds else f"I'm {with_article(character.role)}."
     return f"{able} {ask_about(character)}".strip()
 
@@ -217,12 +217,10 @@ def _listed(words: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _offered(spec: ActionSpec) -> str:
-    """An action's description as something offered: "Sell goods to the player" -> "sell goods to you"."""
-    words = re.split(r"[.;(:]", spec.description.strip(), maxsplit=1)[0].split()
-    if not 2 <= len(words) <= 10 or not words[0].isalpha():
-        return ""
-    return _PLAYER.sub("you", " ".join((words[0].lower(), *words[1:])))
+def offered(spec: ActionSpec) -> str:
+    """An action's description as something offered: "Sell goods to the player." -> "sell goods to you"."""
+    first = re.split(r"[.;(:]", spec.description.strip(), maxsplit=1)[0].strip()
+    return _PLAYER.sub("you", first[:1].lower() + first[1:])
 
 
 def spoken_languages(character: Character) -> str:
