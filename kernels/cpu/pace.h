@@ -3,7 +3,7 @@
 //
 //   EASY ── steps take 1.35 times what they did ──> TRIAL (the other way) ── 16 steps ──> HELD (the better way) ──┐
 //    ^                                                ^                                                           │
-//    │                                                └──────────── 64 steps, twice as many each time the ────────┤
+//    │                                                └──────────── 32 steps, twice as many each time the ────────┤
 //    └── together, and as quick as ever ──────────────              held way was confirmed, 512 at most           │
 //                                        └────────────────────────────────────────────────────────────────────────┘
 //
@@ -43,7 +43,7 @@ public:
 
 private:
   enum State { EASY, HELD, TRIAL };
-  enum { SAMPLE = 16, HOLD = 64, LONGEST = 512 };
+  enum { SAMPLE = 16, HOLD = 32, LONGEST = 512 };
   // A context grows by a token a step and slows it by less than DRIFT; MARGIN: a change must be worth it.
   static constexpr double DRIFT = 1.002, MARGIN = 0.98, SLOW = 1.35, CALM = 1.2;
 
