@@ -56,10 +56,10 @@ SHORTEST_WORDS = LISTEN_RATE * 288 // 1000
 #: A backchannel may be drawn out ("mhmmm", "yeah right") this long before it counts as taking the floor.
 LONGEST_BACKCHANNEL = LISTEN_RATE * 900 // 1000
 #: With the network: how sure it must be of a talker, by samples from the onset. Nobody is believed before the echo
-#: judge had a moment to object, and the less is asked the more was heard: of 80 interruptions and 80 backchannels this
-#: decides 95 % by 409 ms where 0.9 until 416 ms and 0.3 from then on takes 446, and lets half as many backchannels
-#: through (docs/log.md). The onset is dated up to 64 ms after the first loud sample, the frame and the client's own
-#: frames add 50 ms.
+#: judge had a moment to object, and the less is asked the more was heard. Of 80 interruptions and 80 backchannels
+#: (docs/log.md) this decides 90 % by 363 ms and lets 3 backchannels through, where 0.9 until 416 ms and 0.3 from then
+#: on takes 386 and lets 9 through. The onset is dated up to 64 ms after the first loud sample, the frame and the
+#: client's own frames add 50 ms.
 SURE = 0.92
 BELIEVED = tuple(
     (LISTEN_RATE * ms // 1000, probability)
