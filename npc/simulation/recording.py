@@ -177,6 +177,9 @@ class AttemptWriter:
         except OSError as error:
             self.error = f"{error.filename or self._path}: {error.strerror or error}"
             log.error("an attempt cannot be written", extra={"error": self.error})
+        except Exception as error:
+            self.error = f"{self._path}: cannot be written: {error}"
+            log.exception("an attempt cannot be written")
         finally:
             for track in self._tracks.values():
                 track.close()
