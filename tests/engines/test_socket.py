@@ -18,7 +18,7 @@ UNITY = PLUGINS / "unity"
 def talker(json_dll: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("socket") / "SocketTalk.exe"
     sources = [*sorted((UNITY / "Runtime/Core").glob("*.cs")), UNITY / "Runtime/Net/ClientSocket.cs"]
-    talk = UNITY / "Tests/Live/SocketTalk.cs"
+    talk = UNITY / "Tests/Socket/SocketTalk.cs"
     run(need("mcs", "mono-devel"), "-langversion:7.2", f"-out:{out}", f"-r:{json_dll}", *sources, talk)
     return out
 
