@@ -182,7 +182,8 @@ class Drafter:
         last = moment.history[-1].reply if moment.history else ""
         if move_of(text) is not None or is_empty_assent(text, last):
             return Decision()
-        if amendment(text, sayings([exchange.player for exchange in moment.history])) is not None:
+        players = [exchange.player for exchange in moment.history]
+        if amendment(text, sayings(players), players[-1] if players else "") is not None:
             return Decision()
         said = "\n".join(exchange.player for exchange in moment.history[-6:])
         before = context_before(moment.history)

@@ -42,6 +42,13 @@ def test_other_turns_amend_nothing(turn: str) -> None:
     assert amendment(turn, TOLD) is None
 
 
+def test_a_question_set_right_amends_nothing() -> None:
+    told = ["I'm to book transport for my X-ray"]
+    turn = "Sorry, no, I meant the eye test, not the X-ray."
+    assert amendment(turn, told) is not None
+    assert amendment(turn, told, "I'm to book transport for my X-ray. Which floor is the X-ray on?") is None
+
+
 def test_orders_are_not_amended() -> None:
     assert amendment("No, two, not three.", ["Give me three lamps"]) is None
 

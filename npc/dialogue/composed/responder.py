@@ -142,7 +142,8 @@ class _Turn:
         first = self._grounded() or self._first_questions()
         if first is not None:
             return first
-        amended = amendment(context.turn.text, sayings([exchange.player for exchange in context.history]))
+        players = [exchange.player for exchange in context.history]
+        amended = amendment(context.turn.text, sayings(players), players[-1] if players else "")
         if amended is not None:
             return self._line(phrases.AMENDED, "heard", text=decapitalised(in_second_person(amended[1])))
         if not self._question.asking and self._question.corrected is None:

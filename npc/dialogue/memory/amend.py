@@ -24,14 +24,17 @@ _PREFIX = re.compile(r"^(?:the|a|an|on|at|in|it's|its|that's)\s+", re.I)
 _MOST = 4
 
 
-def amendment(text: str, told: Sequence[str]) -> tuple[str, str] | None:
-    """(what was told, as it is now), `told` being the player's sayings, oldest first; None for any other turn."""
+def amendment(text: str, told: Sequence[str], last: str = "") -> tuple[str, str] | None:
+    """(what was told, as it is now), `told` being the player's sayings, oldest first; None for any other turn. What
+    sets the question of the `last` turn right ("I meant the eye test, not the X-ray") amends nothing."""
     if is_asking(text):
         return None
     found = understand(text).corrected
     if found is not None and found[1]:
         new, old = (_PREFIX.sub("", part.strip(" .,!")) for part in found)
         if not new or not old or max(len(new.split()), len(old.split())) > _MOST:
+            return None
+        if re.search(rf"(?<!\w){re.escape(old)}(?!\w)", understand(last).asking, re.I):
             return None
         for saying in reversed(told):
             pattern = re.compile(rf"(?<!\w){re.escape(old)}(?!\w)", re.I)

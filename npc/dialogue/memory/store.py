@@ -191,7 +191,8 @@ class PlayerMemory:
         last = self.turns(limit=1)
         noted = extract(said, known=known, asked=last[-1].reply if last else "")
         existing = self.all()
-        amended = amendment(said, [old.text for old in existing if old.kind in ("fact", "promise", "event")])
+        told = [old.text for old in existing if old.kind in ("fact", "promise", "event")]
+        amended = amendment(said, told, last[-1].player if last else "")
         if amended is not None:
             was = next(old for old in existing if old.text == amended[0])
             noted = (*noted, Noted(was.kind, amended[1], salience=was.salience, replaces=was.text))
