@@ -90,20 +90,29 @@ class Likeness:
         fresh = self._fresh(also)
         if known is not None and not fresh:
             return known
-        context = context_of(self.encoder, *before)
-        turn = [*context, *self.encoder.ids(text)[1:]]
-        states, *learnt = self.encoder.states([turn, *(self.encoder.ids(statement) for statement in fresh)])
-        self._keep(fresh, learnt)
-        states = states[len(context) :]
+        wanted = [before]
+        if any(before) and (text, "", "") not in self._heard:
+            # A turn is looked at by itself, too (`features.measure`): in the same pass, which mostly waits for weights.
+            wanted.append(("", ""))
+        contexts = [context_of(self.encoder, *pair) for pair in wanted]
+        turns = [[*context, *self.encoder.ids(text)[1:]] for context in contexts]
+        states = self.encoder.states([*turns, *(self.encoder.ids(statement) for statement in fresh)])
+        self._keep(fresh, states[len(turns) :])
+        asked, *alone = (
+            self._asked(read[len(context) :]) for context, read in zip(contexts, states[: len(turns)], strict=True)
+        )
+        for pair, found in zip(wanted, (asked, *alone), strict=True):
+            self._heard[(text, *pair)] = found
+        while len(self._heard) > _HEARD:
+            self._heard.popitem(last=False)
+        return asked
+
+    def _asked(self, states: Vectors) -> Asked:
         raised = states @ self._attend
         weights = np.exp(raised - raised.max())
         mean = _unit(states.mean(axis=0))
         nothing = float(mean @ self._nothing[:-1] + self._nothing[-1] + self._mix.sum() * 0.45)
-        asked = Asked(_unit(states), weights / weights.sum(), mean, nothing)
-        self._heard[(text, *before)] = asked
-        while len(self._heard) > _HEARD:
-            self._heard.popitem(last=False)
-        return asked
+        return Asked(_unit(states), weights / weights.sum(), mean, nothing)
 
     def learn(self, texts: Sequence[str]) -> None:
         """Read statements not met before."""
