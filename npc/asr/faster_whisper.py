@@ -39,7 +39,8 @@ _HOTWORDS = 40
 
 class FasterWhisperRecognizer:
     """`model` is a directory with a converted model (`model.bin`, `config.json`, `tokenizer.json`) or a name ("small")
-    of one that was pulled or lies in the Hugging Face cache; nothing is fetched here. `share` bounds the part of a worker's time that partials take; `beam` is for finals."""
+    of one that was pulled or lies in the Hugging Face cache; nothing is fetched here. `share` bounds the part of a
+    worker's time that partials take; `beam` is for finals."""
 
     name = "faster_whisper"
 

@@ -41,6 +41,9 @@ class _Both:
     async def end(self) -> None:
         await self._first.end()
 
+    def keep(self, days: int) -> None:
+        self._first.keep(days)
+
     async def discard(self) -> None:
         await self._first.discard()
 
@@ -81,11 +84,11 @@ class Company:
         try:
             companion = await companions.join(wish)
         except CannotJoin as error:
-            ground.expecting = False
             refused = ErrorEvent.of(str(error), code="invalid_value", param=f"session.npc.{error.param}")
             ground.outbox.send(refused)
             return
-        ground.expecting = False
+        finally:
+            ground.expecting = False
         if self._talk_began:
             await companion.close("the talk began without it")
             refused = ErrorEvent.of("the talk began before the scenario was there", code="too_late")

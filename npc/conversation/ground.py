@@ -132,6 +132,10 @@ class Ground:
         """Somebody goes along who keeps a log of their own."""
         self._recorder, self.recording = joined(self._recorder), True
 
+    def keep_log(self, days: int) -> None:
+        """The log is to be kept no longer than this after the session."""
+        self._recorder.keep(days)
+
     def discard_log(self, recording: bool) -> None:
         """Nothing is kept of this session; `recording`: somebody else's log goes on."""
         self.recording = recording

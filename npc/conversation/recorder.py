@@ -12,6 +12,9 @@ class Recorder(Protocol):
     def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
         """One event at session time `at` (seconds); `data` holds JSON values only."""
 
+    def keep(self, days: int) -> None:
+        """The player wants it kept no longer than this after the session."""
+
     async def end(self) -> None:
         """The session is over: everything is on disk and begins to age."""
 
@@ -23,6 +26,9 @@ class NoRecorder:
     """Keeps nothing."""
 
     def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
+        return None
+
+    def keep(self, days: int) -> None:
         return None
 
     async def end(self) -> None:

@@ -150,8 +150,8 @@ class Requests:
             )
         ground.outbox.send(SessionUpdated(session=merged))
         given = event.session.npc
-        if given is not None and "privacy" in given.model_fields_set and not given.privacy.retain.startswith("days:"):
-            ground.discard_log(recording=parts.company.companion is not None)
+        if given is not None and "privacy" in given.model_fields_set and "retain" in given.privacy.model_fields_set:
+            self._retain(given.privacy.retain)
         if given is not None and given.scenario is not None:
             # From the effective session: the player may have been named in the same update.
             assert npc is not None, "what was given is in the session"
@@ -160,6 +160,13 @@ class Requests:
             parts.character.observe(WorldEvent("scene", given.scene.model_dump(mode="json", exclude_none=True)))
         if joined:
             parts.character.greet_soon()
+
+    def _retain(self, asked: str) -> None:
+        """The player's wish: less than the operator keeps, never more."""
+        if asked.startswith("days:"):
+            self._ground.keep_log(int(asked.removeprefix("days:")))
+        else:
+            self._ground.discard_log(recording=self._parts.company.companion is not None)
 
     def _join(self, scenario: str, rehearsal: Rehearsal) -> None:
         try:

@@ -190,6 +190,8 @@ def routes(training: Training, hub: Hub, gate: Gate) -> APIRouter:
             made = await asyncio.to_thread(_pdf, folder, training.attempts)
         except NoBrowser as error:
             raise Refused(501, "no_browser", str(error)) from None
+        except RuntimeError as error:
+            raise Refused(502, "browser_failed", str(error)) from None
         name = f'attachment; filename="{attempt.id}.pdf"'
         return Response(made, media_type="application/pdf", headers={**_HEADERS, "Content-Disposition": name})
 

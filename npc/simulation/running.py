@@ -151,6 +151,9 @@ class RunningScenario:
     async def end(self) -> None:
         """The session's own recorder ends elsewhere; the attempt ends in `close`."""
 
+    def keep(self, days: int) -> None:
+        """As `discard`: the attempt has its own retention."""
+
     async def discard(self) -> None:
         """What the player wished of the session's log does not reach the attempt, which has its own retention."""
 

@@ -86,6 +86,7 @@ class SessionLog:
         self._store, self._session_id = store, session_id
         self._next = 0
         self._discarded = False
+        self._days: int | None = None
 
     def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
         if self._discarded:
@@ -101,10 +102,14 @@ class SessionLog:
         self._discarded = True
         await asyncio.to_thread(self._store.discard, self._session_id)
 
+    def keep(self, days: int) -> None:
+        """The player asks for fewer days than the operator keeps logs; more are not given."""
+        self._days = days
+
     async def end(self) -> None:
         """The session is over: its log begins to age."""
         if not self._discarded:
-            await asyncio.to_thread(self._store.end, self._session_id)
+            await asyncio.to_thread(self._store.end, self._session_id, self._days)
 
 
 class LogStore:
@@ -216,13 +221,16 @@ class LogStore:
                 self._lock.notify_all()
                 self._lock.wait(timeout=BATCH_SECONDS)
 
-    def end(self, session_id: str) -> None:
-        """The session is over: its log is deleted or begins to age. What the disk refuses is logged, not raised: a log
-        without an end ages too."""
+    def end(self, session_id: str, most_days: int | None = None) -> None:
+        """The session is over: its log is deleted or begins to age, `most_days` at most. What the disk refuses is
+        logged, not raised: a log without an end ages too."""
         self.flush()
         try:
             with self._disk, self._connection:
-                self._connection.execute("UPDATE session SET ended = ? WHERE id = ?", (time.time(), session_id))
+                self._connection.execute(
+                    "UPDATE session SET ended = ?, keep_days = MIN(keep_days, COALESCE(?, keep_days)) WHERE id = ?",
+                    (time.time(), most_days, session_id),
+                )
             self.expire()
         except sqlite3.Error as error:
             log.error("the end of a log was lost", extra={"session": session_id, "error": str(error)})

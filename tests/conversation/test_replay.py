@@ -30,6 +30,9 @@ class Tape:
     def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
         self.records.append(Record(len(self.records), at, kind, json.loads(json.dumps(data))))
 
+    def keep(self, days: int) -> None:
+        return None
+
     async def end(self) -> None:
         return None
 
@@ -122,3 +125,39 @@ def test_a_changed_log_does_not_replay() -> None:
     result = replay(changed)
     assert not result.exact
     assert result.differences[0].what == "heard text"
+
+
+class Wishes(Tape):
+    """What a session asks of its recorder beside records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int | str] = []
+
+    def keep(self, days: int) -> None:
+        self.asked.append(days)
+
+    async def discard(self) -> None:
+        self.asked.append("nothing")
+
+
+@pytest.mark.parametrize(
+    ("privacy", "asked"),
+    [
+        ({"remote_llm": True}, []),
+        ({"retain": "days:3"}, [3]),
+        ({"retain": "none"}, ["nothing"]),
+        ({"retain": "session"}, ["nothing"]),
+    ],
+)
+def test_only_a_wish_to_keep_less_reaches_the_log(privacy: dict[str, Any], asked: list[int | str]) -> None:
+    wishes = Wishes()
+
+    async def hold() -> None:
+        async with talking(engines(ScriptedMind(answer)), recorder=wishes) as (session, _):
+            session.receive(event("session.update", session={"type": "realtime", "npc": {"privacy": privacy}}))
+            await asyncio.sleep(0.1)
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(hold())
+    assert wishes.asked == asked

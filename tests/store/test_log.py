@@ -71,6 +71,16 @@ def test_days_are_counted_from_the_end(store: LogStore) -> None:
     assert store.sessions() == []
 
 
+@pytest.mark.parametrize(("asked", "kept"), [(3, 3), (90, 30)])
+def test_a_player_may_ask_for_fewer_days_and_not_for_more(store: LogStore, asked: int, kept: int) -> None:
+    session = store.open("s1", "mira", "p1", 30)
+    session.record("turn", {}, 0.0)
+    session.keep(asked)
+    asyncio.run(session.end())
+    assert store.expire(time.time() + (kept - 1) * 86_400) == 0
+    assert store.expire(time.time() + (kept + 1) * 86_400) == 1
+
+
 def test_erasing_a_player_leaves_the_others(store: LogStore) -> None:
     for name, character, player in (("s1", "mira", "p1"), ("s2", "mira", "p2"), ("s3", "roe", "p1")):
         store.open(name, character, player, 30).record("turn", {}, 0.0)
