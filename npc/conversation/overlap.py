@@ -58,16 +58,17 @@ LONGEST_BACKCHANNEL = LISTEN_RATE * 900 // 1000
 #: With the network: how sure it must be of a talker, by samples from the onset. Nobody is believed before the echo
 #: judge had a moment to object, and the less is asked the more was heard. Of 80 interruptions and 80 backchannels
 #: (docs/log.md) this decides 90 % by 363 ms and lets 3 backchannels through, where 0.9 until 416 ms and 0.3 from then
-#: on takes 386 and lets 9 through. The onset is dated up to 64 ms after the first loud sample, the frame and the
+#: on takes 386 and lets 9 through. Who was let go and sounds on must be surer again: the reply and its echo go on too.
+#: The onset is dated up to 64 ms after the first loud sample, the frame and the
 #: client's own frames add 50 ms.
 SURE = 0.92
 BELIEVED = tuple(
     (LISTEN_RATE * ms // 1000, probability)
-    for ms, probability in ((160, SURE), (256, 0.85), (320, 0.75), (384, 0.6), (448, 0.5))
+    for ms, probability in ((160, SURE), (256, 0.85), (320, 0.75), (384, 0.6), (448, 0.5), (512, 0.8))
 )
 #: Less than sure is only believed of what is a player for certain: over a real one the network seldom says less, over
-#: an echo that it does not know yet 0.3 to 0.8.
-CERTAINLY = 0.9
+#: an echo that is not learnt yet 0.3 to 0.9.
+CERTAINLY = 0.95
 #: What is not believed by then is let go...
 BELIEVE_BY = LISTEN_RATE * 416 // 1000
 #: ... but who still sounds is listened to until here before the reply goes on: "okay" is over after 400 ms, "okay,

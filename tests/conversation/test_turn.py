@@ -432,9 +432,9 @@ def test_a_sure_talker_cuts_in_at_once_and_a_likely_one_the_later_the_less_sure_
     for talker, undecided, decided in ((0.86, 240, 290), (0.78, 310, 350), (0.65, 370, 410), (0.55, 440, 480)):
         likely = speaking()
         opened(likely, 2000, 0.9)
-        over(likely, 2000 + undecided, 0.9, talker)
+        over(likely, 2000 + undecided, 0.97, talker)
         assert likely.kinds() == ["PauseReply", "OpenUtterance"]
-        over(likely, 2000 + decided, 0.9, talker)
+        over(likely, 2000 + decided, 0.97, talker)
         assert likely.first(CancelReply)[0] - at(2000) <= at(decided)
 
 
@@ -459,11 +459,11 @@ def test_a_dip_inside_the_words_of_a_talker_is_no_end() -> None:
     """ "I meant | the other one" was resumed for 40 ms in its gap, which is what a player hears as not being heeded."""
     talk = speaking()
     opened(talk, 2000, 0.9)
-    over(talk, 2250, 0.9, 0.6)
+    over(talk, 2250, 0.97, 0.6)
     talk.do(VoiceStopped(at(2220), talk.turn.heard))
-    over(talk, 2350, 0.9, 0.6)
+    over(talk, 2350, 0.97, 0.6)
     talk.do(VoiceStarted(at(2340), talk.turn.heard, 0.0, 0.9))
-    over(talk, 2500, 0.9, 0.7)
+    over(talk, 2500, 0.97, 0.7)
     assert "ResumeReply" not in talk.kinds()
     assert talk.first(CancelReply)[1] == CancelReply("interrupted")
 
@@ -472,9 +472,9 @@ def test_who_still_sounds_is_heard_out_before_the_reply_goes_on() -> None:
     """ "Okay, | stop" was taken for a listener after "okay", resumed, and cut in a second time after 608 ms."""
     talk = speaking()
     opened(talk, 2000, 0.9)
-    over(talk, 2450, 0.9, 0.2)
+    over(talk, 2450, 0.97, 0.2)
     assert talk.kinds() == ["PauseReply", "OpenUtterance"]
-    over(talk, 2480, 0.9, 0.5)
+    over(talk, 2480, 0.97, 0.5)
     assert talk.first(CancelReply)[0] - at(2000) <= at(500)
     assert "ResumeReply" not in talk.kinds()
 
