@@ -5,6 +5,7 @@ npc trainees erase t-4f1a         delete everything of one trainee, everywhere i
 npc trainees sweep                delete attempts whose time has come (a running server does so by itself)
 npc trainees report               send what waits in the outbox once, and say what was refused
 
+Memories on a PostgreSQL server (store.memory) are erased there: name the server's settings by --settings or NPC_*.
 Stop the server first, or use DELETE /v1/trainees/{id}: a session that is going on would write again.
 """
 
@@ -19,8 +20,9 @@ from datetime import datetime
 from pathlib import Path
 
 from npc.config.authored import AuthoredFileError
-from npc.config.paths import state_dir
-from npc.dialogue.memory.store import MemoryStore
+from npc.config.settings import SettingsError, load_settings
+from npc.dialogue.memory.postgres import open_memory
+from npc.dialogue.memory.store import MemoryStoreError
 from npc.simulation import privacy
 from npc.simulation.attempt import Attempt, list_attempts
 from npc.simulation.standards.reporting import Reporting
@@ -35,9 +37,16 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("what", choices=("list", "erase", "sweep", "report"))
     parser.add_argument("trainee", nargs="?", help="the trainee's id, as `npc trainees list` shows it (erase)")
-    parser.add_argument("--folder", type=Path, metavar="DIR", help="the service's folder (default: the state folder)")
+    parser.add_argument(
+        "--folder", type=Path, metavar="DIR", help="the service's folder (default: as set, store.folder)"
+    )
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="the service's YAML file of settings")
     given = parser.parse_args(argv)
-    folder = given.folder or state_dir()
+    try:
+        settings = load_settings(file=given.settings)
+    except SettingsError as error:
+        parser.error(str(error))
+    folder = given.folder or settings.folder
     if (given.what == "erase") != (given.trainee is not None):
         parser.error("erase needs a trainee; the others take none")
     if not folder.is_dir():
@@ -46,13 +55,13 @@ def main(argv: list[str]) -> int:
         if given.what == "list":
             return _list(list_attempts(folder / "attempts"))
         if given.what == "erase":
-            return _erase(given.trainee, folder)
+            return _erase(given.trainee, folder, settings.store.memory)
         if given.what == "sweep":
             gone = privacy.sweep(folder / "attempts", time.time())
             print(f"{len(gone)} attempts deleted" + "".join(f"\n  {name}" for name in gone))
             return 0
         return asyncio.run(_report(folder))
-    except AuthoredFileError as error:
+    except (AuthoredFileError, MemoryStoreError) as error:
         print(f"npc trainees: {error}", file=sys.stderr)
         return 2
 
@@ -72,8 +81,8 @@ def _list(found: Sequence[tuple[Path, Attempt]]) -> int:
 
 
 class _Memory:
-    def __init__(self, path: Path) -> None:
-        self._store = MemoryStore(path)
+    def __init__(self, where: Path | str) -> None:
+        self._store = open_memory(where)
         self.left = 0
 
     def erase(self, trainee: str) -> int:
@@ -84,27 +93,29 @@ class _Memory:
         self._store.close()
 
 
-def _erase(trainee: str, folder: Path) -> int:
+def _erase(trainee: str, folder: Path, server: str) -> int:
+    memories = [_Memory(server)] if server else []
     reporting = Reporting(folder, load_training(folder))
     logs = LogStore(folder / "sessions.sqlite") if (folder / "sessions.sqlite").is_file() else None
-    memory = _Memory(folder / "memory.sqlite") if (folder / "memory.sqlite").is_file() else None
+    memories += [_Memory(folder / "memory.sqlite")] if (folder / "memory.sqlite").is_file() else []
     places: list[tuple[str, privacy.Erasable]] = [("reports", reporting)]
     places += [("session logs", logs)] if logs is not None else []
-    places += [("memory", memory)] if memory is not None else []
+    places += [("memory", memory) for memory in memories]
     try:
         erased = privacy.erase(trainee, folder / "attempts", places, reporting.told_elsewhere())
     finally:
         asyncio.run(reporting.close())
         if logs is not None:
             logs.close()
-        if memory is not None:
+        for memory in memories:
             memory.close()
     print(f"erased: {erased.attempts} attempts" + "".join(f", {name} {count}" for name, count in erased.others))
     if erased.elsewhere:
         print("these were told and must be asked themselves:" + "".join(f"\n  {one}" for one in erased.elsewhere))
     left = privacy.traces(trainee, folder)
-    if left or (memory is not None and memory.left):
-        print("the id still stands in:" + "".join(f"\n  {path}" for path in left), file=sys.stderr)
+    if left or any(memory.left for memory in memories):
+        places_left = [str(path) for path in left] + ["memory"] * any(memory.left for memory in memories)
+        print("the id still stands in:" + "".join(f"\n  {place}" for place in places_left), file=sys.stderr)
         return 1
     return 0
 

@@ -104,6 +104,11 @@ class KeepingPart(_Part):
     """Logs, memory and save slots; the state folder by default."""
     retain: Annotated[str, Field(pattern=r"^(session|none|days:[1-9]\d{0,4})$")] = "session"
     """Session logs: deleted when the session ends, never written, or kept for days. A session may ask for less."""
+    memory: str = Field(default="", repr=False)
+    """Where characters' memories are: a PostgreSQL server (`postgresql://USER@HOST/DATABASE`, the password better in
+    PGPASSWORD or ~/.pgpass); empty: the SQLite file `memory.sqlite` in the folder."""
+    documents: str = Field(default="", repr=False)
+    """Where characters' documents are indexed: a PostgreSQL server with pgvector, as above; empty: SQLite files."""
 
 
 class Settings(_Part):
@@ -178,8 +183,13 @@ def load_settings(
 
 
 def _check(settings: Settings) -> None:
-    """What no single field can know."""
+    """What no single field can know, and what must not be quoted."""
     mind = settings.llm
+    for name, address in (("memory", settings.store.memory), ("documents", settings.store.documents)):
+        if address and not address.startswith(("postgresql://", "postgres://")):
+            raise SettingsError(
+                f"store.{name}: expected postgresql://USER@HOST/DATABASE, or nothing for SQLite in store.folder"
+            )
     if mind.model == "openai_compatible" and not mind.url:
         raise SettingsError(
             "llm.url is missing: openai_compatible needs the base URL of a server, e.g. "

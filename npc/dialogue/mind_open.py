@@ -17,12 +17,14 @@ from npc.dialogue.emotion_reading import PlayerReader
 from npc.dialogue.emotion_words import load_word_emotions
 from npc.dialogue.interface import Responder
 from npc.dialogue.knowledge.knowledge import Knowledge
-from npc.dialogue.knowledge.library import DocumentLibrary
+from npc.dialogue.knowledge.library import Documents
+from npc.dialogue.knowledge.library_postgres import open_library
 from npc.dialogue.memory.store import MemoryStore, PlayerMemory
 from npc.dialogue.mind import CharacterMind
 from npc.dialogue.mind_draft import Drafter
 from npc.dialogue.narrative import Narrative
 from npc.dialogue.narrative_check import load_narrative
+from npc.dialogue.postgres import Postgres
 from npc.dialogue.realiser.open import composed
 from npc.dialogue.safety import Moderator
 from npc.dialogue.storyteller import Meaning
@@ -58,18 +60,24 @@ def _installed_encoder() -> SentenceEncoder | None:
         return None
 
 
-def prepare(character: Character, folder: Path | None = None, encoder: SentenceEncoder | None = None) -> Shared:
-    """Index the character's knowledge and load the small models. `folder` is where its relative paths begin.
+def prepare(
+    character: Character,
+    folder: Path | None = None,
+    encoder: SentenceEncoder | None = None,
+    documents: Postgres | None = None,
+) -> Shared:
+    """Index the character's knowledge and load the small models. `folder` is where its relative paths begin,
+    `documents` the server that keeps the index of its documents; None: a SQLite file in the cache.
 
     Raises AuthoredFileError for a broken narrative, DocumentError when a knowledge source of the file names nothing
     that is there; files that cannot be read are left out and listed in `problems`.
     """
     encoder = encoder if encoder is not None else _installed_encoder()
-    library: DocumentLibrary | None = None
+    library: Documents | None = None
     problems: tuple[str, ...] = ()
     if character.knowledge and folder is not None:
         key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-        library = DocumentLibrary(cache_dir() / "knowledge" / f"{character.id}-{key}.sqlite", encoder)
+        library = open_library(documents or cache_dir() / "knowledge", f"{character.id}-{key}", encoder)
         problems = library.index(folder, character.knowledge).problems
     return Shared(
         character=character,

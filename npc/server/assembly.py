@@ -45,8 +45,11 @@ from npc.dialogue.character import Character
 from npc.dialogue.character_library import CharacterNotFound, Installed, find_character, list_characters
 from npc.dialogue.fingerprint import fingerprints
 from npc.dialogue.interface import Mind
+from npc.dialogue.knowledge import library_postgres
+from npc.dialogue.memory.postgres import open_memory
 from npc.dialogue.memory.store import MemoryStore
 from npc.dialogue.mind_words import bias_words
+from npc.dialogue.postgres import Postgres
 from npc.dialogue.realiser.open import Composer, composer
 from npc.dialogue.scene import SceneState
 from npc.inference.interface import LanguageModel
@@ -85,6 +88,7 @@ class TalkService:
         self._model: LanguageModel | None = None
         self._composed: Composer | None = None
         self._memory: MemoryStore | None = None
+        self._documents: Postgres | None = None
         self._logs: LogStore | None = None
         self._slots = SlotsInMemory()
         self._synthesizers: dict[str, Synthesizer] = {}
@@ -124,7 +128,9 @@ class TalkService:
             problems = "\n".join(str(error) for error in errors) or "no character files were found"
             raise RuntimeError(f"there is no usable character:\n{problems}\n`npc characters check` says more")
         self.settings.folder.mkdir(parents=True, exist_ok=True)
-        self._memory = MemoryStore(self.settings.folder / "memory.sqlite")
+        self._memory = open_memory(self.settings.store.memory or self.settings.folder / "memory.sqlite")
+        if self.settings.store.documents:
+            self._documents = library_postgres.connect(self.settings.store.documents)
         if parse_retention(self.settings.store.retain):
             self._logs = LogStore(self.settings.folder / "sessions.sqlite")
             self._logs.expire()
@@ -151,7 +157,9 @@ class TalkService:
     def _prepare(self, installed: Installed) -> None:
         character = installed.character
         if character.id not in self._minds:
-            self._minds[character.id] = self._indexer.submit(mind_open.prepare, character, installed.path.parent)
+            self._minds[character.id] = self._indexer.submit(
+                mind_open.prepare, character, installed.path.parent, documents=self._documents
+            )
 
     def warm(self, character_id: str) -> None:
         """Have a character's mind ready now; blocks until it is. Raises UnknownCharacter."""
@@ -168,6 +176,8 @@ class TalkService:
             synthesizer.close()
         if self._memory is not None:
             self._memory.close()
+        if self._documents is not None:
+            self._documents.close()
         if self._logs is not None:
             self._logs.close()
 
@@ -366,7 +376,7 @@ class TalkService:
         assert self._memory is not None, "start() opens the memory"
         left = await asyncio.to_thread(self._memory.erase, None, player_id)
         if left:
-            raise RuntimeError(f"{len(left)} memories of the player can still be found in the files")
+            raise RuntimeError(f"{len(left)} memories of the player can still be found")
         logs = 0 if self._logs is None else await asyncio.to_thread(self._logs.erase, player_id)
         return {"session logs": logs}
 

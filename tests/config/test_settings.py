@@ -120,3 +120,14 @@ def test_what_is_set_reaches_the_server(monkeypatch: pytest.MonkeyPatch, tmp_pat
     sets = ("max_sessions=7", "server.keys=a-long-enough-key", f"scenarios={tmp_path}", f"store.folder={tmp_path}")
     assert main([part for one in sets for part in ("--set", one)]) == 0
     assert (seen[0].bounds.max_sessions, seen[0].keys) == (7, ("a-long-enough-key",))
+
+
+def test_addresses_of_databases_are_checked_and_never_quoted() -> None:
+    address = "postgresql://npc:sesame@db.example/npc"
+    settings = load_settings(environment={"NPC_STORE__MEMORY": address}, overrides={"store.documents": address})
+    assert (settings.store.memory, settings.store.documents) == (address, address)
+    assert "sesame" not in repr(settings)
+    for name in ("memory", "documents"):
+        with pytest.raises(SettingsError, match=rf"store\.{name}: expected postgresql://USER@HOST/DATABASE") as wrong:
+            load_settings(environment={}, overrides={f"store.{name}": "mysql://npc:sesame@db.example/npc"})
+        assert "sesame" not in str(wrong.value)

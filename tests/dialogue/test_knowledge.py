@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from npc.dialogue.character import Character, KnowledgeSource
 from npc.dialogue.knowledge.facts import facts_of
 from npc.dialogue.knowledge.grammar import parts
 from npc.dialogue.knowledge.ingest import MAX_FACTS, DocumentError, read_document
-from npc.dialogue.knowledge.library import DocumentLibrary
-from npc.dialogue.knowledge.words import numbers_in, repair, stem
+from npc.dialogue.knowledge.library import DocumentLibrary, Documents
+from npc.dialogue.knowledge.library_postgres import PostgresLibrary, connect, open_library
+from npc.dialogue.knowledge.words import numbers_in, repair, stem, tokens
+from npc.dialogue.postgres import PostgresError
+from npc.inference.encoder import SentenceEncoder, Vectors
+from tests.dialogue.databases import BOTH, server_address
+
+Open = Callable[[str, SentenceEncoder | None], Documents]
+
+
+class LetterEncoder:
+    """Sentences as unit counts of letter pairs: near in spelling, near in vector."""
+
+    id = "letters"
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        vectors = np.full((len(texts), 64), 1e-3, np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            for word in tokens(text):
+                for pair in itertools.pairwise(word):
+                    row[(ord(pair[0]) * 31 + ord(pair[1])) % 64] += 1.0
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture(params=BOTH)
+def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens a library of a name, of either kind; what a server got is taken away at the end."""
+    if request.param == "sqlite":
+        yield lambda name, encoder: open_library(tmp_path / "cache", name, encoder)
+        return
+    server, mine, made = connect(server_address()), uuid.uuid4().hex, set[str]()
+
+    def on_server(name: str, encoder: SentenceEncoder | None) -> Documents:
+        library = open_library(server, f"{name}-{mine}", encoder)
+        assert isinstance(library, PostgresLibrary)
+        made.add(library.schema)
+        return library
+
+    yield on_server
+    server.write([(f"DROP SCHEMA {schema} CASCADE", ()) for schema in made])
+    server.close()
 
 
 @pytest.mark.parametrize(
@@ -144,13 +189,13 @@ def test_a_huge_text_is_cut_and_reported(tmp_path: Path) -> None:
     assert "5 left out" in read.notes[0]
 
 
-def test_library_reindexes_what_changed_and_gates_inside_the_search(tmp_path: Path) -> None:
+def test_library_reindexes_what_changed_and_gates_inside_the_search(tmp_path: Path, open_one: Open) -> None:
     (tmp_path / "open").mkdir()
     (tmp_path / "vault").mkdir()
     _write(tmp_path / "open", "hours.txt", "The tower is open on Sundays from two to four.")
     _write(tmp_path / "vault", "safe.txt", "The safe behind the mirror holds the ruby.")
     sources = [KnowledgeSource(path="open"), KnowledgeSource(path="vault", tell_to="relationship:trusted")]
-    library = DocumentLibrary(tmp_path / "library.sqlite")
+    library = open_one("library", None)
     first = library.index(tmp_path, sources)
     assert (first.added, first.facts, first.problems) == (2, 2, ())
     assert library.index(tmp_path, sources).unchanged == 2
@@ -165,6 +210,116 @@ def test_library_reindexes_what_changed_and_gates_inside_the_search(tmp_path: Pa
     assert library.search("When is the tower open?")[0].text == "The tower is open on Mondays only."
     (tmp_path / "open" / "hours.txt").unlink()
     assert library.index(tmp_path, sources).removed == 1
+
+
+def _three_shelves(folder: Path) -> list[KnowledgeSource]:
+    for name, text in {
+        "ferry": "The ferry costs four coins.\n\nThe ferry leaves at 9:30 from the north pier.\n\n"
+        "A dog travels free of charge, and the captain's name is O'Brien.",
+        "mill": "The mill grinds barley on Tuesdays.\n\nThe miller keeps a dog that bites the ferry man.",
+        "vault": "\n\n".join(f"The ferry ferry ferry safe number {n} holds {n} rubies." for n in range(2, 62)),
+    }.items():
+        (folder / name).mkdir()
+        _write(folder / name, f"{name}.txt", text)
+    return [
+        KnowledgeSource(path="ferry"),
+        KnowledgeSource(path="mill"),
+        KnowledgeSource(path="vault", tell_to="relationship:trusted"),
+    ]
+
+
+@pytest.mark.parametrize("encoder", [None, LetterEncoder()], ids=["words", "words and vectors"])
+def test_many_locked_facts_do_not_crowd_out_the_open_ones(
+    tmp_path: Path, open_one: Open, encoder: SentenceEncoder | None
+) -> None:
+    sources = _three_shelves(tmp_path)
+    library = open_one("sela", encoder)
+    assert library.index(tmp_path, sources).facts == 65
+    found = [fact.text for fact in library.search("When does the ferry leave?", limit=4)]
+    assert found[0] == "The ferry leaves at 9:30 from the north pier."
+    assert not any("safe" in text for text in found)
+    assert len(library.guarded()) == 60
+    one = library.guarded()[7]
+    opened = library.search(one.text, allowed=frozenset({one.id}), limit=4)
+    assert [fact for fact in opened if fact.secret] == [one]
+    assert library.fact(one.id) == one
+    assert library.fact("nothing") is None
+
+
+def test_words_are_ranked_alike_wherever_they_are_kept(tmp_path: Path, open_one: Open) -> None:
+    """By rarity and length, as BM25 has it; marks and quotes in a question are no syntax."""
+    sources = _three_shelves(tmp_path)[:2]
+    library = open_one("sela", None)
+    library.index(tmp_path, sources)
+    best = {
+        "dog": "The miller keeps a dog that bites the ferry man.",
+        "travelling dogs": "A dog travels free of charge, and the captain's name is O'Brien.",
+        "What does the mill grind?": "The mill grinds barley on Tuesdays.",
+        "ferry costs": "The ferry costs four coins.",
+        "is it 9:30 | pier & ('north' <-> \\)": "The ferry leaves at 9:30 from the north pier.",
+        "captain O'Brien's NEAR(x) \"quoted* -": "A dog travels free of charge, and the captain's name is O'Brien.",
+    }
+    for query, text in best.items():
+        found = [fact.text for fact in library.search(query)]
+        assert found[0] == text, query
+    assert library.search("the of and") == []
+    assert library.search("") == []
+    assert library.search("zeppelin") == []
+
+
+def test_vectors_find_what_shares_no_word(tmp_path: Path, open_one: Open) -> None:
+    sources = _three_shelves(tmp_path)[:2]
+    encoder = LetterEncoder()
+    library = open_one("sela", encoder)
+    library.index(tmp_path, sources)
+    assert library.search("Tuesday's barleys grinding mills", limit=1)[0].text == "The mill grinds barley on Tuesdays."
+    assert library.search("grindstone millstones", limit=1)[0].text == "The mill grinds barley on Tuesdays."
+
+
+def test_libraries_of_two_characters_do_not_meet(tmp_path: Path, open_one: Open) -> None:
+    sources = _three_shelves(tmp_path)
+    sela, tom = open_one("sela", None), open_one("tom", None)
+    sela.index(tmp_path, sources[:1])
+    tom.index(tmp_path, sources[1:2])
+    assert [fact.text for fact in tom.search("dog ferry")] == ["The miller keeps a dog that bites the ferry man."]
+    assert open_one("sela", None).index(tmp_path, sources[:1]).unchanged == 1
+
+
+def test_an_unreadable_file_takes_its_old_facts_along_and_the_newer_of_two_wins(tmp_path: Path, open_one: Open) -> None:
+    older, newer = (
+        _write(tmp_path, name, f"The old north gate of the town closes at {hour}.")
+        for name, hour in (("a.txt", 6), ("b.txt", 9))
+    )
+    os.utime(older, (1_000.0, 1_000.0))
+    library = open_one("sela", None)
+    sources = [KnowledgeSource(path="a.txt"), KnowledgeSource(path="b.txt")]
+    library.index(tmp_path, sources)
+    assert [fact.text for fact in library.search("When does the gate close?")] == [
+        "The old north gate of the town closes at 9."
+    ]
+    newer.write_bytes(b"\x00\x01\x02binary\x00" * 50)
+    again = library.index(tmp_path, sources)
+    assert (again.added, again.unchanged, again.facts, len(again.problems)) == (0, 1, 1, 1)
+    assert [fact.text for fact in library.search("When does the gate close?")] == [
+        "The old north gate of the town closes at 6."
+    ]
+
+
+def test_a_cached_index_of_an_older_version_is_made_again(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "old.sqlite") as old:
+        old.execute("CREATE TABLE documents (path TEXT, digest TEXT, secret INTEGER NOT NULL)")
+    sources = _three_shelves(tmp_path)
+    library = DocumentLibrary(tmp_path / "old.sqlite")
+    assert library.index(tmp_path, sources).added == 3
+
+
+def test_a_server_without_pgvector_says_what_to_install() -> None:
+    """Runs where NPC_TEST_POSTGRES_PLAIN names a server that has no pgvector."""
+    address = os.environ.get("NPC_TEST_POSTGRES_PLAIN")
+    if not address:
+        pytest.skip("NPC_TEST_POSTGRES_PLAIN names no PostgreSQL server without pgvector")
+    with pytest.raises(PostgresError, match=r"documents: .*pgvector.*CREATE EXTENSION vector"):
+        connect(address)
 
 
 def test_library_stays_inside_its_folder(tmp_path: Path) -> None:

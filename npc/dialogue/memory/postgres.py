@@ -1,74 +1,73 @@
 """The memory store on PostgreSQL: the same contract and the same statements, chosen by a `postgresql://` address.
 
-Needs the `postgres` extra (psycopg 3). What a server keeps beyond our reach (write-ahead log, replicas, backups) is its
-administrator's to expire: `erase` deletes and vacuums, and says in `traces` what tables still hold.
+What a server keeps beyond our reach (write-ahead log, replicas, backups) is its administrator's to expire: `erase`
+deletes and vacuums, and says in `traces` what tables still hold.
 """
 
 from __future__ import annotations
 
-import threading
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from npc.dialogue.memory.store import SCHEMA, MemoryStore, MemoryStoreError
+from npc.dialogue.postgres import Postgres, PostgresError, is_address
+
+#: Two servers that start at once make the tables one after the other (an advisory lock's number, ours alone).
+_MAKING = 0x6E7063
 
 
 class PostgresMemoryStore(MemoryStore):
-    """All memories in one PostgreSQL schema. One connection, serialised; a session writes once a turn."""
+    """All memories in one PostgreSQL database. One connection, serialised; a session writes once a turn."""
 
     def __init__(self, address: str) -> None:
-        try:
-            import psycopg
-        except ModuleNotFoundError as error:
-            raise MemoryStoreError(
-                "memory on PostgreSQL needs psycopg; install it with: pip install 'npc[postgres]'"
-            ) from error
         self.path = None
-        self._lock = threading.RLock()
-        self._error: type[Exception] = psycopg.Error
         try:
-            self._db: Any = psycopg.connect(address, autocommit=True, connect_timeout=10)
-            with self._db.cursor() as cursor:
-                cursor.execute(SCHEMA.replace(" REAL", " DOUBLE PRECISION").replace(" WITHOUT ROWID", ""))
-        except psycopg.Error as error:
-            raise MemoryStoreError(
-                f"memory on PostgreSQL: {error}; check the address and that the server runs"
-            ) from error
+            self._server = Postgres(address)
+        except PostgresError as error:
+            raise MemoryStoreError(f"memory: {error}") from error
+        tables = SCHEMA.replace(" REAL", " DOUBLE PRECISION").replace(" WITHOUT ROWID", "")
+        self.write([("SELECT pg_advisory_xact_lock(?)", (_MAKING,)), (tables, ())])
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._server.close()
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._lock, self._db.cursor() as cursor:
-            cursor.execute(_dialect(sql), tuple(values))
-            return [tuple(row) for row in cursor.fetchall()]
+        try:
+            return self._server.read(_dialect(sql), values)
+        except PostgresError as error:
+            raise MemoryStoreError(f"memory: {error}") from error
 
     def write(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
-        with self._lock, self._db.transaction(), self._db.cursor() as cursor:
-            for sql, values in statements:
-                cursor.execute(_dialect(sql), tuple(values))
+        try:
+            self._server.write((_dialect(sql), values) for sql, values in statements)
+        except PostgresError as error:
+            raise MemoryStoreError(f"memory: {error}") from error
 
     def compact(self) -> None:
-        """Vacuum the four tables."""
-        with self._lock, self._db.cursor() as cursor:
+        """Rewrite the four tables without what was deleted."""
+        with self._server.unhurried():
             for table in ("memories", "turns", "standing", "slots"):
-                cursor.execute(f"VACUUM FULL {table}")
+                self.read(f"VACUUM FULL {table}")
 
     def traces(self, texts: Iterable[str]) -> tuple[str, ...]:
-        """Which of the texts a query still finds in any table."""
+        """Which of the texts a query still finds in any table; save slots hold them as JSON."""
         found = []
         for text in texts:
-            like = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            plain, stored = _like(text), _like(json.dumps(text)[1:-1])
             rows = self.read(
                 "SELECT 1 FROM memories WHERE text LIKE ? UNION SELECT 1 FROM turns WHERE said LIKE ? OR reply LIKE ? "
                 "UNION SELECT 1 FROM slots WHERE content LIKE ?",
-                (like, like, like, like),
+                (plain, plain, plain, stored),
             )
             if rows:
                 found.append(text)
         return tuple(found)
+
+
+def _like(text: str) -> str:
+    return "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
 def _dialect(sql: str) -> str:
@@ -77,7 +76,5 @@ def _dialect(sql: str) -> str:
 
 
 def open_memory(where: Path | str) -> MemoryStore:
-    """The store a setting names: a `postgresql://` address, ":memory:", or a SQLite file."""
-    if str(where).startswith(("postgresql://", "postgres://")):
-        return PostgresMemoryStore(str(where))
-    return MemoryStore(where)
+    """The store a setting names: a `postgresql://` address, ":memory:", or a SQLite file. Raises MemoryStoreError."""
+    return PostgresMemoryStore(str(where)) if is_address(where) else MemoryStore(where)
