@@ -98,8 +98,6 @@ NPC_API NpcContext *npc_create(const NpcModel *model, int32_t threads, int32_t m
 NPC_API void npc_destroy(NpcContext *context);
 NPC_API int npc_forward(NpcContext *context, const NpcBatch *batch); // 0, or a negative error (npc_error says it in words)
 NPC_API const char *npc_error(int code);
-// What pace.h chooses, step by step, where step i takes together[i] or alone[i] seconds; chosen[i]: 1 = alone. For tests.
-NPC_API void npc_pace(const double *together, const double *alone, int32_t steps, uint8_t *chosen);
 NPC_API double npc_read_bandwidth(const uint8_t *data, int64_t bytes, int32_t threads, int32_t repeats); // GB/s
 NPC_API int npc_amx_config_survives(void); // 1: the tile configuration reaches the unit whole; 0: miscompiled; -1: no AMX
 

@@ -7,7 +7,6 @@
 
 #include "api.h"
 #include "formats.h"
-#include "pace.h"
 #include "team.h"
 
 enum { PAGE = 32 };     // tokens of a cache page
@@ -70,8 +69,6 @@ struct NpcContext {
   int level, capacity, hidden; // capacity in rows; hidden padded
   const Level *run;
   std::unique_ptr<Team> team;
-  Pace pace;
-  bool alone; // of this step: see pace.h
   Arena arena;
   std::vector<Scratch> scratch;
   float *x, *q;

@@ -223,21 +223,8 @@ int npc_forward(NpcContext *c, const NpcBatch *batch) {
     c->blocks.push_back({r, n});
     r += n;
   }
-  const bool few = batch->rows <= Pace::ROWS && c->team->threads() > 1;
-  c->alone = few && c->pace.alone();
-  const auto start = std::chrono::steady_clock::now();
   c->run->forward(c, (int)c->blocks.size());
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  if (few) c->pace.took(batch->rows, took.count());
   return 0;
-}
-
-void npc_pace(const double *together, const double *alone, int32_t steps, uint8_t *chosen) {
-  Pace pace;
-  for (int i = 0; i < steps; i++) {
-    chosen[i] = pace.alone();
-    pace.took(1, chosen[i] ? alone[i] : together[i]);
-  }
 }
 
 double npc_read_bandwidth(const uint8_t *data, int64_t bytes, int32_t threads, int32_t repeats) {

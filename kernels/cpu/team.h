@@ -33,7 +33,6 @@ public:
   struct Me {
     int number;
     uint32_t serial;
-    bool alone; // nobody else runs this program
   };
 
   explicit Team(int threads) : threads_(threads) {
@@ -51,14 +50,12 @@ public:
 
   // Run program(me) on every thread. Returns when all its phases are done; workers may still be walking out of it, so the
   // program must be a copyable value that reads shared memory only inside units.
-  // `alone`: on the calling thread only; the others sleep on.
   // `patience` times the usual spinning before a wait sleeps: where units are long, waiting for the last of them is too.
-  template <class Program> void run(const Program &program, int patience = 1, bool alone = false) {
+  template <class Program> void run(const Program &program, int patience = 1) {
     static_assert(sizeof(Program) <= sizeof(program_), "program too large");
     patience_.store(patience, std::memory_order_relaxed);
     uint32_t base = uint32_t(claim_.load() >> 32);
-    alone = alone || threads_ == 1;
-    if (!alone) {
+    if (threads_ > 1) {
       step_.fetch_add(1); // odd: the program is being written
       base_ = base;
       invoke_ = [](const void *p, Me &me) { (*static_cast<const Program *>(p))(me); };
@@ -67,7 +64,7 @@ public:
       step_.fetch_add(1);
       if (idle_.load()) wake(&step_);
     }
-    Me me{0, base, alone};
+    Me me{0, base};
     program(me);
   }
 
@@ -75,7 +72,7 @@ public:
   template <class Unit> void phase(Me &me, int n, Unit &&unit) {
     if (n <= 0) return;
     const uint32_t serial = me.serial++;
-    if (me.alone) {
+    if (threads_ == 1) {
       for (int i = 0; i < n; i++) unit(i);
       claim_.store(uint64_t(serial + 1) << 32, std::memory_order_relaxed);
       return;
@@ -137,7 +134,7 @@ private:
         continue;
       }
       __builtin_memcpy(copy, program_, sizeof(copy));
-      Me me{number, base_, false};
+      Me me{number, base_};
       auto invoke = invoke_;
       std::atomic_thread_fence(std::memory_order_acquire);
       if (step_.load() != now) continue; // a newer program was written meanwhile: this copy may be torn

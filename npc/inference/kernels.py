@@ -193,8 +193,6 @@ def load() -> Any | None:
     lib.npc_unpack.argtypes = [c.POINTER(CMatrix), c.c_int32, c.c_void_p]
     lib.npc_unpack.restype = None
     lib.npc_linear.argtypes = [c.POINTER(CMatrix), c.c_void_p, c.c_int32, c.c_void_p, c.c_int32]
-    lib.npc_pace.argtypes = [c.c_void_p, c.c_void_p, c.c_int32, c.c_void_p]
-    lib.npc_pace.restype = None
     lib.npc_scan.argtypes = [c.POINTER(CScan), c.c_int32]
     lib.npc_read_bandwidth.argtypes = [c.c_void_p, c.c_int64, c.c_int32, c.c_int32]
     lib.npc_read_bandwidth.restype = c.c_double
