@@ -91,6 +91,12 @@ def _register(connection: Any) -> None:
             connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         except psycopg.errors.InsufficientPrivilege:
             raise PostgresError(_NO_VECTORS) from None
+    # The extension may stand in a schema that this user's search path leaves out.
+    connection.execute(
+        "SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), "
+        "quote_ident(nspname)), false) FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace "
+        "WHERE extname = 'vector'"
+    )
     register_vector(connection)
 
 
