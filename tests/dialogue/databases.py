@@ -23,9 +23,8 @@ def server_address() -> str:
 @contextmanager
 def empty_schema() -> Iterator[str]:
     """An address on that server whose tables go into a schema of their own, which is dropped at the end."""
-    import psycopg
-
     address, name = server_address(), f"test_{uuid.uuid4().hex}"
+    psycopg = pytest.importorskip("psycopg", reason="needs the extra npc[postgres]")
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {name}")
         try:
