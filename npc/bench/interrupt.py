@@ -190,18 +190,24 @@ def _judge(
     pauses = 0.0
     stopped_at = 0
     for when, item in sent:
-        if not isinstance(item, NpcOutput) or (when < begin and kind != "own_voice"):
+        if not isinstance(item, NpcOutput):
+            continue
+        if item.action == "pause":
+            # Every pause counts here, also one that our echo caused before the player began or long after.
+            stopped_at = item.at_sample
+        elif item.action == "resume":
+            case.same_sample = case.same_sample and item.at_sample == stopped_at
+        if when < begin and kind != "own_voice":
             continue
         since = 1000 * (when - onset)
         if item.action == "pause" and (kind == "own_voice" or since < 1500):
             case.pause_ms = since if case.pause_ms is None else case.pause_ms
-            pauses, stopped_at = since, item.at_sample
+            pauses = since
         elif item.action == "flush":
             case.cancelled = True
             case.decided_ms = since if case.decided_ms is None else case.decided_ms
         elif item.action == "resume":
             case.resumed_after_ms = max(case.resumed_after_ms or 0.0, since - pauses)
-            case.same_sample = case.same_sample and item.at_sample == stopped_at
             if kind != "interruption":
                 case.decided_ms = since
     return case
