@@ -112,11 +112,7 @@ class _RigFile(BaseModel):
 
 def schema() -> dict[str, Any]:
     """The published JSON Schema, as committed in `docs/schemas/rig.schema.json`."""
-    made = _RigFile.model_json_schema()
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    made["$id"] = "rig.schema.json"
-    made["title"] = "Rig profile"
-    return made
+    return authored.published(_RigFile.model_json_schema(), "rig.schema.json", "Rig profile")
 
 
 def _parse(text: str, where: str) -> RigProfile:

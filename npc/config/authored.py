@@ -96,6 +96,12 @@ def _unchanged(path: Path, model: type[BaseModel], *_state: int) -> BaseModel:
     return parse(read_text(path), model, str(path))
 
 
+def published(schema: dict[str, Any], name: str, title: str = "") -> dict[str, Any]:
+    """A model's JSON Schema as it lies in `docs/schemas`: dialect, file name, and a title where one is given."""
+    titled = {"title": title} if title else {}
+    return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "$id": name, **titled}
+
+
 def line_of(text: str, where: Sequence[str | int]) -> int:
     """Line (from 1) of the value at `where`, e.g. ("facts", 3, "text"); the nearest parent's where it is missing."""
     loader = _Loader(text)

@@ -322,7 +322,5 @@ def load_character(path: Path) -> Character:
 
 def character_schema() -> str:
     """The published JSON Schema, as committed in `docs/schemas/character.schema.json`."""
-    schema = Character.model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["$id"] = "character.schema.json"
+    schema = authored.published(Character.model_json_schema(), "character.schema.json")
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from npc.config.authored import published
 from npc.simulation.rubric.model import Evidence, Speaker
 from npc.simulation.rubric.model import Turn as RubricTurn
 
@@ -271,7 +272,5 @@ def log_files(folder: Path) -> list[Path]:
 
 def attempt_schema() -> str:
     """The published JSON Schema of `attempt.json`, as committed in `docs/schemas/attempt.schema.json`."""
-    schema = _ADAPTER.json_schema(mode="serialization")
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["$id"] = "attempt.schema.json"
+    schema = published(_ADAPTER.json_schema(mode="serialization"), "attempt.schema.json")
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

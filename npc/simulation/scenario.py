@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from npc.config.authored import published
 from npc.dialogue.character import Identifier, Key, Line, Scene, Short, Signed, Unit, check_parameters
 from npc.dialogue.narrative import Name
 from npc.protocol.names import Emotion
@@ -281,7 +282,5 @@ class Scenario(_Authored):
 
 def scenario_schema() -> str:
     """The published JSON Schema, as committed in `docs/schemas/scenario.schema.json`."""
-    schema = Scenario.model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["$id"] = "scenario.schema.json"
+    schema = published(Scenario.model_json_schema(), "scenario.schema.json")
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from npc.config.authored import AuthoredFileError, line_of, load, read_text
+from npc.config.authored import AuthoredFileError, line_of, load, published, read_text
 from npc.config.paths import data_dir
 
 
@@ -177,8 +177,4 @@ def choose(
 
 def schema() -> dict[str, Any]:
     """The published JSON Schema, as committed in `docs/schemas/voice.schema.json`."""
-    made = VoiceCard.model_json_schema()
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    made["$id"] = "voice.schema.json"
-    made["title"] = "Voice card"
-    return made
+    return published(VoiceCard.model_json_schema(), "voice.schema.json", "Voice card")
