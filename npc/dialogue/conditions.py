@@ -14,7 +14,8 @@
     not <condition>               and, combined in files as {all: [...]}, {any: [...]}, {not: ...}
 
 Anything else is a sentence; `is_sentence` says so and the knowledge gate judges it by meaning. Pure and total: an
-unknown name is false, never an error, because a condition that cannot be judged must not open anything.
+unknown name is false whatever it is compared with, never an error, because a condition that cannot be judged must not
+open anything.
 """
 
 from __future__ import annotations
@@ -71,15 +72,20 @@ def holds(condition: Condition, now: Situation) -> bool:
         checks = []
         for key, value in condition.items():
             if key == "all":
-                checks.append(all(holds(part, now) for part in value))
+                checks.append(all(holds(part, now) for part in _parts(value)))
             elif key == "any":
-                checks.append(any(holds(part, now) for part in value))
+                checks.append(any(holds(part, now) for part in _parts(value)))
             elif key == "not":
                 checks.append(not holds(value, now))
             else:
                 checks.append(False)
         return all(checks)
-    return all(holds(part, now) for part in condition)
+    return isinstance(condition, list | tuple) and all(holds(part, now) for part in condition)
+
+
+def _parts(value: Any) -> Sequence[Any]:
+    """The conditions under `all` or `any`; one alone needs no list."""
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def problem_of(condition: Condition) -> str | None:
@@ -96,19 +102,23 @@ def problem_of(condition: Condition) -> str | None:
             return f"{text!r} is no condition; use one of {', '.join(kind + ':' for kind in _KINDS)} turns>= elapsed>="
         if atom["kind"].lower() == "relationship" and atom["rest"].strip() not in RELATIONSHIPS:
             return f"relationship {atom['rest'].strip()!r} is not one of {', '.join(RELATIONSHIPS)}"
-        if atom["kind"].lower() == "var" and not _COMPARE.match(atom["rest"]):
+        compared = _COMPARE.match(atom["rest"])
+        if atom["kind"].lower() == "var" and compared is None:
             return f"{text!r} compares nothing; write var:name>=value"
+        if atom["kind"].lower() in ("var", "scene") and compared is not None and compared["value"][0] in "=<>!":
+            return f"{text!r}: {compared['op'] + compared['value'][0]!r} compares nothing; use = != < <= > or >="
         return None
     if isinstance(condition, Mapping):
         for key, value in condition.items():
             if key not in ("all", "any", "not"):
                 return f"{key!r} is not one of all, any, not"
-            parts = value if isinstance(value, list | tuple) else [value]
-            for part in parts:
+            for part in _parts(value):
                 problem = problem_of(part)
                 if problem:
                     return problem
         return None
+    if not isinstance(condition, list | tuple):
+        return f"{condition!r} is no condition; leave it out where something always holds"
     return next((problem for part in condition if (problem := problem_of(part))), None)
 
 
@@ -181,12 +191,14 @@ def _compare(rest: str, values: Mapping[str, Any]) -> bool:
 
 def _judge(have: Any, op: str, want: str) -> bool:
     want = want.strip().strip("'\"")
+    if have is None:
+        return False
     if isinstance(have, bool) or want.lower() in ("true", "false"):
-        return _OPS[op](bool(have), want.lower() == "true") if op in ("=", "!=") else False
+        return _OPS[op](is_true(have), want.lower() == "true") if op in ("=", "!=") else False
     try:
         return _OPS[op](float(have), float(want))
     except (TypeError, ValueError):
-        return _OPS[op](str(have or "").lower(), want.lower()) if op in ("=", "!=") else False
+        return _OPS[op](str(have).lower(), want.lower()) if op in ("=", "!=") else False
 
 
 def _whole_words(phrase: str, text: str) -> bool:

@@ -91,3 +91,8 @@ class Context:
     """An instructor's hint, to be followed where the character can; never read out as it stands."""
     said: str = ""
     """Words of this reply that were already spoken by another model before it failed: go on from there."""
+
+    @property
+    def told(self) -> frozenset[str]:
+        """The facts that were cited to the player earlier in this talk."""
+        return frozenset(fact for exchange in self.history for fact in exchange.fact_ids)

@@ -18,7 +18,7 @@ MAX_FACTS, MAX_MEMORIES = 12, 6
 def gather(knowledge: Knowledge, memory: PlayerMemory | None, context: Context, now: float) -> Evidence:
     """Evidence for a turn. The gate is applied first; a locked secret is never ranked."""
     said = [*(exchange.player for exchange in context.history), context.turn.text]
-    allowed = knowledge.open(said, context.standing, context.scene)
+    allowed = knowledge.open(said, context.standing, context.scene, context.told)
     query = " ".join([*(exchange.player for exchange in context.history[-1:]), context.turn.text, context.event])
     wanted = set(content(query))
     facts = [fact for fact in knowledge.facts if fact.id in allowed]

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from npc.dialogue.character import Character, Entity, Scene
+from npc.dialogue.composed import ComposedResponder
+from npc.dialogue.interface import WorldEvent
 from npc.dialogue.knowledge.facts import Fact
 from npc.dialogue.knowledge.gate import Ground, Standing, is_met, open_facts
+from npc.dialogue.knowledge.knowledge import Knowledge
+from npc.dialogue.scene import SceneState
+
+from .minds import make_mind, say
 
 PASSWORD = "knows the password 'otter'"
 COUNCIL = "says they are from the harbour council"
@@ -76,6 +85,69 @@ def test_relationship_and_flags_come_from_the_game_alone() -> None:
     assert is_met("flag:storm", Ground(Standing("stranger", {"storm": "true"}), []))
 
 
+@pytest.mark.parametrize("value", [True, "True", "true", 1, "yes"])
+def test_a_flag_is_true_however_the_game_writes_it(value: object) -> None:
+    assert is_met("flag:storm", Ground(Standing("stranger", {"storm": value}), []))
+
+
+@pytest.mark.parametrize("value", [False, "False", "false", 0, "", None])
+def test_a_flag_is_false_however_the_game_writes_it(value: object) -> None:
+    assert not is_met("flag:storm", Ground(Standing("stranger", {"storm": value}), []))
+
+
+@pytest.mark.parametrize(
+    ("condition", "met"),
+    [
+        ("var:gold>=5", True),
+        ("var:gold>=50", False),
+        ("var:silver>=0", False),
+        ("not flag:storm", True),
+        ("scene:door.open=true", True),
+        ("scene:lamp", False),
+        ("holds:sword", True),
+        ("time:night", True),
+        ("said:'nine toes'", True),
+        ("said:heron", False),
+        ("said:toes", True),
+        ("told:f1", True),
+        ("not told:f1", False),
+        ("turns>=2", True),
+        ("turns>=3", False),
+    ],
+)
+def test_every_plain_condition_opens_a_secret(condition: str, met: bool) -> None:
+    entities = [
+        Entity(id="door", name="door", state={"open": True}),
+        Entity(id="sword", name="sword", held_by="player"),
+    ]
+    scene = SceneState.of(Scene(time="late at night", entities=tuple(entities)))
+    ground = Ground(Standing("stranger", {"gold": "9"}), ["Hello.", "The word is nine toes."], scene=scene,
+                    told=frozenset({"f1"}))  # fmt: skip
+    assert is_met(condition, ground) is met
+
+
+def test_what_was_told_must_be_known_to_open_anything() -> None:
+    assert not is_met("not told:f1", Ground(Standing(), []))
+
+
 def test_secrets_without_condition_never_open() -> None:
     facts = [Fact("a", "One.", "x"), Fact("b", "Two.", "x", secret=True), Fact("c", "Three.", "x", tell_to=PASSWORD)]
     assert open_facts(facts, Ground(Standing("trusted"), ["otter"])) == {"a", "c"}
+
+
+def test_a_flag_set_in_this_talk_opens_its_secret_in_this_talk() -> None:
+    """A JSON true once became the text "True" on its way to the gate, which knew "true" alone."""
+    ada = Character.model_validate(
+        {
+            "id": "ada", "name": "Ada", "role": "smith", "biography": "I hammer.",
+            "facts": [{"id": "vault", "text": "The vault is under the anvil.", "tell_to": "flag:met_guild"}],
+        }
+    )  # fmt: skip
+
+    async def go() -> None:
+        mind = make_mind(ada, ComposedResponder(ada, Knowledge(ada)))
+        assert "anvil" not in " ".join(c.text for c in await say(mind, "Where is the vault?", "t1"))
+        await mind.observe(WorldEvent("scene", {"state": {"met_guild": True}}))
+        assert "anvil" in " ".join(c.text for c in await say(mind, "Where is the vault?", "t2"))
+
+    asyncio.run(go())

@@ -85,7 +85,7 @@ def test_ten_thousand_entities() -> None:
 NOW = Situation(
     relationship="friend",
     flags={"met": True, "off": "false"},
-    variables={"gold": 5, "name": "Max"},
+    variables={"gold": 5, "name": "Max", "stored": "false"},
     scene=SHED.apply(
         {"entities": [{"id": "chest_l", "held_by": "player", "state": {"open": True}}], "time": "late at night"}
     )[0],
@@ -118,6 +118,10 @@ NOW = Situation(
         "elapsed>60",
         {"all": ["flag:met", {"not": "flag:off"}]},
         {"any": ["flag:x", "turns=3"]},
+        {"all": "flag:met"},
+        {"any": "turns=3"},
+        "var:stored=false",
+        "var:name!=moritz",
     ],
 )
 def test_true_conditions(condition: Any) -> None:
@@ -146,6 +150,14 @@ def test_true_conditions(condition: Any) -> None:
         "not wants to be friends",
         {"some": []},
         {"all": ["flag:met", "flag:x"]},
+        {"all": "flag:x"},
+        "var:stored=true",
+        "var:none=false",
+        "var:none!=5",
+        "scene:chest_r.locked=false",
+        True,
+        5,
+        {"all": 5},
     ],
 )
 def test_false_conditions(condition: Any) -> None:
@@ -157,6 +169,12 @@ def test_sentences_are_told_apart() -> None:
     assert not is_sentence("flag:x")
     assert problem_of("says the password") is not None
     assert problem_of({"all": ["flag:x", "turns>=2"]}) is None
+    assert problem_of({"all": "flag:x"}) is None
+
+
+@pytest.mark.parametrize("condition", [5, True, {"all": 5}, "var:gold==5", "var:gold=>5", "scene:door.open==true"])
+def test_what_could_never_hold_is_a_problem(condition: Any) -> None:
+    assert problem_of(condition) is not None
 
 
 @given(st.text(max_size=60))

@@ -207,7 +207,7 @@ class _Turn:
         if move == "anything" and (answer := self._answer(_ASKED)) is not None:
             return answer
         said = [*(exchange.player for exchange in context.history), context.turn.text]
-        allowed = self._knowledge.open(said, context.standing, context.scene)
+        allowed = self._knowledge.open(said, context.standing, context.scene, context.told)
         index = self._knowledge.index(context.scene)
         free = [c for c in index.candidates if c.origin in ("fact", "self") and not c.key.startswith("card/")]
         free = [c for c in free if c.fact_id is None or c.fact_id in allowed]
@@ -336,8 +336,8 @@ class _Turn:
         told with doubt; `recalling`: what the player said may be told back."""
         context = self._context
         said = [*(exchange.player for exchange in context.history), context.turn.text]
-        allowed = self._knowledge.open(said, context.standing, context.scene)
-        before = self._knowledge.open(said[:-1], context.standing, context.scene)
+        allowed = self._knowledge.open(said, context.standing, context.scene, context.told)
+        before = self._knowledge.open(said[:-1], context.standing, context.scene, context.told)
         leaning = self._leaning()
         everything = self._choose(leaning, allowed)
         open_ones = tuple(s for s in everything.ranked if self._is_open(s.candidate.fact_id, allowed))

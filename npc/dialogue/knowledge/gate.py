@@ -3,7 +3,7 @@
 Doubt means locked. A condition (`tell_to`) is one of
 
     relationship:trusted      true only by game state or stored relationship, never by what the player claims
-    flag:NAME                 true when the game set NAME to a true value
+    flag:NAME                 true when the game set NAME to a true value; so with the other forms of `conditions.py`
     a sentence                text in single quotes must have been said by the player (whole words); the rest is judged
                               by meaning: the player did it in words, for themselves, not as a question about it, not
                               denied, not imagined and not told of somebody else
@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from npc.dialogue.conditions import Situation, holds, is_sentence
 from npc.dialogue.knowledge.facts import Fact
 from npc.dialogue.knowledge.grammar import verb_at
 from npc.dialogue.knowledge.words import STOPWORDS, alike, stem, tokens
+from npc.dialogue.scene import SceneState
 from npc.inference.encoder import SentenceEncoder
 
 _LADDER = ("hostile", "stranger", "acquaintance", "friend", "trusted")
@@ -94,21 +96,28 @@ class Standing:
     """What the game and the stored relationship say: never what the player claims."""
 
     relationship: str = "stranger"
-    flags: Mapping[str, object] = ()  # type: ignore[assignment]
+    flags: Mapping[str, object] = field(default_factory=dict)
+    """Flags and variables of the game and the narrative."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What conditions are judged on: the standing, everything the player said in this talk, and names in view."""
+    """What conditions are judged on: the standing, everything the player said in this talk, names in view, the scene,
+    and the facts that were told in this talk."""
 
     standing: Standing
     said: Sequence[str]
     in_view: frozenset[str] = frozenset()
+    scene: SceneState = field(default_factory=SceneState)
+    told: frozenset[str] | None = None
+    """None: not known, so that neither "told:x" nor "not told:x" opens anything."""
 
 
 def open_facts(facts: Sequence[Fact], ground: Ground, encoder: SentenceEncoder | None = None) -> frozenset[str]:
     """Ids of the facts that may be retrieved now: all unguarded ones and every secret whose condition is met."""
-    return frozenset(fact.id for fact in facts if not fact.guarded or is_met(fact.tell_to, ground, encoder))
+    # The facts of a guarded document share one condition.
+    met = {condition: is_met(condition, ground, encoder) for condition in {f.tell_to for f in facts if f.guarded}}
+    return frozenset(fact.id for fact in facts if not fact.guarded or met[fact.tell_to])
 
 
 def is_met(condition: str | None, ground: Ground, encoder: SentenceEncoder | None = None) -> bool:
@@ -121,10 +130,14 @@ def is_met(condition: str | None, ground: Ground, encoder: SentenceEncoder | Non
         if wanted in _LADDER and given in _LADDER:
             return _LADDER.index(given) >= _LADDER.index(wanted)
         return wanted == given
-    if match := re.fullmatch(r"flag:\s*([\w.-]+)", condition):
-        return dict(ground.standing.flags).get(match.group(1)) in (True, "true", "1", 1, "yes", "on")
-    if re.match(r"\w+:", condition) and " " not in condition:
+    if not is_sentence(condition) and not condition.lower().startswith("said:"):
+        if ground.told is None and re.search(r"\b(?:told|asked):", condition, re.I):
+            return False
+        return holds(condition, _situation(ground))
+    if re.match(r"(?!said:)\w+:", condition, re.I) and " " not in condition:
         return False
+    if match := re.fullmatch(r"said:\s*([^'‘’\"“”]+)", condition, re.I):
+        return any(_says(line, match.group(1), ground.in_view) for line in ground.said)
     quoted = [text.strip() for text in _QUOTED.findall(condition) if text.strip()]
     quoted += [] if quoted else _PASSWORD.findall(condition)
     if quoted:
@@ -132,6 +145,20 @@ def is_met(condition: str | None, ground: Ground, encoder: SentenceEncoder | Non
     if _SHOWN.match(condition):
         return any(_shows(line, condition) for line in ground.said)
     return any(_does(sentence, line, condition, encoder) for line in ground.said for sentence in _sentences(line))
+
+
+def _situation(ground: Ground) -> Situation:
+    """For the plain conditions: what a game says, what is in view, what was said and told."""
+    flags = ground.standing.flags
+    return Situation(
+        relationship=ground.standing.relationship.lower(),
+        flags=flags,
+        variables=flags,
+        scene=ground.scene,
+        said="\n".join(ground.said),
+        told=ground.told or frozenset(),
+        turns=len(ground.said),
+    )
 
 
 def _sentences(text: str) -> list[str]:

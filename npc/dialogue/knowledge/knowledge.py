@@ -15,6 +15,7 @@ from npc.dialogue.context import SceneView
 from npc.dialogue.knowledge.facts import Fact, facts_of, statements
 from npc.dialogue.knowledge.gate import Ground, Standing, open_facts
 from npc.dialogue.knowledge.words import STOPWORDS, tokens
+from npc.dialogue.scene import SceneState
 from npc.inference.encoder import SentenceEncoder
 
 
@@ -65,10 +66,18 @@ class Knowledge:
             self._indexes[key] = Index([*self._own, *seen], self.encoder, likeness=self.likeness)
         return self._indexes[key]
 
-    def open(self, said: Sequence[str], standing: Mapping[str, str], scene: SceneView | None = None) -> frozenset[str]:
-        """Ids of the facts this player may be told now. `said`: everything the player said in this talk."""
+    def open(
+        self,
+        said: Sequence[str],
+        standing: Mapping[str, str],
+        scene: SceneView | None = None,
+        told: frozenset[str] | None = None,
+    ) -> frozenset[str]:
+        """Ids of the facts this player may be told now. `said`: everything the player said in this talk; `told`: the
+        facts cited in it, where that is known."""
         names = frozenset(entity.name.lower() for entity in scene.entities) if scene else frozenset()
-        ground = Ground(Standing(standing.get("relationship", "stranger"), dict(standing)), said, names)
+        state = scene if isinstance(scene, SceneState) else SceneState()
+        ground = Ground(Standing(standing.get("relationship", "stranger"), dict(standing)), said, names, state, told)
         guarded = [*self.facts, *(self.library.guarded() if self.library else ())]
         return open_facts(guarded, ground, self.encoder)
 
