@@ -108,7 +108,7 @@ class Fact(_Authored):
     deflect: Line | None = None
     """What to say instead while the secret is locked."""
     holder: Short | None = None
-    """Who knows it; None: this character."""
+    """Who knows it, by name; None: this character. What somebody else holds, the character does not know."""
     time: Short | None = None
     """When it holds or held, in words or ISO 8601."""
     confidence: Unit = 1.0

@@ -16,6 +16,7 @@ from npc.dialogue.character import Character
 from npc.dialogue.emotion_reading import PlayerReader
 from npc.dialogue.emotion_words import load_word_emotions
 from npc.dialogue.interface import Responder
+from npc.dialogue.knowledge.facts import holders
 from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.knowledge.library import Documents
 from npc.dialogue.knowledge.library_postgres import open_library
@@ -78,7 +79,7 @@ def prepare(
     if character.knowledge and folder is not None:
         key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
         library = open_library(documents or cache_dir() / "knowledge", f"{character.id}-{key}", encoder)
-        problems = library.index(folder, character.knowledge).problems
+        problems = library.index(folder, character.knowledge, holders=holders(character)).problems
     return Shared(
         character=character,
         folder=folder,

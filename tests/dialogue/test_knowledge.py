@@ -19,6 +19,7 @@ from npc.dialogue.knowledge.ingest import MAX_FACTS, DocumentError, read_documen
 from npc.dialogue.knowledge.library import DocumentLibrary, Documents
 from npc.dialogue.knowledge.library_postgres import PostgresLibrary, connect, open_library
 from npc.dialogue.knowledge.words import numbers_in, repair, stem, tokens
+from npc.dialogue.llm_tags import Cite, TagParser
 from npc.dialogue.postgres import PostgresError
 from npc.inference.encoder import SentenceEncoder, Vectors
 from tests.dialogue.databases import BOTH, server_address
@@ -151,6 +152,41 @@ def test_html_shows_only_what_a_reader_sees(tmp_path: Path) -> None:
     assert [p.text for p in read_document(_write(tmp_path, "a.html", page)).passages] == ["The hall has nine windows."]
 
 
+def test_html_is_read_as_it_looks(tmp_path: Path) -> None:
+    """Marks inside a sentence once left a space before its full stop; the end of <head> need not be written."""
+    page = "<html><head><title>T</title><body><p>A rope costs <b>six silver</b>.</p><p>Rope<i>s</i> are kept dry.</p>"
+    texts = [p.text for p in read_document(_write(tmp_path, "a.html", page)).passages]
+    assert texts == ["A rope costs six silver.", "Ropes are kept dry."]
+
+
+@pytest.mark.parametrize("mark", ["TRUE", "true", "Yes", "y", "1", "x"])
+def test_a_secret_is_one_however_the_table_marks_it(tmp_path: Path, mark: str) -> None:
+    table = read_document(_write(tmp_path, "a.csv", f"text,secret\nThe key lies under the mat.,{mark}\n"))
+    assert table.passages[0].secret
+    record = f'[{{"text": "The key lies under the mat.", "secret": "{mark}"}}]'
+    assert read_document(_write(tmp_path, "a.json", record)).passages[0].secret
+
+
+@pytest.mark.parametrize("mark", ["FALSE", "no", "0", ""])
+def test_what_is_plainly_no_secret_is_none(tmp_path: Path, mark: str) -> None:
+    table = read_document(_write(tmp_path, "a.csv", f"text,secret\nThe key lies under the mat.,{mark}\n"))
+    assert not table.passages[0].secret
+
+
+def test_records_keep_a_confidence_of_nothing_and_lose_halves_of_letters(tmp_path: Path) -> None:
+    record = r'[{"text": "The mill may be haunted \ud800 at night.", "confidence": 0}]'
+    passage = read_document(_write(tmp_path, "a.json", record)).passages[0]
+    assert passage.confidence == 0.0
+    passage.text.encode()
+
+
+def test_a_text_without_any_full_stop_takes_no_longer(tmp_path: Path) -> None:
+    """Each cut once looked at all that was left: a megabyte without punctuation took half a minute."""
+    read = read_document(_write(tmp_path, "drone.txt", "word, " * 200_000 + "and so on; " * 30_000))
+    assert len(read.passages) > 4_000
+    assert all(len(p.text.split()) <= 60 for p in read.passages)
+
+
 def test_pdf_gives_pages(tmp_path: Path) -> None:
     pypdf = pytest.importorskip("pypdf")
     writer = pypdf.PdfWriter()
@@ -174,6 +210,10 @@ def test_pdf_gives_pages(tmp_path: Path) -> None:
         ("sure.json", b'[{"text": "A fact it is.", "confidence": 7}]', "confidence"),
         ("thin.csv", b"only,header", "header line"),
         ("image.png", b"x", "is not read"),
+        ("long.csv", b'name,price\nrope,"' + b"x" * 200_000, "no valid table.*never closed"),
+        ("number.json", b'{"a": ' + b"9" * 5_000 + b"}", "no valid JSON"),
+        ("blank.json", b'["", {"text": " "}]', "no sentences"),
+        ("code.txt", b"one two " + b"x" * 5_000, "no sentences"),
     ],
 )
 def test_bad_documents_say_what_to_do(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -320,6 +360,62 @@ def test_a_server_without_pgvector_says_what_to_install() -> None:
         pytest.skip("NPC_TEST_POSTGRES_PLAIN names no PostgreSQL server without pgvector")
     with pytest.raises(PostgresError, match=r"documents: .*pgvector.*CREATE EXTENSION vector"):
         connect(address)
+
+
+def test_of_two_sources_for_one_file_the_one_that_tells_less_counts(tmp_path: Path, open_one: Open) -> None:
+    """A folder named after a secret file in it once made the file open."""
+    _write(tmp_path, "vault.md", "The vault code is four two four.")
+    shelves = [KnowledgeSource(path="vault.md", secret=True), KnowledgeSource(path=".")]
+    for number, sources in enumerate((shelves, shelves[::-1])):
+        library = open_one(f"sela{number}", None)
+        library.index(tmp_path, sources)
+        assert library.search("What is the vault code?") == []
+
+
+def test_what_somebody_else_holds_is_not_known(tmp_path: Path, open_one: Open) -> None:
+    _write(
+        tmp_path,
+        "town.json",
+        '[{"text": "The mill is sold.", "holder": "Tom Pell"}, {"text": "The mill burns.", "holder": "Sela"},'
+        ' {"text": "The mill is old."}]',
+    )
+    library = open_one("sela", None)
+    library.index(tmp_path, [KnowledgeSource(path="town.json")], holders=frozenset({"sela"}))
+    assert {fact.text for fact in library.search("the mill")} == {"The mill burns.", "The mill is old."}
+    own = [
+        {"id": "a", "text": "The mill is sold.", "holder": "Tom"},
+        {"id": "b", "text": "It burns.", "holder": "Sela"},
+    ]
+    sela = Character.model_validate(
+        {"id": "sela-marrow", "name": "Sela Marrow", "role": "r", "biography": "b", "facts": own}
+    )
+    assert [fact.id for fact in facts_of(sela)] == ["b"]
+
+
+def test_a_document_that_changes_keeps_its_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own old facts once counted against the limit."""
+    monkeypatch.setattr("npc.dialogue.knowledge.library.DENSE_LIMIT", 3)
+    library = DocumentLibrary(None, LetterEncoder())
+    for ending in ("", " It rained."):
+        _write(tmp_path, "a.txt", f"The gate is shut. The well is dry.{ending}")
+        library.index(tmp_path, [KnowledgeSource(path="a.txt")])
+        assert [fact.text for fact in library.search("gaet")] != []
+
+
+def test_a_fact_of_any_file_can_be_cited(tmp_path: Path) -> None:
+    library = DocumentLibrary(None)
+    for name in ("House rules (2024).md", "дом.md", "_x.md", f"{'long' * 30}.md"):
+        _write(tmp_path, name, f"The gate of {len(name)} is shut.")
+    library.index(tmp_path, [KnowledgeSource(path=".")])
+    facts = library.search("gate")
+    assert len(facts) == 4
+    assert [TagParser().feed(f"<cite:{fact.id}>") for fact in facts] == [[Cite(fact.id)] for fact in facts]
+
+
+def test_a_pattern_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
+    _write(tmp_path, "a.txt", "The gate is shut.")
+    with pytest.raises(DocumentError, match=r"knowledge path '\.'.*cannot be listed"):
+        DocumentLibrary(None).index(tmp_path, [KnowledgeSource(path=".", include=("/etc/*",))])
 
 
 def test_library_stays_inside_its_folder(tmp_path: Path) -> None:

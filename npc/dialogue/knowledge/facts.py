@@ -74,8 +74,23 @@ def _named(text: str, character: Character) -> str:
     return f"{name}'s {rest}" if first == possessive else f"{name} {rest}"
 
 
+#: Holders that are everybody.
+_EVERYBODY = frozenset({"everyone", "everybody", "anyone", "all"})
+
+
+def holders(character: Character) -> frozenset[str]:
+    """The names, in lower case, that a fact's `holder` may have for this character to know it."""
+    return _EVERYBODY | {name.lower() for name in (character.id, character.name, *Speaker(character.name).names)}
+
+
+def known_to(holder: str | None, names: frozenset[str]) -> bool:
+    """Whether one of `names` (see `holders`) holds a fact; one without a holder belongs to whoever has the document."""
+    return holder is None or holder.strip().lower() in names
+
+
 def facts_of(character: Character) -> tuple[Fact, ...]:
-    """The facts written in a character file, in the file's order."""
+    """The facts written in a character file that the character itself knows, in the file's order."""
+    names = holders(character)
     return tuple(
         Fact(
             id=fact.id,
@@ -90,4 +105,5 @@ def facts_of(character: Character) -> tuple[Fact, ...]:
             topics=fact.topics,
         )
         for fact in character.facts
+        if known_to(fact.holder, names)
     )

@@ -22,12 +22,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from npc.dialogue.conditions import is_true
+
 #: Larger files are refused: a character's knowledge is read by people too.
 MAX_BYTES = 64 * 2**20
 #: Facts taken from one file; a 50 MB text has more sentences than anybody asks about, the rest is reported as left out.
 MAX_FACTS = 20_000
 #: Words a fact may have; longer sentences are cut at commas and semicolons.
 MAX_WORDS = 60
+#: Characters of a fact, as in a character file: 60 words that are longer are no sentence but a table or a code.
+MAX_CHARACTERS = 2_000
+_TOPIC = 300
 
 SUFFIXES = (".md", ".markdown", ".txt", ".text", ".html", ".htm", ".pdf", ".csv", ".tsv", ".json")
 
@@ -109,10 +114,12 @@ def _decoded(path: Path, data: bytes) -> str:
 
 def _checked(path: Path, passages: Iterator[Passage]) -> Read:
     kept: list[Passage] = []
-    orders = more = 0
+    orders = more = long = 0
     title = ""
     for passage in passages:
-        if _ORDERS.search(passage.text):
+        if len(passage.text) > MAX_CHARACTERS:
+            long += 1
+        elif _ORDERS.search(passage.text):
             orders += 1
         elif len(kept) >= MAX_FACTS:
             more += 1
@@ -122,10 +129,13 @@ def _checked(path: Path, passages: Iterator[Passage]) -> Read:
     notes = []
     if orders:
         notes.append(f"{path.name}: {orders} sentence(s) that speak to a language model were left out")
+    if long:
+        notes.append(f"{path.name}: {long} passage(s) of more than {MAX_CHARACTERS} characters were left out")
     if more:
         notes.append(f"{path.name}: only the first {MAX_FACTS} sentences were taken, {more} left out; split the file")
     if not kept:
-        raise DocumentError(f"{path.name}: holds no sentences that could be known")
+        scan = "; pages that are pictures need text recognition first" if path.suffix.lower() == ".pdf" else ""
+        raise DocumentError(f"{path.name}: holds no sentences that could be known{scan}")
     return Read(title or path.stem.replace("-", " ").replace("_", " "), tuple(kept), tuple(notes))
 
 
@@ -135,14 +145,15 @@ def sentences_of(text: str) -> list[str]:
     for piece in re.split(
         r"(?<=[.!?])(?<!\b(?:Mr|Dr|St)\.)(?<!\b(?:Mrs|e\.g|i\.e)\.)\s+(?=[\"'“(A-Z0-9])", " ".join(text.split())
     ):
-        while len(piece.split()) > MAX_WORDS:
-            head = " ".join(piece.split()[:MAX_WORDS])
-            cut = max(head.rfind(";"), head.rfind(","))
-            cut = cut if cut > len(head) // 3 else len(head)
-            found.append(head[:cut].strip(" ,;") + ".")
-            piece = piece[cut:].strip(" ,;")
-        if len(piece.split()) >= 3:
-            found.append(piece)
+        words = piece.split()
+        start = 0
+        while len(words) - start > MAX_WORDS:
+            ends = range(start + MAX_WORDS, start + MAX_WORDS // 3, -1)
+            end = next((at for at in ends if words[at - 1].endswith((",", ";"))), start + MAX_WORDS)
+            found.append(" ".join(words[start:end]).strip(" ,;") + ".")
+            start = end
+        if len(words) - start >= 3:
+            found.append(" ".join(words[start:]))
     return found
 
 
@@ -158,7 +169,7 @@ def _prose(path: Path, text: str) -> Iterator[Passage]:
                 yield Passage(_plain(sentence), topic, line=start)
             block = []
         if heading:
-            topic = _plain(heading.group(1)).strip("# ")
+            topic = _plain(heading.group(1)).strip("# ")[:_TOPIC]
         elif item or line.strip():
             if not block:
                 start = number
@@ -185,7 +196,8 @@ class _Page(HTMLParser):
         self._line = 1
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in self._HIDDEN
+        # The end of <head> need not be written.
+        self._hidden = 0 if tag == "body" else self._hidden + (tag in self._HIDDEN)
         if tag in self._BREAKS:
             self.flush()
             self._heading = bool(re.fullmatch(r"h[1-6]", tag))
@@ -196,16 +208,17 @@ class _Page(HTMLParser):
             self.flush()
 
     def handle_data(self, data: str) -> None:
-        if not self._hidden and data.strip():
+        if not self._hidden and (self._text or data.strip()):
             if not self._text:
                 self._line = self.getpos()[0]
-            self._text.append(data.strip())
+            self._text.append(data)
 
     def flush(self) -> None:
-        text = " ".join(self._text)
+        # As written: "six <b>silver</b>." has no space before its full stop.
+        text = " ".join("".join(self._text).split())
         self._text = []
         if text and self._heading:
-            self._topic, self._heading = text, False
+            self._topic, self._heading = text[:_TOPIC], False
         elif text:
             self.blocks.append((text, self._topic, self._line))
 
@@ -223,13 +236,12 @@ def _html(path: Path, text: str) -> Iterator[Passage]:
 def _pdf(path: Path, data: bytes) -> Iterator[Passage]:
     try:
         from pypdf import PdfReader
-        from pypdf.errors import PyPdfError
     except ModuleNotFoundError as error:
         raise DocumentError(f"{path.name}: reading PDF needs pypdf; install it with: pip install pypdf") from error
     try:
         pages = PdfReader(io.BytesIO(data)).pages
         texts = [page.extract_text() for page in pages]
-    except (PyPdfError, ValueError, KeyError, OSError) as error:
+    except Exception as error:  # of a damaged file pypdf raises whatever it stumbles over
         raise DocumentError(f"{path.name}: is no readable PDF ({error}); export it again or save it as text") from error
     for number, text in enumerate(texts, 1):
         for sentence in sentences_of(text):
@@ -241,7 +253,12 @@ def _csv(path: Path, text: str) -> Iterator[Passage]:
         dialect: Any = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
     except csv.Error:
         dialect = csv.excel
-    rows = list(csv.reader(io.StringIO(text), dialect))
+    try:
+        rows = list(csv.reader(io.StringIO(text), dialect))
+    except csv.Error as error:
+        raise DocumentError(
+            f"{path.name}: is no valid table ({error}); look for a quote that is never closed"
+        ) from error
     if len(rows) < 2:
         raise DocumentError(f"{path.name}: needs a header line and at least one row")
     header = [cell.strip() for cell in rows[0]]
@@ -264,7 +281,7 @@ def _csv(path: Path, text: str) -> Iterator[Passage]:
 def _json(path: Path, text: str) -> Iterator[Passage]:
     try:
         content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DocumentError(f"{path.name}: is no valid JSON ({error})") from error
     items = content.get("facts", content) if isinstance(content, dict) else content
     if isinstance(items, dict):
@@ -277,27 +294,36 @@ def _json(path: Path, text: str) -> Iterator[Passage]:
         raise DocumentError(f"{path.name}: expected a list of facts, or an object with a list under 'facts'")
     for number, item in enumerate(items, 1):
         if isinstance(item, str):
-            for sentence in sentences_of(item) or [item]:
-                yield Passage(sentence, line=number)
+            whole = _encodable(item).strip()
+            for sentence in sentences_of(whole) or [whole]:
+                if sentence:
+                    yield Passage(sentence, line=number)
         elif isinstance(item, dict) and isinstance(item.get("text"), str):
-            yield _record(path, item, number)
+            if item["text"].strip():
+                yield _record(path, item, number)
         else:
             raise DocumentError(f"{path.name}: item {number} is neither a sentence nor an object with 'text'")
 
 
 def _record(path: Path, item: dict[str, Any], number: int) -> Passage:
     try:
-        confidence = float(item.get("confidence") or 1.0)
+        confidence = 1.0 if item.get("confidence") in (None, "") else float(item["confidence"])
     except (TypeError, ValueError) as error:
         raise DocumentError(f"{path.name}: item {number}: confidence must be a number from 0 to 1") from error
     if not 0.0 <= confidence <= 1.0:
         raise DocumentError(f"{path.name}: item {number}: confidence {confidence} is outside 0 to 1")
-    secret = item.get("secret") in (True, 1, "true", "True", "yes", "1")
 
     def named(field: str) -> str | None:
-        return str(item[field]) if item.get(field) else None
+        return _encodable(str(item[field])) if item.get(field) else None
 
+    # Whatever is not plainly false ("TRUE" of a spreadsheet, "Yes", "x") keeps the fact secret.
+    secret = is_true(item.get("secret"))
     return Passage(
-        " ".join(str(item["text"]).split()), line=number, secret=secret, confidence=confidence, source=named("source"),
-        tell_to=named("tell_to"), holder=named("holder"), time=named("time"),
+        " ".join(_encodable(str(item["text"])).split()), line=number, secret=secret, confidence=confidence,
+        source=named("source"), tell_to=named("tell_to"), holder=named("holder"), time=named("time"),
     )  # fmt: skip
+
+
+def _encodable(text: str) -> str:
+    """Halves of surrogate pairs, as JSON may spell them, replaced: no database takes them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from npc.dialogue.character import KnowledgeSource
-from npc.dialogue.knowledge.facts import Fact
+from npc.dialogue.knowledge.facts import Fact, known_to
 from npc.dialogue.knowledge.ingest import DocumentError, read_document
 from npc.dialogue.knowledge.words import STOPWORDS, tokens
 from npc.dialogue.memory.extract import contradicts
@@ -30,7 +30,7 @@ from npc.dialogue.memory.store import word_likeness
 from npc.inference.encoder import SentenceEncoder, Vectors
 
 #: The files are a cache: one of another version is emptied, and indexed again.
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (path TEXT PRIMARY KEY, digest TEXT NOT NULL, changed REAL NOT NULL,
   title TEXT NOT NULL, encoder TEXT NOT NULL);
@@ -93,17 +93,26 @@ class Documents(ABC):
         self._encoder = encoder
         self._indexing = threading.Lock()
 
-    def index(self, folder: Path, sources: Sequence[KnowledgeSource], progress: Progress | None = None) -> Indexed:
+    def index(
+        self,
+        folder: Path,
+        sources: Sequence[KnowledgeSource],
+        progress: Progress | None = None,
+        holders: frozenset[str] | None = None,
+    ) -> Indexed:
         """Bring the library up to date with the sources' files under `folder`.
 
         Files that cannot be read are reported and skipped; what did not change (by SHA-256) is not read again. A file
-        is exchanged in one transaction. Raises DocumentError when a source names nothing that exists or lies outside
-        `folder`.
+        is exchanged in one transaction. Where two sources name a file, the one that tells less counts. Facts that
+        somebody else holds are left out (`facts.holders`; None: nobody is somebody else). Raises DocumentError when a
+        source names nothing that exists or lies outside `folder`.
         """
         wanted: dict[str, tuple[Path, KnowledgeSource]] = {}
         for source in sources:
             for file in _files(folder, source):
-                wanted[str(file)] = (file, source)
+                stricter = _secrecy(source) >= _secrecy(wanted[str(file)][1]) if str(file) in wanted else True
+                if stricter:
+                    wanted[str(file)] = (file, source)
         with self._indexing:
             known = self._known()
             removed = [path for path in known if path not in wanted]
@@ -115,12 +124,12 @@ class Documents(ABC):
             for number, (path, (file, source)) in enumerate(wanted.items()):
                 if progress is not None:
                     progress(file.name, number, len(wanted))
-                digest = _digest(file, source)
-                if known.get(path) == (digest, stamp):
-                    unchanged += 1
-                    continue
                 try:
-                    document, entries, notes = self._read(file, source, digest, stamp)
+                    digest = _digest(file, source, holders)
+                    if known.get(path) == (digest, stamp):
+                        unchanged += 1
+                        continue
+                    document, entries, notes = self._read(file, source, digest, stamp, holders)
                 except DocumentError as error:
                     self._exchange(path)
                     problems.append(str(error))
@@ -163,8 +172,8 @@ class Documents(ABC):
         """Digest and encoder of every document, by path."""
 
     @abstractmethod
-    def _count(self) -> int:
-        """How many facts there are."""
+    def _count(self, path: str | None = None) -> int:
+        """How many facts there are, or come from one document."""
 
     @abstractmethod
     def _exchange(self, path: str, document: Document | None = None, entries: Sequence[Entry] = ()) -> None:
@@ -195,19 +204,23 @@ class Documents(ABC):
         return [fact for fact, _ in kept]
 
     def _read(
-        self, file: Path, source: KnowledgeSource, digest: str, stamp: str
+        self, file: Path, source: KnowledgeSource, digest: str, stamp: str, holders: frozenset[str] | None
     ) -> tuple[Document, list[Entry], tuple[str, ...]]:
         read = read_document(file)
         name = source.citation or read.title
         key = hashlib.sha1(str(file).encode(), usedforsecurity=False).hexdigest()[:8]
+        # A file's name may hold what no citation mark can; its digest keeps two of them apart.
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", file.stem).strip("-")[:40] or "document"
+        passages = [p for p in read.passages if holders is None or known_to(p.holder, holders)]
         vectors: Vectors | None = None
-        if self._encoder is not None and self._count() + len(read.passages) <= DENSE_LIMIT:
-            vectors = self._encoder.encode([f"{p.topic}. {p.text}" if p.topic else p.text for p in read.passages])
+        others = self._count() - self._count(str(file))
+        if self._encoder is not None and others + len(passages) <= DENSE_LIMIT:
+            vectors = self._encoder.encode([f"{p.topic}. {p.text}" if p.topic else p.text for p in passages])
         guarded = source.secret or source.tell_to is not None
         entries = [
             Entry(
                 Fact(
-                    id=f"{file.stem}-{key}:{number + 1}", text=p.text, source=p.source or name, page=p.page,
+                    id=f"{stem}-{key}:{number + 1}", text=p.text, source=p.source or name, page=p.page,
                     line=p.line, holder=p.holder, time=p.time, confidence=p.confidence,
                     secret=guarded or p.secret or p.tell_to is not None, tell_to=p.tell_to or source.tell_to,
                     topics=(p.topic,) if p.topic else (),
@@ -215,7 +228,7 @@ class Documents(ABC):
                 f"{p.topic} {p.text}",
                 None if vectors is None else vectors[number],
             )
-            for number, p in enumerate(read.passages)
+            for number, p in enumerate(passages)
         ]  # fmt: skip
         return Document(str(file), digest, file.stat().st_mtime, name, stamp), entries, read.notes
 
@@ -255,9 +268,10 @@ class DocumentLibrary(Documents):
             rows = self._db.execute("SELECT path, digest, encoder FROM documents").fetchall()
         return {row[0]: (row[1], row[2]) for row in rows}
 
-    def _count(self) -> int:
+    def _count(self, path: str | None = None) -> int:
         with self._lock:
-            return int(self._db.execute("SELECT COUNT(*) FROM facts").fetchone()[0])
+            found = self._db.execute("SELECT COUNT(*) FROM facts WHERE path = ifnull(?, path)", (path,)).fetchone()
+        return int(found[0])
 
     def _exchange(self, path: str, document: Document | None = None, entries: Sequence[Entry] = ()) -> None:
         with self._lock:
@@ -327,14 +341,25 @@ def _files(folder: Path, source: KnowledgeSource) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise DocumentError(f"knowledge path {source.path!r} does not exist in {folder}")
-    found = {file for pattern in source.include for file in place.glob(pattern) if file.is_file()}
+    try:
+        found = {file for pattern in source.include for file in place.glob(pattern) if file.is_file()}
+    except (NotImplementedError, ValueError, OSError) as error:
+        raise DocumentError(f"knowledge path {source.path!r}: its files cannot be listed ({error})") from error
     return sorted(file for file in found if file.resolve().is_relative_to(root))
 
 
-def _digest(file: Path, source: KnowledgeSource) -> str:
-    with file.open("rb") as handle:
-        content = hashlib.file_digest(handle, "sha256").hexdigest()
-    return f"{content}/{source.secret}/{source.tell_to}/{source.citation}"
+def _secrecy(source: KnowledgeSource) -> int:
+    """How little a source tells: everything, on a condition, nothing."""
+    return 1 if source.tell_to is not None else 2 if source.secret else 0
+
+
+def _digest(file: Path, source: KnowledgeSource, holders: frozenset[str] | None) -> str:
+    try:
+        with file.open("rb") as handle:
+            content = hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise DocumentError(f"{file.name}: cannot be read ({error.strerror})") from error
+    return f"{content}/{source.secret}/{source.tell_to}/{source.citation}/{sorted(holders or ())}"
 
 
 def row_of(fact: Fact) -> tuple[object, ...]:

@@ -126,8 +126,8 @@ class PostgresLibrary(Documents):
     def _known(self) -> Mapping[str, tuple[str, str]]:
         return {row[0]: (row[1], row[2]) for row in self._rows("SELECT path, digest, encoder FROM {s}.documents")}
 
-    def _count(self) -> int:
-        return int(self._rows("SELECT COUNT(*) FROM {s}.facts")[0][0])
+    def _count(self, path: str | None = None) -> int:
+        return int(self._rows("SELECT COUNT(*) FROM {s}.facts WHERE path = coalesce(%s, path)", path)[0][0])
 
     def _exchange(self, path: str, document: Document | None = None, entries: Sequence[Entry] = ()) -> None:
         statements: list[tuple[str, Sequence[Any]]] = [
