@@ -40,6 +40,8 @@ _QUIET = 1e-6
 _MEMORY = 4
 #: Silence of ours after which the histories are let go.
 _REST = 4 * LISTEN_RATE
+#: Sound of ours further ahead of the microphone than this was not told early: the client sent no sound while we spoke.
+_AHEAD = 2 * LISTEN_RATE
 #: Frames after the delay was found at which the filter is trained again, and runs over the last second each time.
 _REHEARSALS = (4, 8, 16, 32)
 _EPOCHS = 2
@@ -116,9 +118,16 @@ class EchoGuard:
         self._floor = 1e-7
 
     def sent(self, pcm: Pcm16, at: int) -> None:
-        """Our sound at 16 kHz that will play at about input sample `at`; pieces in the order in which they play."""
+        """Our sound at 16 kHz that will play at about input sample `at`; pieces in the order in which they play.
+
+        The input clock stands still while a client sends nothing (muted, push to talk): what we said meanwhile comes
+        all at once when it sends again. No echo of it can come back but of its end, which sounds now.
+        """
         if not pcm.size:
             return
+        if max(at, self._reference_until) + pcm.size - at > _AHEAD:
+            self._reference, self._reference_until, pcm = np.zeros(0, np.int16), 0, pcm[-FRAME:]
+            self._search = None
         follows = abs(at - self._reference_until) <= _JITTER
         start = self._reference_until if follows and self._reference.size else max(at, self._reference_until)
         gap = start - self._reference_until

@@ -99,6 +99,20 @@ def test_memory_is_bounded() -> None:
     assert guard._reference.size < 5 * 16_000
 
 
+def test_a_client_that_was_silent_while_we_spoke_is_caught_up_with() -> None:
+    """Muted, or push to talk: ten seconds of ours come at once with its first sound, and put our voice ten seconds into
+    the future of the microphone, where no echo was ever found."""
+    guard, rng, missed, delay = EchoGuard(), np.random.default_rng(0), 160_000, 1_600
+    ours = (rng.normal(0, 3_000, missed + 4 * 16_000) * np.repeat(rng.uniform(0.1, 1, 1_400), 160)).astype(np.int16)
+    guard.sent(ours[:missed], 0)
+    for at in range(0, 3 * 16_000, FRAME):
+        guard.sent(ours[missed + at : missed + at + FRAME], at)
+        frame = guard.heard((0.3 * ours[missed + at - delay : missed + at - delay + FRAME]).astype(np.int16))
+    assert frame.delay is not None
+    assert frame.own_voice > 0.9
+    assert guard._reference.size < 5 * 16_000
+
+
 def test_filter_finds_a_known_path() -> None:
     """The Kalman filter against the truth: a path of three taps, noise as reference."""
     rng = np.random.default_rng(0)
