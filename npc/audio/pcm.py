@@ -32,8 +32,8 @@ def to_float(pcm: Pcm16) -> Float:
 
 def to_int16(samples: NDArray[np.floating]) -> Pcm16:
     """Float samples to int16, rounded to nearest and clipped, never wrapped; NaN becomes silence."""
-    scaled = np.rint(np.nan_to_num(np.asarray(samples, dtype=np.float64)) * 32768.0)
-    return np.clip(scaled, -32768, 32767).astype(np.int16)
+    full = np.clip(np.nan_to_num(np.asarray(samples, dtype=np.float64)), -1.0, 1.0)
+    return np.clip(np.rint(full * 32768.0), -32768, 32767).astype(np.int16)
 
 
 def to_mono(samples: NDArray[np.floating]) -> NDArray[np.float64]:

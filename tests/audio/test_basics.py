@@ -29,6 +29,7 @@ def test_odd_bytes_are_refused() -> None:
 
 def test_floats_clip_instead_of_wrapping() -> None:
     assert pcm16.to_int16(np.array([1.5, -1.5, np.nan])).tolist() == [32767, -32768, 0]
+    assert pcm16.to_int16(np.array([np.inf, -np.inf, 1e308])).tolist() == [32767, -32768, 32767]
 
 
 @given(st.lists(st.integers(-32768, 32767)))
