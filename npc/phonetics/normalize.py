@@ -73,20 +73,24 @@ _SIGNS = {
 
 _TOKEN = re.compile(
     r"""
-    (?P<money>[$€£¥]\s?\d[\d,]*(?:\.\d+)?(?:\s?(?:thousand|million|billion|k|m|bn)\b)?)
+    (?P<money>[$€£¥]\s?\d(?:[\d,]*\d)?(?:\.\d+)?(?:\s?(?:thousand|million|billion|k|m|bn)\b)?)
   | (?P<clock>\b(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?)
   | (?P<hour>\b(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?)
   | (?P<fraction>\b\d+/\d+\b)
-  | (?P<ordinal>\b\d[\d,]*(?:st|nd|rd|th)\b)
+  | (?P<ordinal>\b\d(?:[\d,]*\d)?(?:st|nd|rd|th)\b)
   | (?P<decade>\b\d{3}0s\b)
-  | (?P<quantity>-?\d[\d,]*(?:\.\d+)?\s?(?:km/h|°[cf]|°|%|[a-z]+\b))
-  | (?P<number>-?\d[\d,]*(?:\.\d+)?)
+  | (?P<quantity>-?\d(?:[\d,]*\d)?(?:\.\d+)?\s?(?:km/h|°[cf]|°|%|[a-z]+\b))
+  | (?P<number>-?\d(?:[\d,]*\d)?(?:\.\d+)?)
   | (?P<initials>\b(?:[A-Z]\.){2,})
   | (?P<word>[^\W\d_]+(?:['’][^\W\d_]+)*\.?)
   | (?P<sign>[&+=@\#/<>])
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+
+
+#: A number of more figures than this is said figure by figure, without its unit: nobody could take it in.
+_FIGURES = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def cardinal(number: int) -> str:
     """42 → "forty two"; every integer below 10¹⁵, larger ones digit by digit."""
     if number < 0:
         return "minus " + cardinal(-number)
-    if number >= 10**15:
+    if number >= 10**_FIGURES:
         return digits(str(number))
     if number < 20:
         return _ONES[number]
@@ -160,6 +164,8 @@ def spoken(text: str) -> list[Spoken]:
         meaning, follows = _BEFORE.get(match.group().lower(), ("", None))
         if follows is not None and follows.match(text, match.end()):
             said = meaning
+        elif sum(map(str.isdecimal, match.group().partition(".")[0])) > _FIGURES:
+            said = digits(match.group())
         else:
             said = _READERS[match.lastgroup or "word"](match.group())
         if said:
