@@ -10,12 +10,13 @@ list take the place of ordinary names in the default language model, pronounced 
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,17 +26,22 @@ import numpy as np
 from npc.asr.interface import Bias, Hypothesis, Pcm16, RecognizedWord, RecognizerError, RecognizerStream
 from npc.asr.sphinx_worker import Segment, Words
 from npc.asr.stability import StableWords
-from npc.audio.clock import Span
+from npc.audio.clock import LISTEN_RATE, Span
+from npc.phonetics.arpabet import UnknownPhone, dictionary_phones
 from npc.phonetics.g2p import pronounce
 from npc.phonetics.lexicon import default_lexicon, sphinx_model
 from npc.phonetics.normalize import spoken_words
+
+log = logging.getLogger(__name__)
 
 _FRAME = 160
 _ALTERNATIVE = re.compile(r"\(\d+\)$")
 #: Longest utterance kept for the second pass; a monologue is refined over its last minute.
 _KEPT = 60 * 16_000
-#: A decoder load is 0.3 s and a second pass 0.14 s a second of sound; ten times that means that the process hangs.
+#: A decoder load is 0.3 s; many times that means that the process hangs.
 _DEADLINE_S = 15.0
+#: A second pass takes 0.14 s a second of sound, on a core of its own; what has ten times that may only be slow.
+_PASS_SHARE = 1.4
 #: Words of the language model that lend a taught name their place in it: each of its pronunciations becomes one more of
 #: theirs. A word added by itself has no context at all; "captain", "my name is" and "tell" expect a David or a Smith.
 #: On two voices, 130 names listed: 23 of 30 names heard as words of their own, 26 of 30 in these places (1 false each).
@@ -60,22 +66,22 @@ class _Process:
         self.generation = 0
         """Grows with every start: streams of an earlier process are gone."""
 
-    def call(self, name: str, *arguments: Any, generation: int | None = None) -> Any:
-        """Send one request and wait for its answer. Raises RecognizerError; a dead or silent process is ended, and the
-        next call starts a new one."""
+    def call(self, name: str, *arguments: Any, generation: int | None = None, seconds: float = 0.0) -> Any:
+        """Send one request about `seconds` of sound and wait for its answer. Raises RecognizerError; a dead or silent
+        process is ended, and the next call starts a new one."""
+        deadline_s = max(self._deadline_s, _PASS_SHARE * seconds)
         with self._lock:
-            if self._connection is None:
-                if generation is not None:
-                    raise RecognizerError("the recogniser was restarted in the middle of this utterance")
-                self._start()
-            elif generation not in (None, self.generation):
+            gone = self._connection is None
+            if generation is not None and (gone or generation != self.generation):
                 raise RecognizerError("the recogniser was restarted in the middle of this utterance")
-            assert self._connection is not None
             try:
+                if gone:
+                    self._start()
+                assert self._connection is not None
                 self._connection.send((name, *arguments))
-                if not self._connection.poll(self._deadline_s):
+                if not self._connection.poll(deadline_s):
                     self._end()
-                    raise RecognizerError(f"the recogniser gave no answer to {name!r} for {self._deadline_s:.0f} s")
+                    raise RecognizerError(f"the recogniser gave no answer to {name!r} for {deadline_s:.0f} s")
                 kind, value = self._connection.recv()
             except (EOFError, OSError) as error:
                 self._end()
@@ -162,8 +168,7 @@ class PocketsphinxRecognizer:
                 word = spelling.lower()
                 if word in words or (word in language_model_words() and word not in given):
                     continue
-                known = default_lexicon().phones(word)
-                words[word] = (_bare(given[word]),) if word in given else known or pronounce(word, _VARIANTS)
+                words[word] = _own(word, given) or default_lexicon().phones(word) or pronounce(word, _VARIANTS)
                 written[word] = spelling
         taught: list[tuple[str, str]] = []
         spelled: dict[str, str] = {}
@@ -194,9 +199,15 @@ def language_model_words() -> frozenset[str]:
     return frozenset(word.decode("ascii").lower() for word in listed.group().split(b"\0")[:-1])
 
 
-def _bare(phones: str) -> str:
-    """Phones without stress digits, as the recogniser's dictionary has them."""
-    return re.sub(r"[012]", "", phones.upper())
+def _own(word: str, given: Mapping[str, str]) -> tuple[str, ...]:
+    """The character's own pronunciation, if it has one that the acoustic model knows: a wrong one must not cost it all
+    its hearing."""
+    try:
+        phones = " ".join(dictionary_phones(given.get(word, "")))
+    except UnknownPhone as error:
+        log.warning("own pronunciation ignored", extra={"word": word, "error": str(error)})
+        phones = ""
+    return (phones,) if phones else ()
 
 
 class _Stream:
@@ -242,7 +253,9 @@ class _Stream:
             return None
         words, _ = self._taught()
         offset = self._accepted - self._kept_samples
-        segments, _ = self._owner._batch.call("decode", words, np.concatenate(kept).tobytes(), self._means)
+        sound = np.concatenate(kept)
+        seconds = sound.size / LISTEN_RATE
+        segments, _ = self._owner._batch.call("decode", words, sound.tobytes(), self._means, seconds=seconds)
         return self._hypothesis(segments, len(segments), final=True, offset=offset)
 
     def carry(self) -> object | None:

@@ -80,6 +80,10 @@ class Decoders:
         self._idle[self._next] = (words, decoder)
         self._next += 1
 
+    def drop(self) -> None:
+        """One that was taken failed: nobody knows what state it is in, the next one is loaded anew."""
+        self._busy -= 1
+
 
 class Worker:
     """Answers requests; holds the utterances that are open."""
@@ -94,9 +98,13 @@ class Worker:
 
     def open(self, stream: int, words: Words, means: str | None) -> None:
         utterance = _Utterance(self._decoders.take(words), words)
+        try:
+            if means is not None:
+                self._start(utterance, means)
+        except BaseException:
+            self._decoders.drop()
+            raise
         self._open[stream] = utterance
-        if means is not None:
-            self._start(utterance, means)
 
     def accept(self, stream: int, pcm: bytes) -> list[Segment] | None:
         """Decode; the newest words when they changed."""
@@ -134,16 +142,24 @@ class Worker:
             decoder.start_utt()
             decoder.process_raw(pcm, no_search=False, full_utt=True)
             decoder.end_utt()
-            return _segments(decoder), str(decoder.get_cmn(False))
-        finally:
-            self._decoders.give_back(words, decoder)
+            found = _segments(decoder), str(decoder.get_cmn(False))
+        except BaseException:
+            self._decoders.drop()
+            raise
+        self._decoders.give_back(words, decoder)
+        return found
 
     def close(self, stream: int) -> None:
         utterance = self._open.pop(stream, None)
-        if utterance is not None:
+        if utterance is None:
+            return
+        try:
             if utterance.started:
                 utterance.decoder.end_utt()
-            self._decoders.give_back(utterance.words, utterance.decoder)
+        except BaseException:
+            self._decoders.drop()
+            raise
+        self._decoders.give_back(utterance.words, utterance.decoder)
 
     def _start(self, utterance: _Utterance, means: str) -> None:
         utterance.decoder.set_cmn(means)

@@ -92,6 +92,10 @@ def from_ipa(symbol: str, stress: int = 0) -> Arpa:
     raise UnknownPhone(f"{symbol!r} is no IPA symbol with an English neighbour")
 
 
-def strip_stress(phones: str) -> str:
-    """A pronunciation as the recogniser's dictionary writes it: "V EH L K AO R AH"."""
-    return " ".join(parse(phone).name for phone in phones.split())
+def dictionary_phones(phones: str) -> tuple[str, ...]:
+    """A pronunciation in the 39 phones of the CMU dictionary, which acoustic models know: no stress, no pauses, other
+    phones by their nearest ("AX" is AH, "EL" is L). Raises UnknownPhone."""
+    named = [parse(phone) for phone in phones.split()]
+    return tuple(
+        arpa.name if arpa.name in PHONES39 else from_ipa(IPA[arpa.name]).name for arpa in named if IPA[arpa.name]
+    )

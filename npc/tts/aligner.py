@@ -127,7 +127,7 @@ def pronunciation(word: str, lexicon: Mapping[str, Sequence[str]]) -> tuple[str,
     """Phones of a word as the acoustic model knows them: the character's own way, the dictionary, or by its letters."""
     key = lexicon_key(word).strip("\"'.,:;!?()-")
     if key in lexicon:
-        return tuple(arpabet.parse(phone).name for phone in lexicon[key])
+        return arpabet.dictionary_phones(" ".join(lexicon[key]))
     phones: list[str] = []
     for part in key.replace("-", " ").split() or [key]:
         known = default_lexicon().phones(part)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import npc.asr
+from npc.asr import sphinx_worker
 from npc.asr.interface import Bias, RecognizerError
 from npc.asr.pocketsphinx import PocketsphinxRecognizer, language_model_words
 from npc.asr.stability import StableWords
@@ -77,6 +78,71 @@ def test_own_pronunciation_wins(recogniser: PocketsphinxRecognizer) -> None:
     assert words == (("david(1000)", "M AA R K AH T"), ("smith(1001)", "M AA R K AH T"))
     assert spelling == {"david(1000)": "Xq", "smith(1001)": "Xq"}
     stream.close()
+
+
+def test_a_wrong_pronunciation_costs_no_hearing(recogniser: PocketsphinxRecognizer) -> None:
+    """Regression: one that the acoustic model does not know ("AX", a slip of the author) failed every utterance."""
+    bias = Bias(pronunciations=(("Sela", "S EH1 L AX"), ("Velkora", "V EH1 QQ"), ("Brannick", "")))
+    stream = recogniser.open(bias)
+    stream.accept(say("What time does the market close?"))
+    assert "market" in stream.finish().text
+    stream.close()
+    words, spelling = recogniser._taught(bias)
+    phones = {spelling[name]: said for name, said in words}
+    assert phones["Sela"] == "S EH L AH"
+    assert set(spelling.values()) == {"Sela", "Velkora", "Brannick"}
+
+
+@pytest.mark.parametrize("fault", ["means", "sound", "end"])
+def test_a_decoder_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    """Regression: it was lost for ever, or handed out again in the middle of an utterance."""
+
+    class Faulty:
+        started = False
+
+        def __init__(self, **settings: object) -> None:
+            self.config = {"cmninit": "40"}
+
+        def start_utt(self) -> None:
+            assert not self.started
+            self.started = True
+
+        def end_utt(self) -> None:
+            if fault == "end":
+                raise RuntimeError("broken")
+            self.started = False
+
+        def process_raw(self, pcm: bytes, **how: bool) -> None:
+            if fault == "sound":
+                raise RuntimeError("broken")
+
+        def set_cmn(self, means: str) -> None:
+            if fault == "means":
+                raise RuntimeError("broken")
+
+        def seg(self) -> list[object]:
+            return []
+
+        def get_cmn(self, update: bool) -> str:
+            return "40"
+
+    monkeypatch.setattr(sphinx_worker, "Decoder", Faulty)
+    worker = sphinx_worker.Worker(1, {})
+    if fault == "means":
+        with pytest.raises(RuntimeError, match="broken"):
+            worker.open(1, (), "40")
+    elif fault == "sound":
+        with pytest.raises(RuntimeError, match="broken"):
+            worker.decode((), b"\0\0", None)
+    else:
+        worker.open(1, (), "40")
+        for leave in (worker.finish, worker.close):
+            with pytest.raises(RuntimeError, match="broken"):
+                leave(1)
+    fault = ""
+    worker.open(2, (), "40")
+    worker.finish(2)
+    worker.close(2)
 
 
 def test_opening_is_cheap(recogniser: PocketsphinxRecognizer) -> None:

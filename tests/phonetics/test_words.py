@@ -25,7 +25,8 @@ def test_unstressed_vowels_reduce() -> None:
     assert arpabet.to_ipa("AH0") == ("ə", 0)
     assert arpabet.to_ipa("AH1") == ("ʌ", 1)
     assert arpabet.to_ipa("er0") == ("ɚ", 0)
-    assert arpabet.strip_stress("V EH1 L K AO0 R AH0") == "V EH L K AO R AH"
+    assert arpabet.dictionary_phones("V EH1 L K AO0 R AH0") == ("V", "EH", "L", "K", "AO", "R", "AH")
+    assert arpabet.dictionary_phones("b AX1 PAU dx EL") == ("B", "AH", "T", "L")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,8 @@ def test_model_survives_saving(tmp_path: Path) -> None:
         ("salt & pepper", "salt and pepper"),
         ("1,200 men", "one thousand two hundred men"),
         ("the 1990s", "the nineteen nineties"),
+        ("In 1987, the war began", "In nineteen eighty seven the war began"),
+        ("take 5, min", "take five min"),
     ],
 )
 def test_text_as_spoken(written: str, said: str) -> None:
@@ -129,6 +132,12 @@ def test_spoken_tokens_are_in_order_and_inside_the_text(text: str) -> None:
 def test_numbers_are_words(number: int) -> None:
     assert not any(letter.isdigit() for letter in cardinal(number))
     assert ordinal(number).endswith(("th", "st", "nd", "rd"))
+
+
+@pytest.mark.parametrize("written", ["{}", "{}th", "1/{}", "${}", "{} km", "-{}.5"])
+def test_numbers_without_end_are_said_figure_by_figure(written: str) -> None:
+    """Python converts no text of more than 4,300 figures: this was a ValueError."""
+    assert spoken_words(written.format("7" * 5_000)).count("seven") == 5_000
 
 
 def test_years() -> None:
