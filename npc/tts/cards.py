@@ -148,7 +148,7 @@ def find_card(name: str, folders: Sequence[Path] = ()) -> InstalledVoice:
     for installed in found:
         if installed.card.id == name:
             return installed
-    broken = [error for error in errors if any(f"{name}.y" in problem for problem in error.problems)]
+    broken = [error for error in errors if any(f"/{name}.y" in f"/{problem}" for problem in error.problems)]
     if broken:
         raise broken[0]
     raise VoiceNotFound(f"no voice {name!r}: there are {', '.join(i.card.id for i in found) or 'none'}")

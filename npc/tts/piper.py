@@ -10,7 +10,6 @@ Phonemes come from the eSpeak library, as in training, so these voices want the 
 from __future__ import annotations
 
 import json
-import threading
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,14 +70,15 @@ class PiperVoice:
         self.sample_rate = int(self._config["audio"]["sample_rate"])
         self._ids: Mapping[str, list[int]] = self._config["phoneme_id_map"]
         self._speaker = _speaker(self._config, settings.speaker, model)
-        self._session = _open(model, settings.threads)
-        self._outputs = len(self._session.get_outputs())
-        self._inputs = {item.name for item in self._session.get_inputs()}
-        self._closed = threading.Event()
+        session = _open(model, settings.threads)
+        self._outputs = len(session.get_outputs())
+        self._inputs = {item.name for item in session.get_inputs()}
+        self._session: Any | None = session
 
     def synthesize(self, request: SpeechRequest) -> Iterator[SpeechChunk]:
         """Yield the clause in pieces of 20 ms once it is made."""
-        if self._closed.is_set():
+        session = self._session
+        if session is None:
             raise RuntimeError(f"voice {self.name} is closed")
         check_length(request.text)
         words = runs(request.text)
@@ -88,7 +88,7 @@ class PiperVoice:
         rate = self.settings.rate * request.prosody.rate
         semitones = self.settings.pitch_semitones + request.prosody.pitch_semitones
         slower = pitch_ratio(semitones)
-        audio, frames = self._run(ids, slower[0] / slower[1] / rate)
+        audio, frames = self._run(session, ids, slower[0] / slower[1] / rate)
         timed = frames is not None
         if frames is not None:
             units = _with_samples(units, frames)
@@ -100,7 +100,7 @@ class PiperVoice:
 
     def close(self) -> None:
         """Give the model's memory back when the last running clause is done."""
-        self._closed.set()
+        self._session = None
 
     def _encode(self, request: SpeechRequest, words: list[tuple[int, int]]) -> tuple[list[tuple[Unit, int]], list[int]]:
         """(units, each with the number of ids it was given; the ids), in the order BOS, sounds with pads, EOS."""
@@ -141,7 +141,7 @@ class PiperVoice:
         return pronounce(request, words, self._config["espeak"]["voice"])
 
     def _run(
-        self, ids: list[int], length: float
+        self, session: Any, ids: list[int], length: float
     ) -> tuple[np.ndarray[Any, np.dtype[np.float32]], np.ndarray[Any, np.dtype[np.int64]] | None]:
         """(audio [N], frames of every id or None)."""
         inference = self._config.get("inference", {})
@@ -157,7 +157,7 @@ class PiperVoice:
         }
         if "sid" in self._inputs:
             feed["sid"] = np.array([self._speaker or 0], dtype=np.int64)
-        results = self._session.run(None, feed)
+        results = session.run(None, feed)
         audio = np.asarray(results[0], dtype=np.float32).reshape(-1)
         if self._outputs < 2:
             return audio, None

@@ -93,6 +93,8 @@ def test_a_folder_of_one_s_own_comes_first_and_bad_files_do_not_hide_good_ones(t
     assert "broken.yaml:" in str(errors[0])
     with pytest.raises(AuthoredFileError, match=r"broken\.yaml"):
         tts.find_card("broken", [tmp_path])
+    with pytest.raises(tts.VoiceNotFound, match=r"no voice .oken.: there are"):
+        tts.find_card("oken", [tmp_path])
     with pytest.raises(tts.VoiceNotFound, match="flite-slt"):
         tts.find_card("nobody", [tmp_path])
 
