@@ -43,6 +43,16 @@ class SceneView(Protocol):
     def attention(self) -> str | None: ...
 
 
+def in_focus(scene: SceneView, limit: int) -> tuple[EntityView, ...]:
+    """The first `limit` things of a scene, what is attended to among them: of ten thousand, that one must not be
+    missing."""
+    first = tuple(scene.entities[:limit])
+    if scene.attention is None or any(thing.id == scene.attention for thing in first):
+        return first
+    attended = next((thing for thing in scene.entities[limit:] if thing.id == scene.attention), None)
+    return first if attended is None else (*first[:-1], attended)
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """An earlier player turn with the reply as heard, and the facts the reply cited. `plain` is the composer's own

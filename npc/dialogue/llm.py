@@ -181,31 +181,30 @@ class Assembler:
                 found += self._speak(piece.text)
             elif isinstance(piece, Mood):
                 self._affect = self._felt(piece.emotion)
-            elif isinstance(piece, Cite):
-                self._cites.append((self._fed, piece.fact_id))
             else:
-                self._act(piece)
+                # The mark stands behind the words held back so far.
+                found += self._opened() if self._opening else []
+                if isinstance(piece, Cite):
+                    self._cites.append((self._fed, piece.fact_id))
+                else:
+                    self._act(piece)
         return found
 
     def cut(self) -> list[Clause]:
         """The stream broke: the words that surely came whole. A last word with nothing behind it may be half a word."""
-        if self._opening is not None:
-            opening, self._opening = self._opening, None
-            self._split(_without_speaker(opening, self.character.name))
+        whole = self._opened()
         rest = self._splitter.finish()
         if rest and not self._space and rest[-1][-1:].isalnum():
             rest[-1] = rest[-1].rpartition(" ")[0]
         self._acts.clear()
-        return [self._clause(text) for text in rest if text]
+        return [*whole, *(self._clause(text) for text in rest if text)]
 
     def finish(self) -> list[Clause]:
         found: list[Clause] = []
         for piece in self._parser.finish():
             if isinstance(piece, Text):
                 found += self._speak(piece.text)
-        if self._opening is not None:
-            held, self._opening = self._opening, None
-            found += self._split(_without_speaker(held, self.character.name))
+        found += self._opened()
         found += [self._clause(clause) for clause in self._splitter.finish()]
         if self._acts and found:
             rest = tuple(action for _, action in self._acts)
@@ -222,10 +221,13 @@ class Assembler:
             self._opening += text
             limit = len(self.character.name) + 2
             stripped = self._opening.lstrip()
-            if len(stripped) < limit and "\n" not in stripped:
-                return []
-            text, self._opening = _without_speaker(stripped, self.character.name), None
+            return [] if len(stripped) < limit and "\n" not in stripped else self._opened()
         return self._split(text)
+
+    def _opened(self) -> list[Clause]:
+        """What was held back while it could be the margin; after that nothing is."""
+        held, self._opening = self._opening, None
+        return self._split(_without_speaker(held.lstrip(), self.character.name)) if held else []
 
     def _split(self, text: str) -> list[Clause]:
         for letter in text:
@@ -238,18 +240,20 @@ class Assembler:
         return [self._clause(clause) for clause in self._splitter.feed(kept)]
 
     def _clause(self, text: str) -> Clause:
+        start, end = self._given, self._given + len(text.split())
+        # "six silver <cite:rope>." leaves a space where the mark was.
+        text = re.sub(r"\s+(?=[,;:!?]|\.(?!\w))", "", text)
         words = len(text.split())
-        start, end = self._given, self._given + words
         self._given = end
         sources = {name: source for name, _, source in self.evidence.facts}
         citations = tuple(
-            Citation(name, sources[name], 0, max(1, min(at, end) - start))
+            Citation(name, sources[name], 0, max(1, min(at - start, words)))
             for at, name in self._cites
             if start < at <= end and name in sources
         )
         self._cites = [(at, name) for at, name in self._cites if at > end]
         actions = tuple(
-            Action(action.call_id, action.name, action.arguments, max(0, at - start))
+            Action(action.call_id, action.name, action.arguments, min(max(0, at - start), words))
             for at, action in self._acts
             if at < end
         )

@@ -18,18 +18,17 @@ from typing import Any
 from npc.dialogue.actions import names_entity
 from npc.dialogue.actions_select import allowed_actions
 from npc.dialogue.character import ActionSpec, Character
-from npc.dialogue.context import Context
+from npc.dialogue.context import Context, in_focus
+from npc.dialogue.prompt import THINGS
 from npc.protocol.names import EMOTIONS
 
-#: Things an argument may name: nearest attention first, as in the prompt.
-_THINGS = 40
 #: Characters that only marks are made of: never spoken.
 _WORDS = r"/[^<>{}\[\]*#|~_`\n]+/"
 
 
 def reply_grammar(character: Character, context: Context, fact_ids: Sequence[str]) -> str:
     """The grammar of one reply, in llguidance's Lark. Pure."""
-    things = [entity.id for entity in list(context.scene.entities)[:_THINGS]] if context.scene is not None else []
+    things = [entity.id for entity in in_focus(context.scene, THINGS)] if context.scene is not None else []
     able = allowed_actions(character, context) if context.act == "open" else ()
     acts = [act for spec in able if not spec.confirm and (act := _act(spec, things)) is not None]
     pieces = ["WORDS", *(["cite"] if fact_ids else []), *(["act"] if acts else [])]

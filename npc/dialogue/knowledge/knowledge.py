@@ -11,7 +11,7 @@ from npc.dialogue.character import Character
 from npc.dialogue.composed.features import Candidate, Index
 from npc.dialogue.composed.likeness import Asked, load_likeness
 from npc.dialogue.composed.speech import Speaker, mentions, names_others, with_article
-from npc.dialogue.context import SceneView
+from npc.dialogue.context import SceneView, in_focus
 from npc.dialogue.knowledge.facts import Fact, facts_of, statements
 from npc.dialogue.knowledge.gate import Ground, Standing, open_facts
 from npc.dialogue.knowledge.words import STOPWORDS, tokens
@@ -152,7 +152,7 @@ def _biography(text: str) -> list[Candidate]:
     return [Candidate(f"bio/{i}", piece, "self") for i, piece in enumerate(pieces[:_BIOGRAPHY_SENTENCES])]
 
 
-#: Things of a scene that become candidates, nearest attention first; scenes of 10,000 entities stay cheap.
+#: Things of a scene that become candidates, what is attended to among them; scenes of 10,000 entities stay cheap.
 _SCENE_THINGS = 60
 
 
@@ -164,7 +164,7 @@ def _scene_candidates(scene: SceneView | None) -> list[Candidate]:
         found.append(Candidate("scene/place", f"We are here: {scene.location}.", "scene"))
     if scene.time:
         found.append(Candidate("scene/time", f"It is now {scene.time}.", "scene"))
-    for entity in list(scene.entities)[:_SCENE_THINGS]:
+    for entity in in_focus(scene, _SCENE_THINGS):
         name = entity.name if entity.name[:1].isupper() else f"the {entity.name}"
         described = f"{name[:1].upper()}{name[1:]}: {entity.description}." if entity.description else f"{name}."
         found.append(Candidate(f"scene/{entity.id}", described, "scene", context=entity.kind))
