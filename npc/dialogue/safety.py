@@ -31,13 +31,23 @@ MAX_INPUT = 12_000
 #: Nearness of examples that counts as a match. Unrelated sentences lie near 0.1-0.25 under MiniLM.
 NEAR = 0.55
 
-_CONTROL = re.compile(
+#: What only somebody writes who forges the marks of a model or of this program.
+_MARKS = (
     r"<\|[^|>\n]{0,40}\|>|<\||\|>|<{1,2}/?\s*(?:s|sys|system|user|assistant|tool|im_start|im_end|eot|e|v|me|hm|pl|gf|a)\s*>{1,2}"
-    r"|\[/?(?:INST|SYS|SYSTEM|TOOL|ASSISTANT)[^\]]{0,20}\]|</?[a-z_]{1,20}(?::[a-z_]{1,20})?>|<#\d+>|<act:[^>]{0,40}>"
-    r"|^\s*#{2,}\s*(?:system|instruction|assistant)\b:?|```+|\{\{[^}]{0,40}\}\}|<!--|-->",
-    re.IGNORECASE | re.MULTILINE,
+    r"|\[/?(?:INST|SYS|SYSTEM|TOOL|ASSISTANT)[^\]]{0,20}\]|</[a-z_]{1,20}>|<#\d+>|\{\{[^}]{0,40}\}\}"
+    r"|<(?:act|emotion|mood|cite|fact|source):[^<>]{0,600}>?|</?[a-z_]{1,20}:[a-z_]{1,20}>"
+    r"|^\s*#{2,}\s*(?:system|instruction|assistant)\b:?"
 )
+_FORGED = re.compile(_MARKS, re.IGNORECASE | re.MULTILINE)
+#: What is taken out: also tags, fences and comments, which people type too ("<laughs>", "north --> east").
+_CONTROL = re.compile(rf"{_MARKS}|<[a-z_]{{1,20}}>|```+|<!--|-->", re.IGNORECASE | re.MULTILINE)
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad\U000e0000-\U000e007f]")
+#: Invisible letters that hide something: inside an English word, turning the direction of writing, or spelling tags.
+#: Those that join emoji, belong to other scripts or were pasted along mean nothing.
+_HIDING = re.compile(
+    "(?<=[A-Za-z])[\u200b-\u200d\u2060-\u2064\ufeff]+(?=[A-Za-z])|[\u202d\u202e]"
+    "|(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0001-\U000e007f]"
+)
 _SPACED = re.compile(r"\b(?:[a-z][\s.\-_*]){4,}[a-z]\b", re.IGNORECASE)
 _LEET = str.maketrans({"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"})
 
@@ -91,7 +101,7 @@ class Moderator:
                 continue
             if any(pattern.search(form) for form in forms):
                 return self._verdict(kind, name)
-        if _CONTROL.search(spoken) or _INVISIBLE.search(text):
+        if _FORGED.search(spoken) or _HIDING.search(text[: 4 * MAX_INPUT]):
             return self._verdict("injection", "control tokens")
         near = self._near(cleaned)
         if near is not None:
