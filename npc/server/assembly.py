@@ -94,6 +94,8 @@ class TalkService:
         self._synthesizers: dict[str, Synthesizer] = {}
         self._engines: dict[tuple[str, str], Engines] = {}
         self._minds: dict[str, Future[mind_open.Shared]] = {}
+        self._mindless: dict[str, str] = {}
+        """What went wrong with the minds that could not be made, by character."""
         self._scenarios = Scenarios(
             settings.scenarios,
             settings.folder / "attempts",
@@ -118,7 +120,9 @@ class TalkService:
         await asyncio.to_thread(self._unload)
 
     def ready(self) -> Mapping[str, Any]:
-        return {"ready": self._started, "components": self._components}
+        missing = "; ".join(f"{character}: {error}" for character, error in self._mindless.items())
+        minds = {"mind": {"state": "degraded", "message": missing}} if missing else {}
+        return {"ready": self._started, "components": {**self._components, **minds}}
 
     def _load(self) -> None:
         found, errors = list_characters(self.settings.characters)
@@ -155,11 +159,23 @@ class TalkService:
             self._prepare(installed)
 
     def _prepare(self, installed: Installed) -> None:
+        """Index in the background, unless that was done; what failed is tried again with the next session."""
         character = installed.character
-        if character.id not in self._minds:
-            self._minds[character.id] = self._indexer.submit(
-                mind_open.prepare, character, installed.path.parent, documents=self._documents
-            )
+        known = self._minds.get(character.id)
+        if known is not None and (not known.done() or _succeeded(known)):
+            return
+        made = self._minds[character.id] = self._indexer.submit(
+            mind_open.prepare, character, installed.path.parent, documents=self._documents
+        )
+        made.add_done_callback(lambda done: self._prepared(character.id, done))
+
+    def _prepared(self, character_id: str, made: Future[mind_open.Shared]) -> None:
+        error = None if made.cancelled() else made.exception()
+        if error is not None:
+            log.warning("a character's mind is missing", extra={"character": character_id, "error": str(error)})
+            self._mindless[character_id] = str(error)
+        else:
+            self._mindless.pop(character_id, None)
 
     def warm(self, character_id: str) -> None:
         """Have a character's mind ready now; blocks until it is. Raises UnknownCharacter."""
@@ -249,11 +265,12 @@ class TalkService:
 
     def _open_mind(self, installed: Installed, player: PlayerRef) -> Mind:
         made = self._minds[installed.character.id]
-        if made.done():
+        if _succeeded(made):
             return self._mind_of(made.result(), player)
 
         async def later() -> Mind:
-            return self._mind_of(await asyncio.wrap_future(made), player)
+            # Sessions share it: one that leaves early must not take it away from the others.
+            return self._mind_of(await asyncio.shield(asyncio.wrap_future(made)), player)
 
         character = installed.character
         words = bias_words(character, SceneState.of(character.scene))
@@ -391,6 +408,10 @@ class TalkService:
             if played is None:
                 raise UnknownCharacter(str(error)) from None
             return Installed(*played)
+
+
+def _succeeded(made: Future[Any]) -> bool:
+    return made.done() and not made.cancelled() and made.exception() is None
 
 
 def _summary(character: Character) -> dict[str, Any]:

@@ -1,0 +1,108 @@
+"""The service behind the server, without voice and recogniser: minds that are late, and minds that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from npc.bench.cut_points import Recording
+from npc.config.settings import load_settings
+from npc.conversation.port import Opening
+from npc.dialogue import mind_open
+from npc.server.assembly import TalkService, build
+from tests.conversation.talk import event
+from tests.server.running import until
+
+FIRST, SECOND = "anselm-roe", "sela-marrow"
+
+
+def _service(folder: Path) -> TalkService:
+    overrides = {"store.folder": folder, "asr.engine": "none", "tts.voice": "none", "llm.wording": "off"}
+    return build(load_settings(environment={}, overrides=overrides))
+
+
+async def _answer(service: TalkService, character: str) -> Recording:
+    """What a session sends until it has answered a typed question."""
+    outbox = Recording()
+    session = service.open(Opening("sess_answer", character, opted_in=True), outbox)
+    running = asyncio.ensure_future(session.run())
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Who are you?"}]}
+    session.receive(event("conversation.item.create", item=item))
+    session.receive(event("response.create"))
+    await until(lambda: outbox.of("response.done"), 15.0)
+    await session.close("done")
+    await running
+    return outbox
+
+
+def _before_preparing(monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], object]) -> None:
+    real = mind_open.prepare
+
+    def prepare(character: Any, *args: Any, **given: Any) -> Any:
+        call(character)
+        return real(character, *args, **given)
+
+    monkeypatch.setattr(mind_open, "prepare", prepare)
+
+
+def test_a_player_who_leaves_while_the_character_is_read_leaves_it_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing the first session cancelled the index that all sessions of the character wait for: until the next start
+    of the server nobody could talk to it."""
+    read = threading.Event()
+    _before_preparing(monkeypatch, lambda _: read.wait(10.0))
+
+    async def main() -> None:
+        service = _service(tmp_path)
+        await service.start()
+        try:
+            session = service.open(Opening("sess_leaves", SECOND, opted_in=True), Recording())
+            running = asyncio.ensure_future(session.run())
+            await asyncio.sleep(0.05)
+            await session.close("client left")
+            await running
+            read.set()
+            outbox = await _answer(service, SECOND)
+            assert outbox.of("response.done")[0].response.status == "completed"
+            assert not [told for told in outbox.of("npc.status") if told.component == "llm"]
+        finally:
+            read.set()
+            await service.close()
+
+    asyncio.run(main())
+
+
+def test_a_character_that_cannot_be_read_says_so_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = True
+
+    def fail(character: Any) -> None:
+        if broken and character.id == FIRST:
+            raise RuntimeError("the archive is locked")
+
+    _before_preparing(monkeypatch, fail)
+
+    async def main() -> None:
+        nonlocal broken
+        service = _service(tmp_path)
+        await service.start()
+        try:
+            outbox = await _answer(service, FIRST)
+            told = [one for one in outbox.of("npc.status") if one.component == "llm"]
+            assert "the archive is locked" in told[0].message
+            assert "the archive is locked" in service.ready()["components"]["mind"]["message"]
+            broken = False
+            outbox = await _answer(service, FIRST)
+            assert not [one for one in outbox.of("npc.status") if one.component == "llm"]
+            assert "mind" not in service.ready()["components"]
+        finally:
+            await service.close()
+
+    asyncio.run(main())
