@@ -14,7 +14,7 @@ from npc.inference.config import CheckpointError
 from npc.inference.interface import Message, Sampling
 from npc.inference.native import NativeModel
 from npc.inference.steering import SHARE, hidden_states, learn_along, learn_direction
-from npc.server.assembly import load_model
+from npc.server.engine_parts import load_model
 from tests.inference import tiny
 
 PROMPTS = ([5, 9, 11, 3], [5, 8, 11, 3])
