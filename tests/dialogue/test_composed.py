@@ -8,11 +8,12 @@ import pytest
 
 from npc.dialogue.character import Character
 from npc.dialogue.composed import ComposedResponder, unsure
-from npc.dialogue.composed.features import Index, Scored
+from npc.dialogue.composed.features import Candidate, Index, Scored
 from npc.dialogue.composed.persona import asked_of_self, with_article
 from npc.dialogue.composed.question import Question, located, understand, without_guess
+from npc.dialogue.composed.recollect import of_another, wants_name
 from npc.dialogue.composed.reply import Reply
-from npc.dialogue.composed.select import Choice
+from npc.dialogue.composed.select import Choice, compare
 from npc.dialogue.composed.speech import Speaker, in_first_person, in_second_person
 from npc.dialogue.context import Context, Exchange
 from npc.dialogue.interface import PlayerTurn
@@ -225,3 +226,39 @@ def test_what_was_perhaps_meant_is_offered_where_nothing_is_known(monkeypatch: p
     assert talk.say("It would be fine to be over there.", offer=offer).text == offer
     _always(monkeypatch, 9.0, "Osbert Finch")
     assert talk.say("Who is the mayor?", offer=offer).route == "fact"
+
+
+@pytest.mark.parametrize(
+    ("asking", "own"),
+    [
+        ("Who am I?", True),
+        ("What's my name?", True),
+        ("Who am I talking about?", False),
+        ("Do you remember who I am looking for?", False),
+        ("What's his name?", False),
+        ("What was my brother's name?", False),
+    ],
+)
+def test_the_players_own_name_is_no_answer_for_somebody_elses(asking: str, own: bool) -> None:
+    question = understand(asking)
+    assert wants_name(question, None) is own
+    assert not (own and of_another(question))
+
+
+def test_of_alike_statements_the_least_is_found_among_those_of_one_unit() -> None:
+    texts = ("A hand lamp costs four silver.", "A storm lamp costs nine silver.", "A flask of oil costs two copper.")
+    ranked = tuple(
+        Scored(Candidate(f"f{i}", text, "fact", fact_id=f"f{i}"), 2.0 - i, {}) for i, text in enumerate(texts)
+    )
+    cheapest, dearest = (compare(Choice(ranked, 0.0, f"which lamp is {which}")) for which in ("cheapest", "dearest"))
+    assert cheapest is not None
+    assert dearest is not None
+    assert (cheapest.candidate.text, dearest.candidate.text) == texts[:2]
+    assert dearest.score == 2.0, "found together, they stand equally high"
+
+
+def test_what_was_just_told_is_not_told_again_to_a_remark(encoder: SentenceEncoder | None) -> None:
+    talk = Talk(encoder)
+    assert "two coppers" in talk.say("What does a passenger on foot pay?").text
+    assert "two coppers" not in talk.say("That's too much for a passenger on foot.").text
+    assert talk.say("It's late, I should go.").route == "goodbye"

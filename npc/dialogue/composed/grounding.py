@@ -11,6 +11,7 @@ what one is good for, whether anybody is there ("grounding" and "repair" in conv
     "Is anybody there?"       presence   a greeting
     "Tell me a secret."       secret     a deflection
     "Do you speak Spanish?"   language   the languages of the card
+    "What would you do?"      advice     that this is the player's own to choose
 
 Only a turn that is nothing else is one of these: "what was that noise?" and "tell me more about the bridge" are left to
 the search. They are never requests for a deed.
@@ -31,7 +32,9 @@ from npc.dialogue.composed.speech import with_article
 from npc.dialogue.context import Context
 from npc.dialogue.knowledge.words import content, stem
 
-Move = Literal["repeat", "meaning", "sure", "more", "anything", "help", "echo", "presence", "secret", "language"]
+Move = Literal[
+    "repeat", "meaning", "sure", "more", "anything", "help", "echo", "presence", "secret", "language", "advice"
+]
 
 REPEATED = ("I said: {text}", "Once more, then. {text}", "As I said: {text}")
 MEANT = ("Just that: {text}", "What I said: {text}")
@@ -47,6 +50,11 @@ ECHOED = ('You said: "{text}"', 'Your words were: "{text}"')
 NOTHING_HEARD = ("You hadn't said anything yet.", "Not a word so far{you}.")
 PRESENT = ("I'm here{you}.", "Right here{you}. What is it?", "Yes, I hear you.")
 NO_SECRETS = ("I've none worth the telling.", "Ask what you like, I've nothing to hide.")
+ADVICE = (
+    "That's yours to decide{you}. Ask me what I know, and choose by that.", "In your place? I'd sleep on it first.",
+    "I can tell you what I know{you}. What to do with it is up to you.", "I'd not rush it, that's all I'd say.",
+    "Hard to say from where I stand. What does your own head tell you?",
+)  # fmt: skip
 PLEASED = ("Pleased to meet you, {name}.", "Good to meet you, {name}.", "{name}, is it? Welcome.")
 COMFORT = (
     "I'm sorry to hear that{you}.", "That's hard. I'm sorry.", "I'm sorry. Do you want to talk about it?",
@@ -90,6 +98,11 @@ _TURNS: dict[Move, str] = {
         (?:do you have|have you(?: got)?|got) (?:any |a |some )?secrets? / are you hiding (?:something|anything)""",
     "language": f"""(?:do|can) you (?:speak|know|understand) (?:{_TONGUES.replace(" ", "|")}) / what do you speak /
         (?:which|what) languages? (?:do|can) you (?:speak|know)""",
+    "advice": """(?:what|how) would you do(?: (?:it|that))?(?: (?:if you were me|in my (?:place|shoes|position)))? /
+        what (?:should|shall|do|would) (?:i|we) (?:do|say)(?: now| next| about (?:it|that|this))? /
+        what (?:do|would) you (?:advise|suggest|recommend)(?: (?:i|we) do)?(?: me)? /
+        what do you think (?:i|we) should do(?: now| next| about (?:it|that|this))? /
+        (?:do you have|have you(?: got)?|got|any) (?:any |some )?advice(?: for (?:me|us))?""",
 }
 
 
@@ -126,6 +139,19 @@ _ASSENT = re.compile(
 _OFFERED = re.compile(r"\?|\b(?:shall|could|can|would|want|if you like)\b", re.I)
 #: Offers named at most: more is a menu, not an answer.
 _OFFERS = 3
+
+_LEAVING = re.compile(
+    r"\b(?:goodbye|bye|farewell|see you|good night|so long|i must go|i'm off now)\b|"
+    r"\b(?:i (?:should|must|had better|better|have to|need to|ought to)|i'd better|i've got to|i gotta) "
+    r"(?:go|leave|run|be (?:going|off|on my way)|get going|head (?:off|back|home))(?: now| then| home)?(?=[.,;!]|$)|"
+    r"\bi(?:'m| am) (?:leaving|going now|heading (?:off|home|back)|on my way)(?: now| then)?(?=[.,;!]|$)",
+    re.I,
+)
+
+
+def takes_leave(text: str) -> bool:
+    """Whether somebody says goodbye, or that they have to go."""
+    return _LEAVING.search(text.replace("’", "'")) is not None
 
 
 def move_of(text: str) -> Move | None:
@@ -170,6 +196,8 @@ def ground(move: Move, character: Character, context: Context, open_candidates: 
             if opened := [c for c in open_candidates if c.fact_id not in told and c.part == 0]:
                 return Ground(tell=opened[0])
             return Ground(phrases.LOCKED if any(fact.is_secret for fact in character.facts) else NO_SECRETS)
+        case "advice":
+            return Ground(ADVICE)
         case "language":
             return Ground((spoken_languages(character),))
         case "help" if all(offer(character) not in exchange.reply for exchange in before):

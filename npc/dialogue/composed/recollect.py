@@ -16,7 +16,7 @@ from npc.inference.encoder import SentenceEncoder
 
 _ABOUT_NAME = re.compile(
     r"\b(my (own |first |last |full )?name|do i go by|have (me )?down (as|for)|who is (speaking|talking) to you|"
-    r"who (am i|i am)|i'?m called|am i called|call me|remember me|recall me|recogni[sz]e me|"
+    r"who (am i|i am)(?! \w+ing\b)|i'?m called|am i called|call me|remember me|recall me|recogni[sz]e me|"
     r"who (are|were) you (talking|speaking|lending|giving|selling)|(what|which|whose) name (will|shall|should|do|would)|"  # noqa: E501
     r"name (you'?ll|will you|shall you|you) (put|write|enter|note)|who shall (i|you) (put|write|say))\b",
     re.I,
@@ -32,10 +32,22 @@ _WHO_OF_OTHERS = re.compile(
     re.I,
 )
 
+_NAME_OF_OTHERS = re.compile(
+    r"\b(his|her|their|its|whose|\w+'s) (first |last |full |own )?name\b|\bname of\b|"
+    r"\bwho (is|was|are|were) (he|she|they|that|this)\b|"
+    r"\bwho (am i|i am|i'm|was i|i was) \w+ing (for|after)\b|\b(he|she|it|they) (is|was|are|were)? ?called\b",
+    re.I,
+)
+
+
+def of_another(question: Question) -> bool:
+    """Whether the asking clause is about somebody else's name or person: the player's own name is no answer."""
+    return _NAME_OF_OTHERS.search(question.asking.replace("’", "'")) is not None
+
 
 def wants_name(question: Question, encoder: SentenceEncoder | None) -> bool:
     """Whether the asking clause is about the player's own name, and not about somebody of theirs."""
-    if not question.asking:
+    if not question.asking or of_another(question):
         return False
     others = _WHO_OF_OTHERS.search(question.asking)
     if others is not None and others.group(1).lower() not in ("name", "first", "last", "own", "full"):

@@ -24,12 +24,12 @@ from npc.dialogue import whisper
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases, unsure
 from npc.dialogue.composed.features import OWN_LIFE, RECALLS, Candidate, Heard, Leaning, Scored
-from npc.dialogue.composed.grounding import COMFORT, PLEASED, ask_about, ground, move_of
+from npc.dialogue.composed.grounding import COMFORT, PLEASED, ask_about, ground, move_of, takes_leave
 from npc.dialogue.composed.likeness import context_before
 from npc.dialogue.composed.persona import asked_of_self, introduce
 from npc.dialogue.composed.polarity import verdict
 from npc.dialogue.composed.question import Question, understand
-from npc.dialogue.composed.recollect import wants_name
+from npc.dialogue.composed.recollect import of_another, wants_name
 from npc.dialogue.composed.reply import Reply, behind, cite, clauses
 from npc.dialogue.composed.sayings import sayings
 from npc.dialogue.composed.select import Choice, choose, compare, favour, is_comparison, said_part, same_fact
@@ -206,6 +206,8 @@ class _Turn:
             return None
         if move == "anything" and (answer := self._answer(_ASKED)) is not None:
             return answer
+        if move == "advice" and (answer := self._answer(_SAID, recalling=False)) is not None and answer.citations:
+            return answer
         said = [*(exchange.player for exchange in context.history), context.turn.text]
         allowed = self._knowledge.open(said, context.standing, context.scene, context.told)
         index = self._knowledge.index(context.scene)
@@ -313,9 +315,8 @@ class _Turn:
         return self._line(phrases.NAME, "memory", value=name) if name else self._line(phrases.FORGOTTEN, "forgotten")
 
     def _remembered(self, said: str) -> Reply:
-        name = name_in(said)
-        if name is not None and len(said.split()) <= 6:
-            return self._line(phrases.NAME, "memory", value=name)
+        if _gives_name(said):
+            return self._line(phrases.NAME, "memory", value=name_in(said) or "")
         return self._line(phrases.TOLD, "memory", text=decapitalised(in_second_person(said).strip(" .,!")))
 
     # --- knowledge ---------------------------------------------------------------------------------------------
@@ -341,11 +342,13 @@ class _Turn:
         leaning = self._leaning()
         everything = self._choose(leaning, allowed)
         open_ones = tuple(s for s in everything.ranked if self._is_open(s.candidate.fact_id, allowed))
+        locked = next((s for s in everything.ranked if not self._is_open(s.candidate.fact_id, allowed)), None)
         told_least = (_TOLD_BACK if self._of_character() else -math.inf) if recalling else math.inf
         open_ones = tuple(
             s for s in open_ones if s.candidate.origin != "said" or s.score - everything.nothing > told_least
         )
-        locked = next((s for s in everything.ranked if s not in open_ones), None)
+        if of_another(self._question):
+            open_ones = tuple(s for s in open_ones if s.candidate.origin != "said" or not _gives_name(s.candidate.text))
         choice = favour(replace(everything, ranked=open_ones), allowed - before)
         best = compare(choice) or choice.best
         if locked is not None and locked.score > max(choice.nothing, best.score if best else choice.nothing):
@@ -470,18 +473,24 @@ class _Turn:
             return self._line(PLEASED, "grounding", name=name)
         if re.search(r"\b(thank you|thanks|cheers|much obliged)\b", text):
             return self._line(phrases.THANKS, "thanks")
-        if re.search(r"\b(goodbye|bye|farewell|see you|good night|i must go|i'm off now)\b", text):
+        if takes_leave(text):
             return self._line(self._character.farewell or phrases.GOODBYE, "goodbye")
         following = bool(context.history) and bool(context.history[-1].fact_ids)
         own = OWN_LIFE.search(text) is not None
         told = self._answer(_FOLLOWED if following else _TOLD_OWN if own else _SAID, recalling=False)
-        if told is not None:
+        last = set(context.history[-1].fact_ids) if following else set()
+        if told is not None and not {c.fact_id for c in told.citations} & last:
             return told
         if re.match(r"^\W*(hello|hi|hey|good (morning|day|evening|afternoon)|morning|evening|greetings)\b", text):
             return self._line(phrases.HELLO, "hello")
         if context.reaction in ("distress", "alarm"):
             return self._line(COMFORT if context.reaction == "distress" else phrases.ALARM, "comfort")
         return Reply(context.offer, "offer") if context.offer else self._line(phrases.HEARD, "heard")
+
+
+def _gives_name(said: str) -> bool:
+    """Whether a saying gives the player's name and nothing else."""
+    return name_in(said) is not None and len(said.split()) <= 6
 
 
 def _same_words(said: str, when: str) -> bool:

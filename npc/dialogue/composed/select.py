@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from npc.dialogue.composed.features import Candidate, Heard, Index, Leaning, Scored, asking_text, measure
 from npc.dialogue.composed.question import Question
-from npc.dialogue.knowledge.words import numbers_in, tokens
+from npc.dialogue.knowledge.words import numbers_in, stem, tokens
 
 
 class Weights:
@@ -108,21 +108,36 @@ def is_comparison(asking: str) -> bool:
 
 
 def compare(choice: Choice, spread: float = 3.0) -> Scored | None:
-    """Of the near-best candidates that say the same kind of thing with a number each, the one the question asks for."""
+    """Of the near-best candidates that say the same kind of thing with a number of the same unit each, the one the
+    question asks for. It stands as high above "nothing" as the best of them: they were found together."""
     if not choice.ranked or not is_comparison(choice.asking):
         return None
     top = choice.ranked[0]
-    near = [s for s in choice.ranked[:5] if top.score - s.score < spread and _number(s.candidate.text) is not None]
-    alike = [s for s in near if _overlap(s.candidate.text, top.candidate.text) >= 0.4]
+    figure = _figure(top.candidate.text)
+    near = [s for s in choice.ranked[:5] if top.score - s.score < spread]
+    alike = [
+        (found[0], s)
+        for s in near
+        if (found := _figure(s.candidate.text)) is not None
+        and figure is not None
+        and found[1] == figure[1]
+        and _overlap(s.candidate.text, top.candidate.text) >= 0.4
+    ]
     if len(alike) < 2:
         return None
     less = bool(_LESS.search(choice.asking))
-    return (min if less else max)(alike, key=lambda s: _number(s.candidate.text) or 0.0)
+    wanted = (min if less else max)(alike, key=lambda pair: pair[0])[1]
+    return replace(wanted, score=top.score)
 
 
-def _number(text: str) -> float | None:
-    found = [value for value, _ in numbers_in(text)]
-    return found[0] if found else None
+def _figure(text: str) -> tuple[float, str] | None:
+    """The first number of a text and the word behind it: "costs four silver" is 4.0, "silver"."""
+    found = numbers_in(text)
+    if not found:
+        return None
+    value, at = found[0]
+    words = tokens(re.sub(r"(?<=\d),(?=\d{3}\b)", "", text))
+    return value, stem(words[at + 1]) if at + 1 < len(words) else ""
 
 
 def _overlap(a: str, b: str) -> float:
