@@ -41,6 +41,8 @@ OVERHEARD = 0.6
 LEARNING_FRAMES, LEARNING = 24, 0.8
 #: Unvoiced frames that close the gate.
 CLOSING = 2
+#: Our own sound does not lie further ahead of the player's than this, samples.
+LONGEST_AHEAD = 2 * LISTEN_RATE
 #: Sound kept for the prosody of a pause and for end-of-turn models that want to hear it.
 _KEPT_SECONDS = 8
 
@@ -168,10 +170,15 @@ class Ear:
         self._judged, self.partial = None, Partial()
 
     def sent(self, pcm: Pcm16) -> None:
-        """Our own voice at 16 kHz as it begins to sound at the player's: now, by the clock of the sound so far."""
+        """Our own voice at 16 kHz as it begins to sound at the player's: now, by the clock of the sound so far.
+
+        That clock stands still while a client sends nothing (muted, push-to-talk): what sounded meanwhile comes in one
+        piece when it sends again, and is over but for its end.
+        """
         now = self._at + int(self._frame_sound.size)
         self.guard.sent(pcm, now)
-        self._sounding_until = max(self._sounding_until, now) + int(pcm.size)
+        until = max(self._sounding_until, now) + int(pcm.size)
+        self._sounding_until = until if until - now <= LONGEST_AHEAD else now + FRAME
 
     def sense(self, pcm: Pcm16) -> Sensed:
         """Take sound at the client's rate."""

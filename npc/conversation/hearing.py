@@ -1,11 +1,12 @@
 """The hearing half of a session: sound in, turn events and transcripts out. Moves sound between the ear and recogniser.
 
 hear(pcm) ─▶ pending ─▶ [lane "hearing": Ear.sense] ─▶ events ─▶ session (turn core)
-            (≤ 2 s)            └ 16 kHz sound ─▶ ring (10 s) ─▶ [lanes "asr", "second_pass": Utterance]
+            (≤ 2 s late)       └ 16 kHz sound ─▶ ring (10 s) ─▶ [lanes "asr", "second_pass": Utterance]
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -22,8 +23,13 @@ from npc.conversation.utterance import Pace, Transcript, Utterance
 
 Pcm16 = NDArray[np.int16]
 
-#: Sound that may wait for the ear; beyond it the oldest is dropped.
+#: How late the ear may be, in seconds of sound; beyond it the oldest is dropped...
 MAX_PENDING_S = 2.0
+#: ... and how much may come ahead of its time, as a recording does that is sent at once: the sound of the longest
+#: message there may be (16 s), nearly twice.
+MAX_AHEAD_S = 28.0
+#: Sound is heard in steps of at most so long, so that a turn that ends in the middle of a recording ends there.
+_STEP_MS = 100
 #: Sound before the onset that the recogniser gets too: a word's first consonant is often below the gate.
 LEAD_IN = LISTEN_RATE * 300 // 1000
 _RING = 10 * LISTEN_RATE
@@ -75,6 +81,8 @@ class Hearing:
         self.ear = Ear(rate, engines.vad.open(), engines.detector, engines.guard(), talkover=engines.talkover())
         self._pending: deque[tuple[Pcm16, Pcm16]] = deque()
         self._pending_size = 0
+        self._spoken_by = 0.0
+        """Loop time at which all sound so far would have come, had it come as it was spoken."""
         self._busy = False
         self._ring = _Ring()
         self._utterance: Utterance | None = None
@@ -119,11 +127,16 @@ class Hearing:
 
     def hear(self, pcm: Pcm16, sounding: Pcm16 = NOTHING, sounding_rate: int = LISTEN_RATE) -> None:
         """Sound at the client's rate, and what of our own began to sound there in the meantime."""
-        self.received += int(pcm.size)
-        self._pending.append((pcm, self._reference(sounding, sounding_rate)))
-        self._pending_size += int(pcm.size)
-        if self._pending_size > MAX_PENDING_S * self._rate:
-            while self._pending_size > MAX_PENDING_S * self._rate:
+        size, now, step = int(pcm.size), asyncio.get_running_loop().time(), self._rate * _STEP_MS // 1000
+        self.received += size
+        ours = self._reference(sounding, sounding_rate)
+        for begin in range(0, max(1, size), step):
+            self._pending.append((pcm[begin : begin + step], ours if begin == 0 else NOTHING))
+        self._pending_size += size
+        self._spoken_by = max(self._spoken_by, now) + size / self._rate
+        most = (MAX_PENDING_S + min(MAX_AHEAD_S, self._spoken_by - now)) * self._rate
+        if self._pending_size > most:
+            while self._pending_size > most:
                 self._pending_size -= int(self._pending.popleft()[0].size)
             self._on_trouble("sound came faster than it could be heard; the oldest was dropped")
         if not self._busy:
@@ -140,14 +153,21 @@ class Hearing:
     async def _drain(self) -> None:
         try:
             while self._pending:
-                pieces = tuple(self._pending)
-                self._pending.clear()
-                self._pending_size = 0
-                self._take(await self._lane.run(self._sense, pieces))
+                self._take(await self._lane.run(self._sense, self._step()))
         except Exception as error:
             self._on_trouble(f"hearing failed on a piece of sound: {error}")
         finally:
             self._busy = False
+
+    def _step(self) -> tuple[tuple[Pcm16, Pcm16], ...]:
+        """The oldest pieces that wait, up to one step of sound together."""
+        pieces, left = [self._pending.popleft()], self._rate * _STEP_MS // 1000
+        left -= int(pieces[0][0].size)
+        while self._pending and self._pending[0][0].size <= left:
+            pieces.append(self._pending.popleft())
+            left -= int(pieces[-1][0].size)
+        self._pending_size -= sum(int(pcm.size) for pcm, _ in pieces)
+        return tuple(pieces)
 
     def _sense(self, pieces: tuple[tuple[Pcm16, Pcm16], ...]) -> Sensed:
         """On the lane: our own voice first, so that the guard knows it when it comes back."""

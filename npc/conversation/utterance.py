@@ -31,8 +31,8 @@ from npc.conversation.workers import Lane, LaneFull
 
 Pcm16 = NDArray[np.int16]
 
-#: Samples that may wait for the engine.
-MAX_BEHIND = 8 * LISTEN_RATE
+#: Samples that may wait for the engine: a whole recording that came at once (`hearing.MAX_AHEAD_S`).
+MAX_BEHIND = 30 * LISTEN_RATE
 #: A segment is closed in the middle of speech from here on: a second pass over ten minutes would never be in time.
 LONGEST_SEGMENT = 30 * LISTEN_RATE
 #: Pause kept in front of the next segment.
@@ -220,9 +220,11 @@ class Utterance:
                 await asyncio.wait({segment.refining}, timeout=min(budget, max(0.0, left) + GRACE))
             self._give_up(segment)
         if segment.refined is None and segment.concluding is not None:
-            _, waiting = await asyncio.wait({segment.concluding}, timeout=HUNG)
+            # Besides one call, what still waits in front of it: an engine slower than the player is of no use.
+            longest = HUNG + self._behind / LISTEN_RATE
+            _, waiting = await asyncio.wait({segment.concluding}, timeout=longest)
             if waiting:
-                self.broken = TimeoutError(f"the recogniser did not finish within {HUNG:.0f} s")
+                self.broken = TimeoutError(f"the recogniser did not finish within {longest:.0f} s")
         confidence = [part.best.confidence for part in self._segments if part.best.text]
         refined = segment.refined is not None
         return Transcript(self.text, min(confidence, default=0.0), refined, loop.time() - began, self.words())
