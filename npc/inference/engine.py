@@ -28,7 +28,7 @@ from npc.inference.interface import ModelError, Priority, Sampling
 from npc.inference.kernels import PAGE, Floats
 from npc.inference.listening import Listening
 from npc.inference.request import Event, Finish, Request
-from npc.inference.sampler import adjust, choose, log_probability, uniform
+from npc.inference.sampler import adjust, check, choose, log_probability, uniform
 from npc.inference.speculate import Drafter
 from npc.inference.states import StateTable, StateTree
 from npc.inference.step import Batch, Result, Step
@@ -113,6 +113,12 @@ class Engine:
             raise ModelError("the prompt is empty")
         if min(tokens) < 0 or max(tokens) >= self.model.config.vocab:
             raise ModelError(f"the prompt holds a token outside the vocabulary of {self.model.config.vocab}")
+        check(sampling, self.model.config.vocab)
+        if steering is not None and steering.shape != (self.model.config.layers, self.model.config.hidden):
+            raise ModelError(
+                f"steering has shape {steering.shape}, the model"
+                f" {self.model.config.layers} layers of {self.model.config.hidden}"
+            )
         most = self._longest
         if len(tokens) >= most:
             raise ContextOverflow(f"the prompt has {len(tokens)} tokens, the context window {most}: shorten the prompt")
@@ -246,6 +252,12 @@ class Engine:
         candidates = committed or everyone
         room = self.limits.running - sum(s.running for s in everyone)
         for s in candidates:
+            if not s.running and room <= 0:
+                # the last of those behind it makes room: else a full house of drafts would keep a reply out for ever
+                behind = [o for o in everyone if o.running and o.priority > s.priority]
+                if behind:
+                    self._preempt(behind[-1])
+                    room += 1
             if not s.running and room > 0:
                 s.running, room = True, room - 1
                 pages, s.held = self.tree.match(s.tokens[:-1], s.root)
@@ -358,7 +370,7 @@ class Engine:
             at += 1 + len(draft)
             try:
                 events.extend(self._accept(s, rows, draft))
-            except ModelError as error:
+            except Exception as error:
                 events.append(self._fail(s, error))
         return events
 

@@ -127,7 +127,10 @@ class _Worker:
                 if work is None:
                     self.engine.close()
                     return
-                work()
+                try:
+                    work()
+                except Exception:  # one caller's trouble (a text no tokenizer takes) must not end everybody's thread
+                    log.exception("work for the inference engine failed")
             before, start = self.engine.speculative_rows, time.perf_counter()
             try:
                 events = self.engine.step()

@@ -6,11 +6,12 @@ computed: one by one, drafted and checked, after a preemption, or beside other s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from npc.inference.interface import Sampling
+from npc.inference.interface import ModelError, Sampling
 from npc.inference.kernels import Floats
 
 _MASK = (1 << 64) - 1
@@ -22,6 +23,23 @@ def uniform(seed: int, position: int) -> float:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         x = ((x ^ (x >> shift)) * factor) & _MASK
     return ((x ^ (x >> 31)) >> 11) / 2.0**53
+
+
+def check(sampling: Sampling, vocab: int) -> None:
+    """Raise ModelError naming the first parameter that cannot be used with a vocabulary of `vocab` tokens."""
+    for name, fine, wanted in (
+        ("max_tokens", sampling.max_tokens >= 1, "at least 1"),
+        ("temperature", 0.0 <= sampling.temperature < math.inf, "0 (greedy) or more"),
+        ("top_k", sampling.top_k >= 0, "0 (all) or more"),
+        ("top_p", 0.0 < sampling.top_p <= 1.0, "in (0, 1]"),
+        ("min_p", 0.0 <= sampling.min_p <= 1.0, "in [0, 1]"),
+        ("repetition_penalty", 0.0 < sampling.repetition_penalty < math.inf, "above 0"),
+    ):
+        if not fine:
+            raise ModelError(f"{name} must be {wanted}, not {getattr(sampling, name)}")
+    for token, bias in sampling.logit_bias:
+        if not 0 <= token < vocab or math.isnan(bias):
+            raise ModelError(f"logit_bias {bias} of token {token}: tokens are 0 to {vocab - 1}, a bias is a number")
 
 
 def adjust(logits: Floats, tokens: Sequence[int], sampling: Sampling, mask: Floats | None) -> Floats:

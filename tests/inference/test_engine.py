@@ -248,6 +248,23 @@ def test_resting_drafts_take_nobody_s_place(core: KernelStep) -> None:
     no_leak(engine)
 
 
+@pytest.mark.parametrize("behind", [Priority.AMBIENT, Priority.SPECULATION])
+def test_a_full_house_makes_room_for_who_goes_first(core: KernelStep, judge: KernelStep, behind: Priority) -> None:
+    """Regression: with as many drafts running as may run a reply never began, and no step did anything."""
+    engine = Engine(core, limits=Limits(running=2))
+    sampling = Sampling(max_tokens=20)
+    prompts = [list(range(1, 90)), list(range(2, 90))]
+    full = [engine.submit(prompt, sampling, priority=behind) for prompt in prompts]
+    engine.step()
+    reply = engine.submit([5, 6, 7], Sampling(max_tokens=3))
+    first = [event for _ in range(6) for event in engine.step() if event.sequence == reply]
+    assert len(first) == 3
+    events = drain(engine)
+    for number, prompt in zip(full, prompts, strict=True):
+        assert made(events[number])[-5:] == tiny.plain_loop(judge, prompt, sampling)[-5:]
+    no_leak(engine)
+
+
 def test_a_long_prompt_does_not_stall_others(core: KernelStep) -> None:
     engine = Engine(core, limits=Limits(chunk_rows=16))
     talking = engine.submit([1, 2], Sampling(max_tokens=40))
@@ -291,6 +308,27 @@ def test_a_crash_or_nan_takes_one_sequence_and_no_other(core: KernelStep, judge:
     no_leak(engine)
 
 
+class Broken:
+    """A grammar with a fault of its own."""
+
+    def mask(self) -> np.ndarray:
+        raise IndexError("no such rule")
+
+    def push(self, token: int) -> bool:
+        return False
+
+
+def test_an_error_in_choosing_takes_one_sequence_and_no_other(core: KernelStep, judge: KernelStep) -> None:
+    """Regression: anything but a ModelError left `step`, and everybody's requests were dropped."""
+    engine = Engine(core)
+    sampling = Sampling(max_tokens=6)
+    good, bad = engine.submit([1, 2], sampling), engine.submit([3, 4], sampling, grammar=Broken())
+    events = drain(engine)
+    assert made(events[good]) == tiny.plain_loop(judge, [1, 2], sampling)
+    assert events[bad][-1].error == "IndexError: no such rule"
+    no_leak(engine)
+
+
 def test_bad_requests_are_refused_with_the_cause(core: KernelStep) -> None:
     engine = Engine(core, limits=Limits(waiting=1))
     with pytest.raises(ModelError, match="empty"):
@@ -299,6 +337,19 @@ def test_bad_requests_are_refused_with_the_cause(core: KernelStep) -> None:
         engine.submit([96])
     with pytest.raises(ContextOverflow, match="512"):
         engine.submit([1] * 512)
+    for sampling, cause in (
+        (Sampling(max_tokens=0), "max_tokens must be at least 1"),
+        (Sampling(temperature=float("nan")), "temperature must be 0"),
+        (Sampling(temperature=1.0, min_p=1.5), "min_p must be in"),
+        (Sampling(top_p=0.0), "top_p must be in"),
+        (Sampling(repetition_penalty=0.0), "repetition_penalty must be above 0"),
+        (Sampling(logit_bias=((96, 1.0),)), "tokens are 0 to 95"),
+        (Sampling(logit_bias=((-1, 1.0),)), "tokens are 0 to 95"),
+    ):
+        with pytest.raises(ModelError, match=cause):
+            engine.submit([1], sampling)
+    with pytest.raises(ModelError, match=r"shape \(2, 10\), the model 2 layers of 64"):
+        engine.submit([1], steering=np.zeros((2, 10), np.float32))
     number = engine.submit([1])
     with pytest.raises(EngineFull):
         engine.submit([1])
