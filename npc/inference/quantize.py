@@ -9,9 +9,10 @@ checkpoint ──> calibrate: mean square of every input column over a text (one
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +38,8 @@ _BESIDE = (
     "chat_template.jinja",
     "special_tokens_map.json",
 )
+#: tokens a step while two models are compared
+_ROWS = 128
 Prune = Literal["none", "2:4"]
 Method = Literal["none", "activations", "gptq"]
 
@@ -61,7 +64,8 @@ def observe(config: ModelConfig, weights: Weights, tokens: Sequence[int]) -> dic
     pages = -(-len(tokens) // PAGE)
     step = ReferenceStep(config, weights, pages=pages, positions=len(tokens), cache=CacheFormat.F32)
     step.observe = lambda name, x: seen.setdefault(name, []).append(x.astype(np.float16))
-    _run(step, tokens, 512)
+    for _ in _run(step, tokens, 512):
+        pass
     return {name: np.concatenate(parts) for name, parts in seen.items() if not name.endswith(".up")}
 
 
@@ -87,30 +91,23 @@ def prune_two_of_four(weights: Floats, importance: Floats | None) -> Floats:
     return np.where(kept.reshape(rows, cols), weights, np.float32(0))
 
 
-def _run(step: Step, tokens: Sequence[int], rows: int, wanted: bool = False) -> list[Floats]:
-    """Run the tokens, `rows` a step; their logits where wanted."""
+def _run(step: Step, tokens: Sequence[int], rows: int, wanted: bool = False) -> Iterator[Floats]:
+    """Run the tokens, `rows` a step; their logits (rows x vocab, valid until the next) where wanted."""
     pages = np.arange(-(-len(tokens) // PAGE), dtype=np.int32)[None]
-    parts = []
     for at in range(0, len(tokens), rows):
         span = np.arange(at, min(at + rows, len(tokens)), dtype=np.int32)
         outputs = span - at if wanted else span[:0]
         batch = Batch(np.asarray(tokens, np.int32)[span], span, np.zeros(len(span), np.int32), pages, outputs)
         result = step.forward(batch)
         if result.logits is not None:
-            parts.append(result.logits.copy())
-    return parts
-
-
-def _logits(step: Step, tokens: Sequence[int]) -> Floats:
-    """Logits after each token (tokens x vocab), in chunks."""
-    return np.concatenate(_run(step, tokens, 128, wanted=True))
+            yield result.logits
 
 
 def _open(config: ModelConfig, weights: Weights, tokens: int, threads: int) -> Step:
     pages, positions = -(-tokens // PAGE) + 1, min(config.positions, tokens + PAGE)
     if kernels.load() is None:
         return ReferenceStep(config, weights, pages=pages, positions=positions, cache=CacheFormat.BF16)
-    return KernelStep(config, weights, pages=pages, positions=positions, threads=threads, max_rows=128)
+    return KernelStep(config, weights, pages=pages, positions=positions, threads=threads, max_rows=_ROWS)
 
 
 def _log_softmax(x: Floats) -> Floats:
@@ -123,20 +120,29 @@ def compare(
 ) -> dict[str, float]:
     """Perplexity of both on `tokens`, mean KL from original to packed (nats a token), cosine of logits, argmax
     agreement, and the decode speed of both measured here, one after the other."""
-    found: dict[str, float] = {}
-    rows: list[Floats] = []
-    targets = np.asarray(tokens[1:])
-    for name, weights in (("original", original), ("packed", packed)):
-        step = _open(config, weights, len(tokens), threads)
-        rows.append(_logits(step, tokens))
-        likely = _log_softmax(rows[-1])[:-1]
-        found[f"perplexity_{name}"] = float(np.exp(-likely[np.arange(len(targets)), targets].mean()))
+    steps = [_open(config, weights, len(tokens), threads) for weights in (original, packed)]
+    surprise = np.zeros(2)
+    kl = product = agreed = 0.0
+    squares = np.zeros(2)
+    # Piece by piece: all logits of 1,024 tokens and 150,000 words would take gigabytes.
+    first, second = (_run(step, tokens, _ROWS, wanted=True) for step in steps)
+    for at, a, b in zip(range(0, len(tokens), _ROWS), first, second, strict=True):
+        targets = np.asarray(tokens[at + 1 : at + 1 + len(a)])
+        p, q = _log_softmax(a), _log_softmax(b)
+        surprise -= [float(x[np.arange(len(targets)), targets].sum(dtype=np.float64)) for x in (p, q)]
+        kl += float((np.exp(p) * (p - q)).sum(dtype=np.float64))
+        product += float((a * b).sum(dtype=np.float64))
+        squares += [float((x * x).sum(dtype=np.float64)) for x in (a, b)]
+        agreed += int((a.argmax(1) == b.argmax(1)).sum())
+    found = {
+        "kl": kl / len(tokens),
+        "cosine": product / math.sqrt(float(squares.prod())),
+        "argmax_agreement": agreed / len(tokens),
+    }
+    for name, step, nats in zip(("original", "packed"), steps, surprise, strict=True):
+        found[f"perplexity_{name}"] = float(np.exp(nats / (len(tokens) - 1)))
         found[f"decode_tok_s_{name}"] = _decode_speed(step)
         step.close()
-    p, q = (_log_softmax(r).astype(np.float64) for r in rows)
-    found["kl"] = float((np.exp(p) * (p - q)).sum(1).mean())
-    found["cosine"] = float((rows[0] * rows[1]).sum() / np.linalg.norm(rows[0]) / np.linalg.norm(rows[1]))
-    found["argmax_agreement"] = float((rows[0].argmax(1) == rows[1].argmax(1)).mean())
     return {name: round(value, 5) for name, value in found.items()}
 
 
@@ -154,6 +160,8 @@ def quantize(
     source: Path, target: Path, plan: Plan, text: str, say: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
     """Read `source`, write the packed directory `target`, return the report. Raises CheckpointError, ValueError."""
+    if plan.evaluation_tokens < 2 or plan.calibration_tokens < 1 or plan.threads < 1:
+        raise ValueError("at least 2 tokens to measure on, 1 to calibrate on and 1 thread are needed")
     config = read_config(source)
     tensors: Mapping[str, Floats] = Checkpoint(source)
     tokens = TextTokenizer(source, config.vocab, config.end_tokens).encode(text)
