@@ -12,9 +12,9 @@ import npc.inference
 from npc.inference.config import CheckpointError
 from npc.inference.dose import Judge, likeness_judge, monotone, response
 from npc.inference.encoder import EncoderError, SentenceEncoder, load_encoder
-from npc.inference.interface import Message
+from npc.inference.interface import Message, ModelError
 from npc.inference.native import NativeSettings, load_weights, open_step
-from npc.inference.steering import learn_direction, load_directions, save_directions
+from npc.inference.steering import fitting, learn_direction, load_directions, save_directions
 from npc.inference.tokenizer import TextTokenizer
 from npc.inference.traits import TRAITS, TraitJudges
 
@@ -30,11 +30,18 @@ PROMPTS = (
 
 def _pairs(path: Path | None) -> dict[str, dict[str, list[str]]]:
     place = path or Path(npc.inference.__file__).parent / "data/directions.json"
-    loaded = json.loads(place.read_text(encoding="utf-8"))
+    try:
+        loaded = json.loads(place.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{place}: not readable as JSON: {error}") from None
+    if not isinstance(loaded, dict) or not loaded:
+        raise ValueError(f"{place}: must hold an object: name -> {{more: [texts], less: [texts]}}")
     for name, sets in loaded.items():
-        if not all(isinstance(sets.get(side), list) and sets[side] for side in ("more", "less")):
-            raise ValueError(f"{place}: direction {name!r} needs non-empty lists 'more' and 'less'")
-    return dict(loaded)
+        for side in ("more", "less"):
+            texts = sets.get(side) if isinstance(sets, dict) else None
+            if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and t.strip() for t in texts):
+                raise ValueError(f"{place}: direction {name!r} needs non-empty lists of texts 'more' and 'less'")
+    return loaded
 
 
 def _judge(name: str, sets: dict[str, list[str]] | None, encoder: SentenceEncoder | None) -> Judge | None:
@@ -55,7 +62,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--pairs", type=Path, help="JSON: name -> {more: [texts], less: [texts]} (default: four shipped)"
     )
-    parser.add_argument("--out", type=Path, default=Path("directions.npz"), help="learn: the file to write")
+    parser.add_argument("--out", type=Path, default=Path("directions.npz"), help="learn: the .npz file to write")
     parser.add_argument("--directions", type=Path, default=Path("directions.npz"), help="test: the file to read")
     parser.add_argument("--tokens", type=int, default=40, help="test: tokens of each reply")
     parser.add_argument("--json", action="store_true", help="test: print one JSON object")
@@ -86,7 +93,7 @@ def main(argv: list[str]) -> int:
             encoder = None
         prompts = [tokenizer.prompt((Message("user", text),)) for text in PROMPTS]
         result: dict[str, Any] = {}
-        for direction in load_directions(given.directions):
+        for direction in (fitting(d, config) for d in load_directions(given.directions)):
             judge = _judge(direction.name, pairs.get(direction.name), encoder)
             ends = tokenizer.ends
             table = response(step, direction, prompts, tokenizer.decode, judge, max_tokens=given.tokens, ends=ends)
@@ -103,7 +110,7 @@ def main(argv: list[str]) -> int:
                 ],
             }
         step.close()
-    except (CheckpointError, OSError, ValueError) as error:
+    except (CheckpointError, ModelError, OSError, ValueError) as error:
         print(f"npc steer: {error}", file=sys.stderr)
         return 1
     if given.json:

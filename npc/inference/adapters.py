@@ -53,18 +53,30 @@ def _assemble(name: str, layers: int, parts: dict[tuple[int, str], tuple[Floats,
     return Adapter(name, rank, held, CAdapter(rank, array))
 
 
-def load_adapter(folder: Path, config: ModelConfig) -> Adapter:
-    """Read a PEFT LoRA folder for a model of this config. Raises CheckpointError naming file and tensor."""
-    path = folder / "adapter_config.json"
+def _scale(path: Path) -> float:
+    """alpha / r of an adapter_config.json. Raises CheckpointError for kinds of adapters that are not read."""
     try:
         given = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not readable: {error}") from None
+    if not isinstance(given, dict):
+        raise CheckpointError(f"{path}: must hold a JSON object")
     if given.get("peft_type", "LORA") != "LORA" or given.get("use_dora"):
         raise CheckpointError(f"{path}: only plain LoRA adapters are supported")
+    for key in ("alpha_pattern", "rank_pattern", "fan_in_fan_out"):
+        if given.get(key):
+            raise CheckpointError(f"{path}: {key} is not supported: one rank and one alpha for all matrices")
+    rank, alpha = given.get("r"), given.get("lora_alpha", given.get("r"))
+    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float):
+        raise CheckpointError(f"{path}: r must be a positive integer and lora_alpha a number, not {rank!r}, {alpha!r}")
+    return float(alpha) / (math.sqrt(rank) if given.get("use_rslora") else rank)
+
+
+def load_adapter(folder: Path, config: ModelConfig, name: str | None = None) -> Adapter:
+    """Read a PEFT LoRA folder for a model of this config; `name` (default: the folder's) must be its own among the
+    adapters of one engine, for cached prefixes are kept by it. Raises CheckpointError naming file and tensor."""
+    scale = _scale(folder / "adapter_config.json")
     tensors = Checkpoint(folder)
-    rank = int(given["r"])
-    scale = float(given.get("lora_alpha", rank)) / (math.sqrt(rank) if given.get("use_rslora") else rank)
     width, kv = config.heads * config.head_dim, config.kv_heads * config.head_dim
     sizes = {
         "self_attn.q_proj": (width, config.hidden),
@@ -82,10 +94,14 @@ def load_adapter(folder: Path, config: ModelConfig) -> Adapter:
         names = (f"{base}.lora_A.weight", f"{base}.lora_B.weight")
         if names[0] not in tensors:
             return None
+        if names[1] not in tensors:
+            raise CheckpointError(f"{folder}: tensor {names[1]} is missing")
         a, b = tensors[names[0]], tensors[names[1]]
         rows, cols = sizes[module]
-        if a.shape[1] != cols or b.shape != (rows, len(a)):
+        if a.shape[1:] != (cols,) or b.shape != (rows, len(a)):
             raise CheckpointError(f"{folder}: {base} has shapes {a.shape} and {b.shape}; the model has {rows} x {cols}")
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise CheckpointError(f"{folder}: {base} holds NaN or infinity")
         used.update(names)
         return a, b * np.float32(scale)
 
@@ -114,4 +130,4 @@ def load_adapter(folder: Path, config: ModelConfig) -> Adapter:
         raise CheckpointError(f"{folder}: tensor {left[0]} does not belong to a matrix this core adapts")
     if not parts:
         raise CheckpointError(f"{folder}: the adapter is empty")
-    return _assemble(folder.name, config.layers, parts)
+    return _assemble(name or folder.name, config.layers, parts)

@@ -30,7 +30,7 @@ from npc.inference.packed import NAME, read_packed
 from npc.inference.reference import ReferenceStep
 from npc.inference.request import Event
 from npc.inference.speculate import PromptLookup
-from npc.inference.steering import Direction, combine
+from npc.inference.steering import Direction, combine, fitting
 from npc.inference.step import KernelStep, Step
 from npc.inference.textstream import TextStream
 from npc.inference.tokenizer import TextTokenizer
@@ -196,15 +196,11 @@ class NativeModel:
         """Load a LoRA adapter (PEFT folder) under a name that `Sampling.adapter` may give."""
         if not isinstance(self._config, ModelConfig):
             raise CheckpointError(f"{folder}: adapters are for transformers, and {self.name} is a state-space model")
-        self.adapters[name] = load_adapter(folder, self._config)
+        self.adapters[name] = load_adapter(folder, self._config, name)
 
     def add_direction(self, direction: Direction) -> None:
-        """Make a steering direction known to `Sampling.steering`."""
-        shape = (self._config.layers, self._config.hidden)
-        if direction.vectors.shape != shape:
-            raise CheckpointError(
-                f"direction {direction.name!r} has shape {direction.vectors.shape}, the model {shape}"
-            )
+        """Make a steering direction known to `Sampling.steering`. Raises CheckpointError for one of another model."""
+        fitting(direction, self._config)
         self.directions[direction.name] = direction
 
     def _submitter(self, sampling: Sampling) -> Callable[..., int]:

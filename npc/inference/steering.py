@@ -11,6 +11,7 @@ are bounded, off is bit-identical to unsteered; it acts from the last prompt tok
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 from npc.inference.config import CheckpointError
 from npc.inference.interface import ModelError
 from npc.inference.kernels import PAGE, Floats
-from npc.inference.step import Batch, Step
+from npc.inference.step import Batch, Sizes, Step
 
 STRENGTH_LIMIT = 1.0
 #: Of the stream's length at strength 1: more costs language (docs/log.md: twice this, perplexity 2-10).
@@ -126,15 +127,31 @@ def _scaled(name: str, high: Sequence[States], low: Sequence[States], layers: ra
     return Direction(name, vectors.astype(np.float32))
 
 
+def fitting(direction: Direction, model: Sizes) -> Direction:
+    """The direction, which must be of this model's sizes. Raises CheckpointError."""
+    shape = (model.layers, model.hidden)
+    if direction.vectors.shape != shape:
+        raise CheckpointError(f"direction {direction.name!r} has shape {direction.vectors.shape}, the model {shape}")
+    if not np.isfinite(direction.vectors).all():
+        raise CheckpointError(f"direction {direction.name!r} holds NaN or infinity")
+    return direction
+
+
 def save_directions(path: Path, directions: Sequence[Direction]) -> None:
-    """Write directions as one .npz (arrays only, never pickle)."""
-    np.savez(path, **{d.name: d.vectors for d in directions})  # type: ignore[arg-type]
+    """Write directions as one file of arrays (never pickle), under exactly this name."""
+    with path.open("wb") as file, zipfile.ZipFile(file, "w") as held:
+        for direction in directions:
+            with held.open(f"{direction.name}.npy", "w") as member:
+                np.save(member, direction.vectors, allow_pickle=False)
 
 
 def load_directions(path: Path) -> list[Direction]:
     """Read what `save_directions` wrote. Raises CheckpointError."""
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file:
+            held = np.load(file, allow_pickle=False)
+            if not isinstance(held, np.lib.npyio.NpzFile):
+                raise ValueError("one array, not a set of them by name")
             return [Direction(name, held[name].astype(np.float32)) for name in held.files]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path}: not a file of steering directions: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 
 from npc.cli.steer import main as steer
 from npc.inference.adapters import Adapter, load_adapter
-from npc.inference.checkpoint import write_safetensors
+from npc.inference.checkpoint import Checkpoint, write_safetensors
 from npc.inference.config import CheckpointError, parse_config
 from npc.inference.engine import Engine
-from npc.inference.interface import ModelError, Sampling
+from npc.inference.interface import Message, ModelError, Sampling
 from npc.inference.kernels import CacheFormat, Floats, Format
+from npc.inference.native import NativeModel, NativeSettings
 from npc.inference.reference import ReferenceStep
 from npc.inference.steering import (
     Direction,
@@ -125,6 +127,65 @@ def test_adapters_that_do_not_fit(tmp_path: Path) -> None:
         load_adapter(tmp_path / "other", config)
 
 
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"r": None}, "r must be a positive integer"),
+        ({"r": 0}, "r must be a positive integer"),
+        ({"lora_alpha": "8"}, "lora_alpha a number"),
+        ({"alpha_pattern": {"q_proj": 64}}, "alpha_pattern is not supported"),
+        ({"use_dora": True}, "only plain LoRA"),
+    ],
+)
+def test_adapter_configs_that_are_not_read(tmp_path: Path, change: dict[str, object], cause: str) -> None:
+    save_adapter(tmp_path, MODULES)
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(CheckpointError, match=cause):
+        load_adapter(tmp_path, parse_config(tiny.BASE))
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "cause"),
+    [
+        ("lora_B", None, r"up_proj\.lora_B\.weight is missing"),
+        ("lora_A", np.zeros(4, np.float32), "has shapes"),
+        ("lora_A", np.full((4, 64), np.nan, np.float32), "holds NaN"),
+    ],
+)
+def test_adapter_tensors_that_are_damaged(tmp_path: Path, part: str, value: Floats | None, cause: str) -> None:
+    save_adapter(tmp_path, MODULES)
+    tensors = dict(Checkpoint(tmp_path))
+    name = f"base_model.model.model.layers.0.mlp.up_proj.{part}.weight"
+    del tensors[name]
+    if value is not None:
+        tensors[name] = value
+    write_safetensors(tmp_path / "adapter_model.safetensors", tensors)
+    with pytest.raises(CheckpointError, match=cause):
+        load_adapter(tmp_path, parse_config(tiny.BASE))
+
+
+@tiny.needs_kernels
+def test_adapters_from_folders_of_one_name_share_no_cache(tmp_path: Path) -> None:
+    """Regression: cached prefixes went by the folder's name, so one character spoke on the other's keys and values."""
+    tiny.directory(tmp_path / "model")
+    prompt = (Message("user", "hello there, do you sell fish? " * 4),)
+
+    async def said(*names: str) -> str:
+        model = NativeModel.load(tmp_path / "model", NativeSettings(context=512, cache_mib=2, threads=1))
+        for seed, name in enumerate(("pirate", "monk")):
+            save_adapter(tmp_path / name / "lora", MODULES, seed=seed)
+            model.add_adapter(name, tmp_path / name / "lora")
+        try:
+            for name in names:
+                tokens = [t async for t in model.stream(prompt, Sampling(max_tokens=12, adapter=name))]
+            return "".join(t.text for t in tokens)
+        finally:
+            await model.close()
+
+    assert asyncio.run(said("pirate", "monk")) == asyncio.run(said("monk"))
+
+
 @tiny.needs_kernels
 def test_steering_off_is_bit_identical_and_on_changes_only_its_sequence() -> None:
     config, weights = tiny.model()
@@ -211,6 +272,44 @@ def test_the_steer_command_learns_and_measures(tmp_path: Path, capsys: pytest.Ca
     assert [d["strength"] for d in doses] == [-1.0, -0.5, 0.0, 0.5, 1.0]
     assert all(d["perplexity"] > 1 for d in doses)
     assert len({d["sample"] for d in doses}) > 1
-    (tmp_path / "bad.json").write_text('{"x": {"more": []}}')
-    assert steer(["learn", str(model), "--pairs", str(tmp_path / "bad.json")]) == 1
-    assert "needs non-empty lists" in capsys.readouterr().err
+
+
+@tiny.needs_kernels
+def test_directions_keep_the_name_they_were_given(tmp_path: Path) -> None:
+    """Regression: `--out calm` wrote calm.npz, which `--directions calm` did not find; "file" was no name for one."""
+    made = [Direction(name, np.ones((2, 64), np.float32)) for name in ("file", "calm")]
+    save_directions(tmp_path / "calm", made)
+    assert [d.name for d in load_directions(tmp_path / "calm")] == ["file", "calm"]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "cause"),
+    [
+        ('{"x": {"more": []}}', "needs non-empty lists"),
+        ('{"x": {"more": [1], "less": ["a"]}}', "needs non-empty lists"),
+        ('{"x": [1]}', "needs non-empty lists"),
+        ("[1]", "must hold an object"),
+        ("{", r"pairs.json: not readable as JSON"),
+    ],
+)
+def test_pairs_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], pairs: str, cause: str) -> None:
+    (tmp_path / "pairs.json").write_text(pairs)
+    assert steer(["learn", str(tmp_path), "--pairs", str(tmp_path / "pairs.json")]) == 1
+    assert cause in capsys.readouterr().err
+
+
+@tiny.needs_kernels
+def test_directions_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Regression: those of another width were read past their end by the kernels; a cut file was a traceback."""
+    model, place = str(tiny.directory(tmp_path / "model")), tmp_path / "d.npz"
+    for vectors, cause in (
+        (np.ones((2, 10), np.float32), "has shape (2, 10), the model (2, 64)"),
+        (np.full((2, 64), np.nan, np.float32), "holds NaN"),
+    ):
+        save_directions(place, [Direction("calm", vectors)])
+        assert steer(["test", model, "--directions", str(place)]) == 1
+        assert cause in capsys.readouterr().err
+    for damaged in (place.read_bytes()[:200], b"", b"\x93NUMPY"):
+        place.write_bytes(damaged)
+        assert steer(["test", model, "--directions", str(place)]) == 1
+        assert "d.npz: not a file of steering directions" in capsys.readouterr().err

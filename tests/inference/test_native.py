@@ -281,7 +281,7 @@ def test_a_prompt_too_long_says_so(model: NativeModel) -> None:
 
 
 def test_a_text_that_no_tokenizer_takes_ends_nobody_s_thread(model: NativeModel) -> None:
-    """Regression: half a surrogate pair in a transcript ended the worker; every later reply waited a minute, in vain."""
+    """Regression: half a surrogate pair in a transcript ended the worker; later replies waited a minute, in vain."""
     model.anticipate(chat("half a \ud83d"), Sampling(max_tokens=4), "ear")
     with pytest.raises(ModelError):
         asyncio.run(say(model, "half a \ud83d"))

@@ -92,7 +92,7 @@ class DialogueModel:
     def add_adapter(self, name: str, folder: Path) -> None:
         """Load a character's LoRA adapter (`python -m npc.training.mind lora`) under a name for `write`. The words of
         its dialogue may be said as well. Raises CheckpointError."""
-        adapter = load_adapter(folder, self._config)
+        adapter = load_adapter(folder, self._config, name)
         try:
             words = frozenset((folder / "words.txt").read_text("utf-8").split())
         except OSError as error:
