@@ -7,6 +7,7 @@ it is asked for, one at a time, so loading a model needs its packed size and one
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,9 @@ class Checkpoint(Mapping[str, Floats]):
         if index.is_file():
             try:
                 listed = json.loads(index.read_text())["weight_map"]
-            except (ValueError, KeyError, TypeError) as error:
+                files = sorted({folder / name for name in listed.values()})
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise CheckpointError(f"{index}: not a shard index: {error!r}") from None
-            files = sorted({folder / name for name in listed.values()})
         else:
             listed = None
             files = sorted(folder.glob("*.safetensors"))
@@ -69,13 +70,15 @@ class Checkpoint(Mapping[str, Floats]):
         size = path.stat().st_size
         for name, entry in header.items():
             try:
-                kind, shape = entry["dtype"], tuple(int(n) for n in entry["shape"])
+                kind, shape = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
                 begin, end = (int(n) for n in entry["data_offsets"])
             except (KeyError, TypeError, ValueError):
                 raise CheckpointError(f"{path}: the entry of tensor {name} is damaged") from None
+            if begin < 0 or min(shape, default=1) < 1:
+                raise CheckpointError(f"{path}: the entry of tensor {name} is damaged: shape {shape} at byte {begin}")
             if kind not in _TYPES:
                 raise CheckpointError(f"{path}: tensor {name} has type {kind}; F32, F16, BF16 and F64 are read")
-            if end - begin != int(np.prod(shape)) * np.dtype(_TYPES[kind]).itemsize:
+            if end - begin != math.prod(shape) * np.dtype(_TYPES[kind]).itemsize:
                 raise CheckpointError(
                     f"{path}: tensor {name} has {end - begin} bytes, its shape {shape} says otherwise"
                 )

@@ -24,6 +24,9 @@ ARCHITECTURES = {
 }
 
 
+_ROPE_NUMBERS = ("factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "attention_factor")
+
+
 class CheckpointError(ValueError):
     """A model directory that cannot be used; the message names the file and the cause."""
 
@@ -77,11 +80,11 @@ def read_json(folder: Path) -> dict[str, Any]:
     generation = folder / "generation_config.json"
     if generation.is_file() and isinstance(raw, dict):
         try:
-            ends = json.loads(generation.read_text()).get("eos_token_id")
+            given = json.loads(generation.read_text())
         except ValueError as error:
             raise CheckpointError(f"{generation}: not readable as JSON: {error}") from None
-        if ends is not None:
-            raw["eos_token_id"] = ends
+        if isinstance(given, dict) and given.get("eos_token_id") is not None:
+            raw["eos_token_id"] = given["eos_token_id"]
     if not isinstance(raw, dict):
         raise CheckpointError(f"{path}: must hold a JSON object")
     return raw
@@ -91,7 +94,8 @@ def parse_config(raw: Any, name: str = "config.json") -> ModelConfig:
     """Check and normalise the fields of a config.json. Raises CheckpointError naming `name`."""
     if not isinstance(raw, dict):
         raise CheckpointError(f"{name}: must hold a JSON object")
-    architecture = (raw.get("architectures") or ["(none)"])[0]
+    named = raw.get("architectures") or ["(none)"]
+    architecture = str(named[0] if isinstance(named, list) else named)
     family = ARCHITECTURES.get(architecture)
     if family is None:
         known = ", ".join(sorted(ARCHITECTURES))
@@ -113,7 +117,6 @@ def parse_config(raw: Any, name: str = "config.json") -> ModelConfig:
         )
     if raw.get("hidden_act", "silu") not in ("silu", "swish"):
         raise CheckpointError(f"{name}: hidden_act {raw['hidden_act']!r} is not supported (silu is)")
-    ends = raw.get("eos_token_id")
     return ModelConfig(
         family=family,
         hidden=hidden,
@@ -124,36 +127,64 @@ def parse_config(raw: Any, name: str = "config.json") -> ModelConfig:
         head_dim=head_dim,
         vocab=whole("vocab_size"),
         positions=whole("max_position_embeddings", 2048),
-        eps=float(raw.get("rms_norm_eps", 1e-6)),
+        eps=_number(raw, "rms_norm_eps", 1e-6, name),
         tied=bool(raw.get("tie_word_embeddings", False)),
         qk_norm=family == "qwen3",
-        windows=_windows(raw, family, layers),
+        windows=_windows(raw, family, layers, name),
         rope=_rope(raw, name),
-        end_tokens=tuple(ends) if isinstance(ends, list) else () if ends is None else (int(ends),),
+        end_tokens=end_tokens(raw, name),
         raw=raw,
     )
 
 
-def _windows(raw: Mapping[str, Any], family: str, layers: int) -> tuple[int, ...]:
+def _number(raw: Mapping[str, Any], key: str, default: float, name: str) -> float:
+    value = raw.get(key)
+    value = default if value is None else value
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+        raise CheckpointError(f"{name}: {key} must be a number above 0, not {value!r}")
+    return float(value)
+
+
+def end_tokens(raw: Mapping[str, Any], name: str) -> tuple[int, ...]:
+    """`eos_token_id`: none, one, or several. Raises CheckpointError naming `name`."""
+    ends = raw.get("eos_token_id")
+    found = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    if not all(isinstance(token, int) and not isinstance(token, bool) for token in found):
+        raise CheckpointError(f"{name}: eos_token_id must be a token id or a list of them, not {ends!r}")
+    return tuple(found)
+
+
+def _windows(raw: Mapping[str, Any], family: str, layers: int, name: str) -> tuple[int, ...]:
     window = raw.get("sliding_window")
     if not window or family == "llama" or (family != "mistral" and not raw.get("use_sliding_window", False)):
         return (0,) * layers
+    if not isinstance(window, int) or window < 1:
+        raise CheckpointError(f"{name}: sliding_window must be a positive integer, not {window!r}")
     types = raw.get("layer_types")
     if types:
+        if not isinstance(types, list) or len(types) != layers:
+            raise CheckpointError(f"{name}: layer_types must name the kind of each of the {layers} layers")
         return tuple(window if kind == "sliding_attention" else 0 for kind in types)
     full = 0 if family == "mistral" else int(raw.get("max_window_layers", layers))
     return tuple(0 if layer < full else int(window) for layer in range(layers))
 
 
 def _rope(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    given = dict(raw.get("rope_parameters") or raw.get("rope_scaling") or {})
+    given = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
+    if not isinstance(given, dict):
+        raise CheckpointError(f"{name}: rope_scaling must be an object, not {given!r}")
     kind = given.get("rope_type") or given.get("type") or "default"
     if kind not in ("default", "linear", "llama3", "yarn"):
         raise CheckpointError(f"{name}: RoPE type {kind!r} is not supported (default, linear, llama3, yarn are)")
     if float(given.get("partial_rotary_factor", raw.get("partial_rotary_factor", 1.0)) or 1.0) != 1.0:
         raise CheckpointError(f"{name}: partial rotary embeddings are not supported")
-    theta = given.get("rope_theta") or raw.get("rope_theta") or 10000.0
-    return {**given, "rope_type": kind, "rope_theta": float(theta)}
+    theta = _number({**raw, **given}, "rope_theta", 10000.0, name)
+    numbers = {"low_freq_factor", "high_freq_factor"} if kind == "llama3" else set()
+    if missing := sorted(key for key in numbers if given.get(key) is None):
+        raise CheckpointError(f"{name}: RoPE type {kind!r} needs {', '.join(missing)}")
+    for key in sorted(set(given) & {*_ROPE_NUMBERS, *numbers}):
+        _number(given, key, 1.0, name)
+    return {**given, "rope_type": kind, "rope_theta": theta}
 
 
 def rope_table(config: ModelConfig, positions: int) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from npc.inference import kernels
 from npc.inference.checkpoint import Checkpoint
-from npc.inference.config import CheckpointError, read_json
+from npc.inference.config import CheckpointError, end_tokens, read_json
 from npc.inference.formats import WeightError, pack, unpack
 from npc.inference.kernels import CScan, Floats, Format, Matrix
 from npc.inference.reference import linear as reference_linear
@@ -77,8 +77,13 @@ def parse_mamba(raw: Mapping[str, Any], name: str = "config.json") -> MambaConfi
 
     if raw.get("hidden_act", "silu") not in ("silu", "swish"):
         raise CheckpointError(f"{name}: hidden_act {raw['hidden_act']!r} is not supported (silu is)")
-    ends = raw.get("eos_token_id")
-    low, high = raw.get("time_step_limit") or (0.0, float("inf"))
+    limits = raw.get("time_step_limit") or (0.0, float("inf"))
+    try:
+        low, high = (float(limit) for limit in limits)
+        eps = float(raw.get("layer_norm_epsilon", 1e-5))
+        expand = float(raw.get("expand", 2))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{name}: time_step_limit, layer_norm_epsilon or expand: {error}") from None
     config = MambaConfig(
         hidden=whole("hidden_size"),
         layers=whole("num_hidden_layers"),
@@ -88,12 +93,12 @@ def parse_mamba(raw: Mapping[str, Any], name: str = "config.json") -> MambaConfi
         groups=whole("n_groups", 8),
         kernel=whole("conv_kernel", 4),
         vocab=whole("vocab_size"),
-        eps=float(raw.get("layer_norm_epsilon", 1e-5)),
+        eps=eps,
         tied=bool(raw.get("tie_word_embeddings", False)),
-        dt_limit=(float(low), float(high)),
-        end_tokens=tuple(ends) if isinstance(ends, list) else () if ends is None else (int(ends),),
+        dt_limit=(low, high),
+        end_tokens=end_tokens(raw, name),
     )
-    if config.inner != int(raw.get("expand", 2) * config.hidden) or config.heads % config.groups:
+    if config.inner != int(expand * config.hidden) or config.heads % config.groups:
         raise CheckpointError(
             f"{name}: {config.heads} heads of {config.head_dim} in {config.groups} groups do not fit a hidden size of"
             f" {config.hidden}"

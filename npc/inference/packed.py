@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from npc.inference.config import CheckpointError, ModelConfig, parse_config
-from npc.inference.kernels import Floats, Format, Matrix, matrix_bytes, pad
+from npc.inference.kernels import TILE, Floats, Format, Matrix, matrix_bytes, pad
 from npc.inference.weights import Layer, Weights
 
 NAME = "weights.npcq"
@@ -70,13 +70,15 @@ def read_packed(path: Path) -> tuple[ModelConfig, Weights, dict[str, Any]]:
             raise CheckpointError(f"{path}: truncated ({size} bytes)")
         try:
             header = json.loads(file.read(length))
-            tensors = header["tensors"]
+            tensors, given, report = header["tensors"], header["config"], header["report"]
             end = 16 + length + max(t["offset"] + t["bytes"] for t in tensors.values())
-        except (ValueError, KeyError, TypeError) as error:
+            if any(t["offset"] < 0 or t["offset"] % 64 or t["bytes"] < 0 for t in tensors.values()):
+                raise ValueError("a tensor is not at a multiple of 64 bytes")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path}: the header is damaged: {error!r}") from None
     if end > size:
         raise CheckpointError(f"{path}: truncated: {size} bytes of {end}")
-    config = parse_config(header["config"], str(path))
+    config = parse_config(given, str(path))
     data = np.memmap(path, np.uint8, "r", 16 + length)
 
     def raw(name: str) -> Any:
@@ -85,26 +87,31 @@ def read_packed(path: Path) -> tuple[ModelConfig, Weights, dict[str, Any]]:
         entry = tensors[name]
         return data[entry["offset"] : entry["offset"] + entry["bytes"]]
 
-    def vector(name: str) -> Floats | None:
-        return np.array(raw(name).view(np.float32)) if name in tensors else None
+    def vector(name: str, size: int) -> Floats:
+        values = raw(name)
+        if values.nbytes != 4 * size:
+            raise CheckpointError(f"{path}: tensor {name} does not have the {size} numbers of the config")
+        return np.array(values.view(np.float32))
 
-    def needed(name: str) -> Floats:
-        return np.array(raw(name).view(np.float32))
+    def head_norm(name: str) -> Floats | None:
+        return vector(name, config.head_dim) if config.qk_norm else None
 
     def matrix(name: str, rows: int, cols: int) -> Matrix:
         values, entry = raw(name), tensors[name]
-        format = Format[entry["format"]]
-        if (entry["rows"], entry["cols"]) != (rows, cols) or entry["bytes"] != matrix_bytes(format, rows, cols):
+        format = Format.__members__.get(str(entry.get("format")))
+        size = (entry.get("rows"), entry.get("cols"))
+        if format is None or size != (rows, cols) or entry["bytes"] != matrix_bytes(format, rows, cols):
             raise CheckpointError(f"{path}: tensor {name} does not have the {rows} x {cols} of the config")
-        return Matrix(format, rows, cols, values, vector(name + ".bias"))
+        bias = vector(name + ".bias", pad(rows, TILE)) if name + ".bias" in tensors else None
+        return Matrix(format, rows, cols, values, bias)
 
     hidden, inter, wide = config.hidden, config.inter, pad(config.head_dim, 16)
     layers = tuple(
         Layer(
-            needed(f"{i}.attention_norm"),
-            needed(f"{i}.mlp_norm"),
-            vector(f"{i}.q_norm"),
-            vector(f"{i}.k_norm"),
+            vector(f"{i}.attention_norm", hidden),
+            vector(f"{i}.mlp_norm", hidden),
+            head_norm(f"{i}.q_norm"),
+            head_norm(f"{i}.k_norm"),
             matrix(f"{i}.qkv", (config.heads + 2 * config.kv_heads) * wide, hidden),
             matrix(f"{i}.o", hidden, config.heads * wide),
             matrix(f"{i}.gate", inter, hidden),
@@ -115,4 +122,4 @@ def read_packed(path: Path) -> tuple[ModelConfig, Weights, dict[str, Any]]:
     )
     embedding = matrix("embedding", config.vocab, hidden)
     head = embedding if config.tied else matrix("head", config.vocab, hidden)
-    return config, Weights(embedding, head, needed("final_norm"), layers), header["report"]
+    return config, Weights(embedding, head, vector("final_norm", hidden), layers), dict(report)

@@ -71,7 +71,8 @@ class TextTokenizer:
 
 
 def _content(value: Any) -> str:
-    return str(value.get("content", "")) if isinstance(value, dict) else value or ""
+    content = value.get("content") if isinstance(value, dict) else value
+    return content if isinstance(content, str) else ""
 
 
 def _settings(folder: Path) -> dict[str, Any]:
@@ -93,6 +94,8 @@ def _template(folder: Path, settings: dict[str, Any], now: Callable[[], datetime
         source = next((t["template"] for t in source if t.get("name") == "default"), None)
     if not source:
         return None
+    if not isinstance(source, str):
+        raise CheckpointError(f"{folder}: chat_template must be text, not {source!r}")
 
     def refuse(message: str) -> NoReturn:
         raise jinja2.TemplateError(message)

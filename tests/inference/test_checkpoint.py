@@ -87,6 +87,34 @@ def test_an_index_that_lies_is_caught(tmp_path: Path) -> None:
         Checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize("index", ['{"weight_map": ["a"]}', '{"weight_map": {"a": 5}}', "[]", "{"])
+def test_an_index_that_is_none_is_named(tmp_path: Path, index: str) -> None:
+    tiny.save(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(CheckpointError, match=r"index\.json: not a shard index"):
+        Checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F32", "shape": [4], "data_offsets": [-16, 0]},
+        {"dtype": "F32", "shape": [-2, -2], "data_offsets": [0, 16]},
+        {"dtype": "F32", "shape": [2**32, 2**32], "data_offsets": [0, 0]},
+        {"dtype": ["F32"], "shape": [4], "data_offsets": [0, 16]},
+        {"dtype": "F32", "shape": 4, "data_offsets": [0, 16]},
+    ],
+)
+def test_entries_that_cannot_be_are_named(tmp_path: Path, entry: dict[str, object]) -> None:
+    text = json.dumps({"x": entry}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(64))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: .*tensor x"):
+        Checkpoint(tmp_path)
+
+
+MISTRAL = {"architectures": ["MistralForCausalLM"], "sliding_window": 16}
+
+
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
@@ -96,6 +124,15 @@ def test_an_index_that_lies_is_caught(tmp_path: Path) -> None:
         ({"num_key_value_heads": 3}, "do not fit together"),
         ({"rope_scaling": {"rope_type": "longrope"}}, "RoPE type 'longrope'"),
         ({"partial_rotary_factor": 0.5}, "partial rotary"),
+        ({"architectures": 5}, "architecture '5'"),
+        ({"rms_norm_eps": "small"}, "rms_norm_eps must be a number above 0, not 'small'"),
+        ({"eos_token_id": "x"}, "eos_token_id must be a token id"),
+        ({"rope_theta": -1}, "rope_theta must be a number above 0"),
+        ({"rope_scaling": ["llama3"]}, "rope_scaling must be an object"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "needs high_freq_factor, low_freq_factor"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": "2"}}, "factor must be a number above 0"),
+        ({**MISTRAL, "sliding_window": -4}, "sliding_window must be a positive integer"),
+        ({**MISTRAL, "layer_types": ["sliding_attention"]}, "layer_types must name the kind of each of the 2 layers"),
     ],
 )
 def test_configs_we_do_not_understand(change: dict[str, object], cause: str) -> None:
@@ -145,4 +182,44 @@ def test_damaged_packed_files(tmp_path: Path) -> None:
         read_packed(path)
     path.write_bytes(b"GGUF" + whole[4:])
     with pytest.raises(CheckpointError, match="make it again with npc quantize"):
+        read_packed(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "cause"),
+    [
+        ("0.attention_norm", {"bytes": 4}, "tensor 0.attention_norm does not have the 64 numbers"),
+        ("0.attention_norm", {"offset": -256}, "the header is damaged"),
+        ("0.qkv", {"offset": 7}, "not at a multiple of 64"),
+        ("0.qkv", {"format": "INT3"}, "tensor 0.qkv does not have"),
+        ("0.qkv", {"rows": None}, "tensor 0.qkv does not have"),
+        ("0.qkv.bias", {"bytes": 8}, "tensor 0.qkv.bias does not have the 128 numbers"),
+        ("1.k_norm", None, "tensor 1.k_norm is missing"),
+        ("config", None, "the header is damaged"),
+    ],
+)
+def test_a_header_that_lies_is_caught(tmp_path: Path, name: str, change: dict[str, object] | None, cause: str) -> None:
+    """Regression: a norm shorter than the model was read past its end by the kernels."""
+    raw = {**tiny.BASE, "architectures": ["Qwen3ForCausalLM"]}
+    tensors = tiny.tensors(raw)
+    for i in range(2):
+        for part, rows in (("q", 64), ("k", 32), ("v", 32)):
+            tensors[f"model.layers.{i}.self_attn.{part}_proj.bias"] = np.ones(rows, np.float32)
+        for part in ("q", "k"):
+            tensors[f"model.layers.{i}.self_attn.{part}_norm.weight"] = np.ones(16, np.float32)
+    config = parse_config(raw)
+    path = tmp_path / NAME
+    write_packed(path, config, from_tensors(config, tensors, Format.INT8), {})
+    assert read_packed(path)[0] == config
+    whole = path.read_bytes()
+    start = 16 + int.from_bytes(whole[8:16], "little")
+    header = json.loads(whole[16:start])
+    if change is None:
+        (header if name == "config" else header["tensors"]).pop(name)
+    else:
+        header["tensors"][name].update(change)
+    text = json.dumps(header).encode()
+    text += b" " * (-(len(text) + 16) % 64)
+    path.write_bytes(whole[:8] + len(text).to_bytes(8, "little") + text + whole[start:])
+    with pytest.raises(CheckpointError, match=cause):
         read_packed(path)
