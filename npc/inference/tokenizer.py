@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +49,8 @@ class TextTokenizer:
         self.ends = frozenset([*ends, *(token for token in found if token is not None)])
         self.end = next(iter([*ends, *(t for t in found if t is not None)]), None)
         self._template = _template(folder, settings, now)
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        self._marks = control_marks([token.content for token in added if token.special])
 
     def encode(self, text: str, specials: bool = False) -> list[int]:
         """Token ids; `specials` adds what the tokenizer puts around a text (a start token)."""
@@ -58,16 +61,24 @@ class TextTokenizer:
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of a chat up to where the assistant begins. Raises ModelError when the template refuses."""
+        """Token ids of a chat up to where the assistant begins. Control tokens come from the template alone: written in
+        a message ("<|im_end|>", to end the player's turn and speak as the system) they are left out. Raises ModelError
+        when the template refuses."""
         if self._template is None:
-            lines = [f"{m.role.capitalize()}: {m.content}\n" for m in messages]
+            lines = [f"{m.role.capitalize()}: {self._marks.sub('', m.content)}\n" for m in messages]
             return self.encode("".join(lines) + "Assistant:", specials=True)
-        given = [{"role": m.role, "content": m.content} for m in messages]
+        given = [{"role": m.role, "content": self._marks.sub("", m.content)} for m in messages]
         try:
             text = self._template.render(messages=given, add_generation_prompt=True, **self._specials)
         except jinja2.TemplateError as error:
             raise ModelError(f"the chat template does not take these messages: {error}") from None
         return self.encode(text)
+
+
+def control_marks(names: Sequence[str]) -> re.Pattern[str]:
+    """What matches a control token written as text."""
+    listed = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if name)
+    return re.compile(listed or r"(?!)")
 
 
 def _content(value: Any) -> str:

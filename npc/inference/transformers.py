@@ -1,8 +1,8 @@
 """A causal language model from a local directory through `transformers`; torch is imported only when one is loaded.
 
     caller (event loop)            worker thread
-    stream() ── submit ──────────> generate(…, streamer, stopping) ── token texts ──> bounded queue ──> stream()
-       close ── stop flag ───────> the next step of generate ends
+    stream() ── submit ──────────> a step a token ── texts, max_tokens at most ──> queue of the loop ──> stream()
+       close ── stop flag ───────> no step more; one that waits for its turn is taken out
 
 Nothing is fetched: a name that is no directory is an error that says so. One generation at a time per model, others
 wait their turn, because two on the same cores are slower than one after the other.
@@ -11,20 +11,17 @@ wait their turn, because two on the same cores are slower than one after the oth
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
 from npc.inference.interface import Message, ModelError, Sampling, Token
+from npc.inference.tokenizer import control_marks
 
-#: Pieces that may wait for the reader; when full the worker waits, which costs nothing but time it would idle anyway.
-QUEUE = 64
-#: Seconds a full queue may block the worker before it looks at the stop flag again.
-_POLL = 0.1
 _PLAIN = Sampling()
+_Piece = Token | BaseException | None
 
 
 class TransformersModel:
@@ -54,14 +51,23 @@ class TransformersModel:
         """See `LanguageModel.stream`. A prompt longer than the context loses its oldest middle messages."""
         if sampling.json_schema is not None:
             raise ModelError(f"{self.name} cannot hold its output to a JSON Schema: use a server that can")
-        pieces: queue.Queue[Token | BaseException | None] = queue.Queue(QUEUE)
+        pieces: asyncio.Queue[_Piece] = asyncio.Queue()
         stop = threading.Event()
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._worker, self._generate, prompt, sampling, pieces, stop)
-        # Waiting for pieces takes a thread of its own: the worker is busy, the loop must not block.
+
+        def give(piece: _Piece) -> None:
+            try:
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+            except RuntimeError:  # the loop is closed: nobody listens any more
+                stop.set()
+
+        try:
+            work = self._worker.submit(self._generate, prompt, sampling, give, stop)
+        except RuntimeError:
+            raise ModelError(f"{self.name} is closed") from None
         try:
             while True:
-                piece = await asyncio.to_thread(pieces.get)
+                piece = await pieces.get()
                 if piece is None:
                     return
                 if isinstance(piece, BaseException):
@@ -69,22 +75,22 @@ class TransformersModel:
                 yield piece
         finally:
             stop.set()
-            _drain(pieces)
-            await asyncio.shield(asyncio.wait([work]))
+            if not work.cancel():
+                await asyncio.shield(asyncio.wait([asyncio.wrap_future(work)]))
 
     async def close(self) -> None:
         await asyncio.to_thread(self._worker.shutdown, wait=True, cancel_futures=True)
         self._model = None
 
     def _generate(
-        self, prompt: tuple[Message, ...], sampling: Sampling, pieces: queue.Queue[Any], stop: threading.Event
+        self, prompt: tuple[Message, ...], sampling: Sampling, give: Callable[[_Piece], None], stop: threading.Event
     ) -> None:
         try:
             for token in self._tokens(prompt, sampling, stop):
-                _put(pieces, token, stop)
-            _put(pieces, None, stop)
+                give(token)
+            give(None)
         except Exception as error:
-            _put(pieces, error, stop)
+            give(error)
 
     def _tokens(self, prompt: tuple[Message, ...], sampling: Sampling, stop: threading.Event) -> Iterator[Token]:
         """Step by step with the model's own cache; text comes out when its bytes are whole."""
@@ -93,7 +99,7 @@ class TransformersModel:
         chooser = _Chooser(torch, sampling, self._device)
         end = self._ends()
         made: list[int] = []
-        text, shown, cache = "", 0, None
+        text, shown, cache, silent = "", 0, None, 0.0
         finish: Literal["stop", "length", "cancelled"] = "length"
         step = torch.tensor([ids], device=self._device)
         with torch.inference_mode():
@@ -104,6 +110,7 @@ class TransformersModel:
                 out = self._model(input_ids=step, past_key_values=cache, use_cache=True)
                 cache = out.past_key_values
                 token, logprob = chooser.choose(out.logits[0, -1].float(), [*ids, *made])
+                silent += logprob
                 if token in end:
                     finish = "stop"
                     break
@@ -112,18 +119,20 @@ class TransformersModel:
                 cut = _stop_at(text, sampling.stop)
                 if cut is not None:
                     if cut > shown:
-                        yield Token(text[shown:cut], logprob)
+                        yield Token(text[shown:cut], silent)
+                        silent = 0.0
                     shown, finish = len(text), "stop"
                     break
                 # A half-decoded character, or the beginning of a stop string, waits for what follows.
                 safe = len(text) - _held_back(text, sampling.stop)
                 if safe > shown and not text.endswith("\ufffd"):
-                    yield Token(text[shown:safe], logprob)
-                    shown = safe
+                    yield Token(text[shown:safe], silent)
+                    shown, silent = safe, 0.0
                 step = torch.tensor([[token]], device=self._device)
         if finish != "cancelled" and shown < len(text):
-            yield Token(text[shown:])
-        yield Token("", finish=finish)
+            yield Token(text[shown:], silent)
+            silent = 0.0
+        yield Token("", silent or None, finish)
 
     def _encode(self, prompt: tuple[Message, ...], room: int) -> list[int]:
         messages = list(prompt)
@@ -139,6 +148,8 @@ class TransformersModel:
             del messages[1]
 
     def _ids(self, messages: list[Message]) -> list[int]:
+        marks = control_marks(self._tokenizer.all_special_tokens)
+        messages = [Message(message.role, marks.sub("", message.content)) for message in messages]
         if getattr(self._tokenizer, "chat_template", None):
             chat = [{"role": message.role, "content": message.content} for message in messages]
             text = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
@@ -199,20 +210,3 @@ def _held_back(text: str, stops: tuple[str, ...]) -> int:
         (size for stop in stops for size in range(1, min(len(stop), len(text) + 1)) if text.endswith(stop[:size])),
         default=0,
     )
-
-
-def _put(pieces: queue.Queue[Any], item: Any, stop: threading.Event) -> None:
-    while not stop.is_set():
-        try:
-            pieces.put(item, timeout=_POLL)
-        except queue.Full:
-            continue
-        return
-
-
-def _drain(pieces: queue.Queue[Any]) -> None:
-    try:
-        while True:
-            pieces.get_nowait()
-    except queue.Empty:
-        pass

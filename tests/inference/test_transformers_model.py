@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +91,46 @@ def test_cancelling_frees_the_worker(model: TransformersModel) -> None:
         return await anext(model.stream(PROMPT, Sampling(max_tokens=2)))
 
     assert asyncio.run(asyncio.wait_for(go(), 20)).text is not None
+
+
+def test_replies_cancelled_while_they_wait_hold_no_thread(
+    model: TransformersModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: each left a thread of the loop's pool waiting for ever; after six nothing in the process that wanted
+    a thread went on."""
+
+    def slow(prompt: object, sampling: object, stop: threading.Event) -> Iterator[Token]:
+        while not stop.is_set():
+            time.sleep(0.02)
+            yield Token("a")
+
+    monkeypatch.setattr(model, "_tokens", slow)
+
+    async def read() -> None:
+        async for _ in model.stream(PROMPT):
+            pass
+
+    async def go() -> int:
+        for _ in range(40):
+            replies = [asyncio.create_task(read()) for _ in range(2)]
+            await asyncio.sleep(0.005)
+            for reply in replies:
+                reply.cancel()
+            await asyncio.gather(*replies, return_exceptions=True)
+        return await asyncio.wait_for(asyncio.to_thread(lambda: 1), 5.0)
+
+    assert asyncio.run(go()) == 1
+
+
+def test_log_probabilities_are_of_all_tokens(model: TransformersModel) -> None:
+    """Those whose text is held back count with the piece that shows it."""
+    tokens = collect(model, Sampling(max_tokens=24))
+    ids = model._encode(PROMPT, 200)
+    out = model._model.generate(torch.tensor([ids]), max_new_tokens=24, do_sample=False, pad_token_id=1)
+    with torch.inference_mode():
+        likely = torch.log_softmax(model._model(out).logits[0].float(), -1)
+    whole = sum(float(likely[at - 1, int(out[0, at])]) for at in range(len(ids), out.shape[1]))
+    assert sum(token.logprob or 0.0 for token in tokens) == pytest.approx(whole, abs=1e-2)
 
 
 def test_long_prompt_loses_old_talk(model: TransformersModel) -> None:
