@@ -56,7 +56,8 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of text as it appears; `logprob` where the engine gives one. `finish` is set on the last piece only."""
+    """A piece of text as it appears; `finish` is set on the last piece only. `logprob`, where the engine gives one, is
+    that of all tokens since the piece before: some show no text of their own (half a character, a possible stop)."""
 
     text: str
     logprob: float | None = None

@@ -200,13 +200,16 @@ def load() -> Any | None:
 
 
 def best_level() -> Level | None:
-    """The best instruction level of this machine, lowered by NPC_LEVEL=plain|avx2|avx512|amx; None without kernels."""
+    """The best instruction level of this machine, lowered by NPC_LEVEL=plain|avx2|avx512|amx; None without kernels.
+    Raises ValueError for another name."""
     lib = load()
     if lib is None:
         return None
     best = Level(lib.npc_level())
-    wanted = os.environ.get("NPC_LEVEL")
-    return min(best, Level[wanted.upper()]) if wanted else best
+    wanted = os.environ.get("NPC_LEVEL", "").upper()
+    if wanted and wanted not in Level.__members__:
+        raise ValueError(f"NPC_LEVEL must be {', '.join(Level.__members__).lower()}, not {wanted.lower()!r}")
+    return min(best, Level[wanted]) if wanted else best
 
 
 @dataclass(frozen=True, slots=True)

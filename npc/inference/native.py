@@ -75,7 +75,9 @@ def load_weights(folder: Path, settings: NativeSettings) -> tuple[ModelConfig, W
 def open_step(config: ModelConfig, weights: Weights, settings: NativeSettings) -> Step:
     """The model ready to run, on the kernels or, without a compiler, on NumPy."""
     positions = min(settings.context, config.positions)
-    per_page = 2 * config.layers * config.kv_heads * PAGE * kernels.pad(config.head_dim, 32) * 2
+    wide = kernels.pad(config.head_dim, 16)
+    vector = {CacheFormat.F32: 4 * wide, CacheFormat.BF16: 2 * kernels.pad(wide, 32), CacheFormat.INT8: wide + 4}
+    per_page = 2 * config.layers * config.kv_heads * PAGE * vector[settings.cache]
     pages = max(-(-positions // PAGE), settings.cache_mib * 2**20 // per_page)
     if kernels.load() is None:
         return ReferenceStep(config, weights, pages=pages, positions=positions, cache=settings.cache)
@@ -289,6 +291,7 @@ class NativeModel:
                 deliver(ModelError(f"{type(error).__name__}: {error}"))
 
         self._worker.post(begin)
+        silent: float | None = None  # log-probability of tokens whose text is still held back
         try:
             while True:
                 try:
@@ -299,8 +302,11 @@ class NativeModel:
                     raise event
                 if event.error is not None:
                     raise ModelError(event.error)
+                if event.logprob is not None:
+                    silent = event.logprob + (silent or 0.0)
                 if event.text or event.finish:
-                    yield Token(event.text, event.logprob, event.finish)
+                    yield Token(event.text, silent, event.finish)
+                    silent = None
                 if event.finish:
                     return
         finally:

@@ -135,6 +135,8 @@ class OpenAICompatible:
             body["stop"] = list(sampling.stop)
         if sampling.seed is not None:
             body["seed"] = sampling.seed
+        if sampling.logprobs:
+            body["logprobs"] = True
         # Not in the base API, but Ollama, llama.cpp and vLLM read them; sent only when they are set.
         extra = {
             "top_k": (sampling.top_k, 0),
@@ -143,7 +145,10 @@ class OpenAICompatible:
         }
         body |= {name: value for name, (value, neutral) in extra.items() if value != neutral}
         if sampling.json_schema is not None:
-            schema = json.loads(sampling.json_schema)
+            try:
+                schema = json.loads(sampling.json_schema)
+            except ValueError as error:
+                raise ModelError(f"json_schema is not JSON: {error}") from None
             body["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {"name": "reply", "schema": schema, "strict": True},

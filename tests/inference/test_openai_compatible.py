@@ -38,7 +38,7 @@ def run(entries: list[Sequence[Any]], sampling: Sampling = PLAIN, **settings: An
 
 def test_streams_and_finishes_once() -> None:
     tokens, script = run(
-        [["Hel", "lo ", "wörld", "."]], Sampling(max_tokens=5, seed=3, stop=("X",), top_k=2), api_key="k"
+        [["Hel", "lo ", "wörld", "."]], Sampling(max_tokens=5, seed=3, stop=("X",), top_k=2, logprobs=True), api_key="k"
     )
     assert "".join(token.text for token in tokens) == "Hello wörld."
     assert [token.finish for token in tokens if token.finish] == ["stop"]
@@ -46,6 +46,7 @@ def test_streams_and_finishes_once() -> None:
     assert request["messages"][1] == {"role": "user", "content": "Hi"}
     assert (request["max_tokens"], request["seed"], request["stop"], request["top_k"]) == (5, 3, ["X"], 2)
     assert script.headers[0]["authorization"] == "Bearer k"
+    assert request["logprobs"] is True
     assert "min_p" not in request
 
 
