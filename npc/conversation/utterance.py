@@ -233,11 +233,20 @@ class Utterance:
         """Stop everything; engine objects are closed on their lane."""
         for task in tuple(self._tasks):
             task.cancel()
+        releasing: set[asyncio.Future[None]] = set()
         for segment in self._segments:
             try:
-                await asyncio.wait_for(self._lane.run(_release, segment), HUNG)
-            except (Exception, asyncio.CancelledError) as error:
-                self.broken = self.broken or RuntimeError(f"the recogniser did not close: {error}")
+                releasing.add(self._lane.run(_release, segment))
+            except LaneFull as error:
+                self.broken = self.broken or error
+        if not releasing:
+            return
+        # A session that ends cancels this wait; the lane releases them all the same.
+        done, waiting = await asyncio.wait(releasing, timeout=HUNG)
+        errors = [released.exception() for released in done]
+        if waiting or any(errors):
+            what = next((error for error in errors if error is not None), "it hangs")
+            self.broken = self.broken or RuntimeError(f"the recogniser did not close: {what}")
 
     def _give_up(self, segment: _Segment) -> None:
         """Stop waiting for a second pass that is not done, and remember how long it has taken already."""
