@@ -25,9 +25,10 @@ _Piece = Token | BaseException | None
 
 
 class TransformersModel:
-    """A `LanguageModel` over a directory with config, weights and tokenizer, as `save_pretrained` writes it."""
+    """A `LanguageModel` over a directory with config, weights and tokenizer, as `save_pretrained` writes it. `device`
+    is one of torch's, or "auto": the GPU where torch can use one."""
 
-    def __init__(self, directory: Path, *, device: str = "cpu", dtype: str = "auto") -> None:
+    def __init__(self, directory: Path, *, device: str = "auto", dtype: str = "auto") -> None:
         if not (directory / "config.json").is_file():
             raise ModelError(f"{directory} is no model directory (config.json is missing): name a local directory")
         try:
@@ -40,6 +41,8 @@ class TransformersModel:
             loaded: Any = AutoModelForCausalLM.from_pretrained(directory, local_files_only=True, dtype=dtype)
         except (OSError, ValueError) as error:
             raise ModelError(f"{directory} cannot be loaded: {str(error).splitlines()[0]}") from error
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
         self._torch: Any = torch
         self._model: Any = loaded.to(device).eval()
         self._device = device

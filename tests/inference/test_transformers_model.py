@@ -56,6 +56,16 @@ def model(directory: Path) -> TransformersModel:
     return TransformersModel(directory)
 
 
+def test_a_gpu_is_used_where_there_is_one(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: the profile `gpu` computed on the CPU."""
+    assert TransformersModel(directory)._device == ("cuda" if torch.cuda.is_available() else "cpu")
+    moved: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.nn.Module, "to", lambda module, device: moved.append(device) or module)
+    assert TransformersModel(directory)._device == "cuda"
+    assert moved == ["cuda"]
+
+
 def test_greedy_equals_generate(model: TransformersModel) -> None:
     assert isinstance(model, LanguageModel)
     tokens = collect(model, Sampling(max_tokens=24))
