@@ -232,7 +232,8 @@ class _Stream:
             return None
         self._begin()
         self._keep(pcm)
-        segments = self._call("accept", self._number, pcm.astype(np.int16, copy=False).tobytes())
+        seconds = pcm.size / LISTEN_RATE
+        segments = self._call("accept", self._number, pcm.astype(np.int16, copy=False).tobytes(), seconds=seconds)
         if segments is None:
             return None
         stable = self._stable.update([word for word, *_ in segments], self._accepted)
@@ -281,8 +282,8 @@ class _Stream:
             self._owner._live.call("open", self._number, self._words, self._means)
             self._generation = self._owner._live.generation
 
-    def _call(self, name: str, *arguments: Any) -> Any:
-        return self._owner._live.call(name, *arguments, generation=self._generation)
+    def _call(self, name: str, *arguments: Any, seconds: float = 0.0) -> Any:
+        return self._owner._live.call(name, *arguments, generation=self._generation, seconds=seconds)
 
     def _keep(self, pcm: Pcm16) -> None:
         self._kept.append(pcm.copy())
