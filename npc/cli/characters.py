@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from npc.config.authored import AuthoredFileError
+from npc.config.authored import MAX_BYTES, AuthoredFileError, parse, read_text
 from npc.config.paths import state_dir
 from npc.dialogue.character import Character, character_schema
 from npc.dialogue.character_library import FILE_NAME, CharacterNotFound, Installed, find_character, list_characters
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _TEMPLATE = """\
 # A character. Every field is described in docs/characters.md and docs/schemas/character.schema.json.
 schema_version: 1
-id: {id}
+id: "{id}"
 version: "1.0"
 name: {name}
 role: {role}
@@ -115,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("character")
     imported = command("import", _import, "make a character of a community card (.json or .png, V1 to V3)")
     imported.add_argument("card", type=Path)
+    imported.add_argument("--id", help="what to call it (default: made from its name)")
     imported.add_argument("--folder", type=Path, help="where to (default: your state folder)")
     exported = command("export", _export, "write a community card (.json or .png)")
     exported.add_argument("character")
@@ -138,10 +140,9 @@ def _list(args: argparse.Namespace) -> int:
 
 def _new(args: argparse.Namespace) -> int:
     name = args.name or args.id.replace("-", " ").title()
-    text = _TEMPLATE.format(id=args.id, name=json.dumps(name), role=json.dumps(args.role))
+    quoted = (json.dumps(word, ensure_ascii=False) for word in (name, args.role))
+    text = _TEMPLATE.format(id=args.id, name=next(quoted), role=next(quoted))
     path = _place(args.folder, args.id)
-    from npc.config.authored import parse
-
     parse(text, Character, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -166,6 +167,9 @@ def _check(args: argparse.Namespace) -> int:
             except AuthoredFileError as error:
                 broken += 1
                 print("\n".join(error.problems))
+            except CharacterNotFound as error:
+                broken += 1
+                print(error)
     else:
         listed, errors = list_characters()
         found += listed
@@ -180,20 +184,24 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _problems(installed: Installed) -> list[str]:
-    """What the file alone cannot show: the narrative, knowledge sources, the voice, pronunciations."""
+    """What the file alone cannot show: conditions, the narrative, documents, the voice, pronunciations."""
     from npc.dialogue.narrative_check import check_narrative
     from npc.phonetics.arpabet import parse_all
+    from npc.tts import VoiceNotFound, find_card
 
     character, folder = installed.character, installed.path.parent
-    problems: list[str] = []
+    problems = [f"{installed.path}: {problem}" for problem in _conditions(character)]
     if character.narrative is not None:
         try:
             problems += check_narrative(folder / character.narrative)
         except AuthoredFileError as error:
             problems += error.problems
-    for source in character.knowledge:
-        if not (folder / source.path).exists():
-            problems.append(f"{installed.path}: knowledge: there is nothing at {folder / source.path}")
+    problems += [f"{installed.path}: knowledge: {problem}" for problem in _documents(character, folder)]
+    if character.voice.card is not None:
+        try:
+            find_card(character.voice.card)
+        except VoiceNotFound as error:
+            problems.append(f"{installed.path}: voice: {error}; another is chosen by gender and age (warning)")
     for word, phones in character.lexicon.items():
         try:
             parse_all(phones)
@@ -204,11 +212,50 @@ def _problems(installed: Installed) -> list[str]:
     return problems
 
 
+def _conditions(character: Character) -> Iterator[str]:
+    """Conditions that can never be judged: a secret that never opens, an action that is always refused."""
+    from npc.dialogue.conditions import is_sentence, problem_of
+
+    guarded = [(f"facts.{fact.id}", fact.tell_to) for fact in character.facts]
+    guarded += [(f"knowledge.{source.path}", source.tell_to) for source in character.knowledge]
+    for where, condition in guarded:
+        # A misspelt kind ("flags:x") would be read as a sentence that nobody ever says.
+        odd = condition is not None and re.fullmatch(r"\w+:\S+", condition.strip()) is not None
+        if condition is not None and (odd or not is_sentence(condition)) and (problem := problem_of(condition)):
+            yield f"{where}.tell_to: {problem}, or a sentence about what the player says"
+    for action in character.actions:
+        for condition in action.preconditions:
+            if problem := problem_of(condition):
+                yield f"actions.{action.name}.preconditions: {problem}"
+
+
+def _documents(character: Character, folder: Path) -> Iterator[str]:
+    """What is wrong with the character's documents, and what of them is left out."""
+    from npc.dialogue.knowledge.ingest import DocumentError, read_document
+    from npc.dialogue.knowledge.library import files_of
+
+    for source in character.knowledge:
+        try:
+            files = files_of(folder, source)
+        except DocumentError as error:
+            yield str(error)
+            continue
+        if not files:
+            yield f"{source.path!r} holds no file of the kinds {', '.join(source.include)}"
+        for file in files:
+            try:
+                yield from (f"{note} (warning)" for note in read_document(file).notes)
+            except DocumentError as error:
+                yield str(error)
+
+
 def _diff(args: argparse.Namespace) -> int:
-    questions = QUESTIONS
+    questions: tuple[str, ...] = QUESTIONS
     if args.questions is not None:
-        lines = args.questions.read_text(encoding="utf-8").splitlines()
+        lines = read_text(args.questions).splitlines()
         questions = tuple(line.strip() for line in lines if line.strip())
+        if not questions:
+            raise ValueError(f"{args.questions}: holds no question; write one a line")
     first, second = find_character(args.a), find_character(args.b)
     before, after = asyncio.run(_answers(first, questions)), asyncio.run(_answers(second, questions))
     changed = 0
@@ -227,11 +274,10 @@ def _diff(args: argparse.Namespace) -> int:
 
 async def _answers(installed: Installed, questions: Sequence[str]) -> list[str]:
     mind = _mind(installed, seed=0, clock=_Steady())
-    found = []
-    for number, question in enumerate(questions):
-        found.append(await _exchange(mind, question, f"t{number}"))
-    await mind.close()
-    return found
+    try:
+        return [await _exchange(mind, question, f"t{number}") for number, question in enumerate(questions)]
+    finally:
+        await mind.close()
 
 
 class _Steady:
@@ -273,25 +319,29 @@ async def _exchange(mind: CharacterMind, text: str, turn_id: str) -> str:
 
 def _chat(args: argparse.Namespace) -> int:
     mind = _mind(find_character(args.character), seed=args.seed)
-    return asyncio.run(_talk(mind, why=args.why))
-
-
-async def _talk(mind: CharacterMind, *, why: bool) -> int:
-    greeting = " ".join([clause.text async for clause in mind.greet()])
-    if greeting:
-        print(f"{mind.character.name}: {greeting}")
-    number = 0
-    while True:
+    # Lines are read outside of the event loop, so that Ctrl-C ends the talk at once and not at the next line.
+    with asyncio.Runner() as runner:
         try:
-            line = await asyncio.to_thread(input, "> ")
+            if greeting := runner.run(_greeting(mind)):
+                print(f"{mind.character.name}: {greeting}")
+            number = 0
+            while True:
+                line = input("> ")
+                if not line.strip():
+                    continue
+                number += 1
+                print(f"{mind.character.name}: {runner.run(_exchange(mind, line, f't{number}'))}")
+                if args.why:
+                    print(json.dumps(mind.state().notes, indent=2, default=str, ensure_ascii=False))
         except (EOFError, KeyboardInterrupt):
-            break
-        number += 1
-        print(f"{mind.character.name}: {await _exchange(mind, line, f't{number}')}")
-        if why:
-            print(json.dumps(mind.state().notes, indent=2, default=str, ensure_ascii=False))
-    await mind.close()
+            print()
+        finally:
+            runner.run(mind.close())
     return 0
+
+
+async def _greeting(mind: CharacterMind) -> str:
+    return " ".join([clause.text async for clause in mind.greet()])
 
 
 def _inspect(args: argparse.Namespace) -> int:
@@ -319,10 +369,18 @@ def _import(args: argparse.Namespace) -> int:
     from npc.dialogue.cards import import_card
 
     character = import_card(args.card)
+    if args.id is not None:
+        character = character.model_copy(update={"id": args.id})
     path = _place(args.folder, character.id)
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = character.model_dump(mode="json", exclude_defaults=True)
-    text = yaml.safe_dump({"schema_version": 1, **data}, sort_keys=False, allow_unicode=True, width=110)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text = yaml.dump({"schema_version": 1, **data}, Dumper=dumper, sort_keys=False, allow_unicode=True, width=110)
+    if len(text.encode()) > MAX_BYTES:
+        raise ValueError(
+            f"{args.card}: a character file of it would be over the limit of {MAX_BYTES} bytes: shorten it"
+        )
+    parse(text, Character, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     print(path)
     return 0

@@ -11,8 +11,10 @@ kept under `Character.extensions["card"]`, so exporting it again restores its un
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,7 @@ def import_card(path: Path) -> Character:
             raise CardError(f"{path}: neither a PNG nor UTF-8 JSON") from error
     try:
         card = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CardError(f"{path}: the card is not valid JSON: {error}") from error
     try:
         return from_card(card)
@@ -67,8 +69,7 @@ def from_card(card: Any) -> Character:
     """Make a Character of a decoded card. Raises CardError that names the field."""
     if not isinstance(card, Mapping):
         raise CardError("a card is a JSON object")
-    spec = card.get("spec")
-    data = card.get("data") if spec in _SPECS else card
+    data = _data_of(card)
     if not isinstance(data, Mapping):
         raise CardError("data: a V2 or V3 card holds an object here")
     if not isinstance(data.get("name"), str) or not data["name"].strip():
@@ -84,15 +85,20 @@ def from_card(card: Any) -> Character:
         raise CardError(f"the card does not make a character: {problems}") from error
 
 
+def _data_of(card: Mapping[str, Any]) -> Any:
+    """Where a card's fields are: under `data` since V2."""
+    spec = card.get("spec")
+    return card.get("data") if isinstance(spec, str) and spec in _SPECS else card
+
+
 def to_card(character: Character, version: int = 3) -> dict[str, Any]:
     """The card of a character, version 2 or 3, ready for `json.dumps`."""
     if version not in (2, 3):
         raise ValueError(f"card version must be 2 or 3, got {version}")
     spec = f"chara_card_v{version}"
     origin = character.extensions.get("card")
-    base: dict[str, Any] = {}
-    if isinstance(origin, Mapping):
-        base = dict(origin["data"] if origin.get("spec") in _SPECS else origin)
+    found = _data_of(origin) if isinstance(origin, Mapping) else None
+    base = dict(found) if isinstance(found, Mapping) and "name" in found else {}
     data = {**_empty(version), **base}
     imported = Character.model_validate(_fields_of(base)).model_dump(mode="json") if base else {}
     current = character.model_dump(mode="json")
@@ -102,7 +108,8 @@ def to_card(character: Character, version: int = 3) -> dict[str, Any]:
         return any(current[source] != imported[source] for source in _SOURCES[name])
 
     data |= {name: value for name, value in standard.items() if not base or changed(name)}
-    extensions = dict(data.get("extensions") or {})
+    given = data.get("extensions")
+    extensions = dict(given) if isinstance(given, Mapping) else {}
     extensions["npc"] = character.model_dump(mode="json", exclude={"extensions"}, exclude_defaults=True)
     if character.extensions:
         extensions["npc"]["extensions"] = character.extensions
@@ -244,8 +251,8 @@ def _fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
     biography = text("description", "the player") or text("personality", "the player")
     if not biography:
         raise CardError("description: missing or empty; the character needs at least one sentence about itself")
-    others = data.get("alternate_greetings") or []
-    greetings = [text("first_mes", "you"), *(_fill(str(line), name, "you").strip() for line in others)]
+    others = _listed(data, "alternate_greetings")
+    greetings = [text("first_mes", "you"), *(_fill(line, name, "you").strip() for line in others)]
     return {
         "id": _identifier(name),
         "name": name,
@@ -260,9 +267,19 @@ def _fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
         "small_talk": examples_in(text("mes_example", "You"), name),
         "facts": _book_facts(data.get("character_book"), name),
         "creator": str(data.get("creator") or ""),
-        "version": str(data.get("character_version") or "1"),
-        "tags": [str(tag) for tag in data.get("tags") or [] if str(tag).strip()],
+        "version": str(data.get("character_version") or "").strip()[:300] or "1",
+        "tags": [tag.strip()[:300] for tag in _listed(data, "tags")],
     }
+
+
+def _listed(data: Mapping[str, Any], field: str) -> list[str]:
+    """The texts of a list, blank ones left out; some programs write a single one, or several with commas, as text."""
+    value = data.get(field) or []
+    if isinstance(value, str):
+        value = [value] if field == "alternate_greetings" else value.split(",")
+    if not isinstance(value, list):
+        raise CardError(f"{field}: must be a list of texts, found {type(value).__name__}")
+    return [str(one) for one in value if str(one).strip()]
 
 
 def _book_facts(book: Any, name: str) -> list[dict[str, Any]]:
@@ -279,12 +296,14 @@ def _book_facts(book: Any, name: str) -> list[dict[str, Any]]:
             continue
         # V3 decorators ("@@depth 4") are settings of the importing program, not knowledge.
         lines = [line for line in entry["content"].splitlines() if not line.startswith("@@")]
-        keys = [str(key) for key in entry.get("keys") or [] if str(key).strip()]
+        keys = [key.strip() for key in _listed(entry, "keys")]
         marks = entry.get("extensions") or {}
-        own = marks.get("npc_fact") if isinstance(marks, Mapping) else None
+        mark = marks.get("npc_fact") if isinstance(marks, Mapping) else None
+        own = mark if isinstance(mark, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,55}", mark) else None
+        comment = str(entry.get("comment") or "").strip() or str(entry.get("name") or "").strip()
         for part, piece in enumerate(_pieces(_fill("\n".join(lines), name, "the player"))):
-            fact: dict[str, Any] = {"id": own or f"book.{number}" + (f".{part}" if part else ""), "text": piece}
-            fact["source"] = str(entry.get("comment") or entry.get("name") or "character book").strip()[:300]
+            fact: dict[str, Any] = {"id": (own or f"book.{number}") + (f".{part}" if part else ""), "text": piece}
+            fact["source"] = comment[:300] or "character book"
             if keys and keys != [own]:
                 fact["topics"] = [key[:300] for key in keys]
             facts.append(fact)
@@ -312,4 +331,7 @@ def _fill(text: str, name: str, player: str) -> str:
 
 
 def _identifier(name: str) -> str:
-    return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")[:64] or "character"
+    """ "José Núñez" -> "jose-nunez"; a name in another script gets a number that tells it from others."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(c))
+    made = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:64]
+    return made or f"character-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

@@ -10,10 +10,13 @@ import pytest
 
 from npc.cli.characters import main
 from npc.dialogue.character import Character, character_schema, load_character
+from npc.inference import kernels
 
 
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Found before the cache is another one: there they would be compiled anew, a minute of one core.
+    kernels.load()
     monkeypatch.setenv("NPC_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("NPC_CACHE", str(tmp_path / "cache"))
 
@@ -64,6 +67,82 @@ def test_chat_reads_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert '"decision"' in out
 
 
+def test_chat_ends_at_ctrl_c_and_passes_over_empty_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C once waited for the next line: it was read on a worker thread."""
+    lines = iter(["", "  ", "What does a hand lamp cost?"])
+
+    def typed(_prompt: str) -> str:
+        try:
+            return next(lines)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr("builtins.input", typed)
+    assert main(["chat", "sela-marrow"]) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if line] == ["Sela Marrow"] * 2
+
+
+@pytest.mark.parametrize("name", ["007", "true", "null", "1e3"])
+def test_any_id_of_the_right_form_can_be_new(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", name, "--name", "Zoë 😀"]) == 0
+    made = load_character(Path(capsys.readouterr().out.strip()))
+    assert (made.id, made.name) == (name, "Zoë 😀")
+
+
+CARELESS = """\
+id: careless
+name: C
+role: r
+biography: b
+voice: nobody
+facts:
+  - {id: a, text: A fact is here., tell_to: "flags:x"}
+  - {id: b, text: A fact is here., tell_to: "var:gold"}
+  - {id: c, text: A fact is here., tell_to: "says the password 'x'"}
+actions: [{name: go_home, description: Go home, preconditions: [the sun is up]}]
+knowledge: [{path: docs}, {path: ..}, {path: bare}]
+"""
+
+
+def test_check_finds_what_would_never_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, content in (("docs/a.txt", b"\0\1\2"), ("docs/b.md", b""), ("bare/c.xls", b"x")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "careless.yaml").write_text(CARELESS)
+    assert main(["check", str(tmp_path / "careless.yaml"), "nobody"]) == 1
+    out = capsys.readouterr().out
+    for complaint in [
+        "facts.a.tell_to: 'flags:x' is no condition", "facts.b.tell_to: 'var:gold' compares nothing",
+        "actions.go_home.preconditions: 'the sun is up' is no condition", "a.txt: holds binary data",
+        "b.md: is empty", "leads out of", "'bare' holds no file of the kinds", "voice: no voice 'nobody'",
+        "there is no character 'nobody'",
+    ]:  # fmt: skip
+        assert complaint in out
+    assert "facts.c" not in out
+
+
+def test_a_card_too_large_for_a_character_file_writes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was once written, and could not be read again."""
+    monkeypatch.setattr("npc.cli.characters.MAX_BYTES", 200)
+    (tmp_path / "many.json").write_text(json.dumps({"name": "Many", "description": "Many is one. " * 20}))
+    assert main(["import", str(tmp_path / "many.json"), "--folder", str(tmp_path)]) == 1
+    assert "many.json: a character file of it would be over the limit of 200 bytes" in capsys.readouterr().err
+    assert not (tmp_path / "many").exists()
+
+
+def test_import_under_another_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"name": "アリス", "description": "A girl."}))
+    for given, made in (([], "character-"), (["--id", "alice"], "alice")):
+        assert main(["import", str(tmp_path / "a.json"), "--folder", str(tmp_path), *given]) == 0
+        assert made in capsys.readouterr().out
+    assert main(["import", str(tmp_path / "a.json"), "--folder", str(tmp_path), "--id", "Not An Id"]) == 1
+    assert "id: String should match" in capsys.readouterr().err
+
+
 def test_errors_name_the_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text("id: bad\nname: B\nrole: r\nbiography: b\nage: old\n")
@@ -79,7 +158,7 @@ def test_errors_name_the_file_and_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["check", str(bad)]) == 1
     out = capsys.readouterr().out
     assert "gone.yaml: cannot be read" in out
-    assert "there is nothing at" in out
+    assert "'gone' does not exist" in out
     assert "lexicon.B" in out
 
 

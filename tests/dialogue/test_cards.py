@@ -132,11 +132,41 @@ def test_writing_replaces_an_old_card() -> None:
         ({"name": "X"}, "description: missing"),
         ({"name": "X", "description": 5}, "description: must be text"),
         ({"name": "X", "description": "d", "character_book": {"entries": [{}]}}, r"entries\.0\.content"),
+        ({"name": "X", "description": "d", "tags": 5}, "tags: must be a list of texts, found int"),
     ],
 )
 def test_bad_cards(card: Any, complaint: str) -> None:
     with pytest.raises(CardError, match=complaint):
         from_card(card)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"spec": ["odd"]},
+        {"alternate_greetings": "Hello there."},
+        {"tags": "elf, ranger"},
+        {"character_version": "  "},
+        {"extensions": [1]},
+        {"character_book": {"entries": [{"content": "A bow hangs here.", "keys": "bow, wood", "comment": "  "}]}},
+        {"character_book": {"entries": [{"content": "One.\n\nTwo.", "extensions": {"npc_fact": "own"}}]}},
+        {"character_book": {"entries": [{"content": "One.\n\nTwo.", "extensions": {"npc_fact": "no id!"}}]}},
+        {"extensions": {"npc": {"id": "l", "name": "L", "role": "r", "biography": "b",
+                                "extensions": {"card": {"spec": "chara_card_v2"}}}}},
+    ],
+)  # fmt: skip
+def test_what_other_programs_write_a_little_wrong_is_taken(fields: dict[str, Any]) -> None:
+    """Each once ended in a stack trace, or took a text for a list of letters."""
+    character = from_card({"name": "Luna", "description": "Luna is a ranger.", **fields})
+    assert all(len(word) > 1 for fact in character.facts for word in fact.topics)
+    assert all(len(line) > 1 for line in (*character.greeting, *character.tags))
+    assert to_card(character)["data"]["name"]
+
+
+def test_names_in_other_scripts_make_ids_of_their_own() -> None:
+    ids = [from_card({"name": name, "description": "A girl."}).id for name in ("アリス", "ミク", "José Núñez")]
+    assert len(set(ids)) == 3
+    assert ids[2] == "jose-nunez"
 
 
 def test_bad_files(tmp_path: Path) -> None:
@@ -147,6 +177,7 @@ def test_bad_files(tmp_path: Path) -> None:
         ("c.png", png[:40] + b"\xff" + png[41:], "checksum"),
         ("d.json", b"{", "not valid JSON"),
         ("e.json", b"\xff\xfe\xff", "neither a PNG nor"),
+        ("f.json", b"[" * 100_000, "not valid JSON"),
     ]:
         (tmp_path / name).write_bytes(raw)
         with pytest.raises(CardError, match=complaint):

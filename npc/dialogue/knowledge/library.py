@@ -109,7 +109,7 @@ class Documents(ABC):
         """
         wanted: dict[str, tuple[Path, KnowledgeSource]] = {}
         for source in sources:
-            for file in _files(folder, source):
+            for file in files_of(folder, source):
                 stricter = _secrecy(source) >= _secrecy(wanted[str(file)][1]) if str(file) in wanted else True
                 if stricter:
                     wanted[str(file)] = (file, source)
@@ -330,7 +330,8 @@ class DocumentLibrary(Documents):
         return {row[0]: (fact_of(row[:-1]), float(row[-1])) for row in rows}
 
 
-def _files(folder: Path, source: KnowledgeSource) -> list[Path]:
+def files_of(folder: Path, source: KnowledgeSource) -> list[Path]:
+    """The files a source names, sorted. Raises DocumentError when it names nothing, or what lies outside `folder`."""
     root = folder.resolve()
     place = (folder / source.path).resolve()
     if not place.is_relative_to(root):
