@@ -43,6 +43,8 @@ class Asked:
     text_only: bool | None = None
     line: tuple[Clause, ...] | None = None
     """Said instead of asking the mind."""
+    answers: tuple[str, ...] = ()
+    """What the player said that is answered by it, newest last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,9 @@ class Outcome:
     undone: frozenset[str]
     stages: dict[str, float]
     speculation: dict[str, float]
+    answers: tuple[str, ...] = ()
+    asked_again: bool = False
+    """A later reply answers the same."""
     mind_failed: Exception | None = None
     voice_failed: Exception | None = None
 
@@ -85,6 +90,9 @@ class Host(Protocol):
     def on_playout(self, happening: Happening) -> None: ...
     def on_committed(self) -> None:
         """What was heard of a turn's answer is in the mind."""
+
+    def on_answered(self, answers: tuple[str, ...]) -> None:
+        """Something was heard of the answer to these."""
 
     def on_outcome(self, outcome: Outcome) -> bool:
         """Take an outcome; False leaves the turn unanswered (nothing of the reply was heard, the player goes on)."""
@@ -112,6 +120,7 @@ class Answering:
         self._draft: tuple[Draft, asyncio.Task[None]] | None = None
         self._speculation = SpeculationLedger()
         self._live: _Live | None = None
+        self._newest = Asked(None, 0.0)
         self._by_item: dict[str, _Live] = {}
         self._ordinal = 0
         self.just_truncated = False
@@ -197,7 +206,7 @@ class Answering:
                 )
             )
         task = self._host.spawn(playout.run())
-        self._live = _Live(asked, playout, speculation, task, maker)
+        self._live, self._newest = _Live(asked, playout, speculation, task, maker), asked
         self._by_item[writer.item_id] = self._live
         while len(self._by_item) > 32:
             del self._by_item[next(iter(self._by_item))]
@@ -344,6 +353,9 @@ class Answering:
         if self._live is live:
             self._live = None
         live.reported.clear()
+        if not flushed or _heard(live.playout)[0]:
+            # At once: the next turn may be asked before the client has told how far exactly it came.
+            self._host.on_answered(live.asked.answers)
         task = self._host.spawn(self._commit(live, flushed))
         self._commits.add(task)
         task.add_done_callback(self._commits.discard)
@@ -391,13 +403,10 @@ class Answering:
 
     def _outcome(self, live: _Live, flushed: bool) -> Outcome:
         playout, reply = live.playout, live.playout.reply
-        played = playout.ledger.played(playout.pacer.lead)
+        heard, played = _heard(playout)
         whole = " ".join(word.text for word in playout.ledger.words)
-        heard = playout.ledger.heard_text(played)
-        if reply.text_only and playout.ledger.sent == 0:
-            # Text is read, not heard: what was sent was taken in.
-            heard = " ".join(clause.text for clause in reply.made[: playout.clauses_told])
-            whole = heard if flushed else whole
+        if reply.text_only and playout.ledger.sent == 0 and flushed:
+            whole = heard
         begun, waiting = playout.ledger.split_actions(played)
         status, _ = playout.outcome or ("cancelled", None)
         failed, self._failed_mind = self._failed_mind, None
@@ -423,9 +432,20 @@ class Answering:
                 asked.decided if asked.transcribed is None else asked.transcribed,
             ),
             speculation={**live.speculation.figures(), **self._mind_speculation()},
+            answers=asked.answers,
+            asked_again=asked is not self._newest and set(asked.answers) <= set(self._newest.answers),
             mind_failed=failed or reply.failure,
             voice_failed=reply.voice_failure,
         )
+
+
+def _heard(playout: Playout) -> tuple[str, int]:
+    """What was heard of a reply by what is known now, and the samples played. Text is read, not heard: what was sent
+    was taken in."""
+    played = playout.ledger.played(playout.pacer.lead)
+    if playout.reply.text_only and playout.ledger.sent == 0:
+        return " ".join(clause.text for clause in playout.reply.made[: playout.clauses_told]), played
+    return playout.ledger.heard_text(played), played
 
 
 def merged(turn: PlayerTurn, earlier: tuple[str, ...]) -> PlayerTurn:

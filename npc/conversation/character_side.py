@@ -27,6 +27,8 @@ from npc.protocol import (
 
 #: The character speaks first this long after the player is there, unless the player does.
 GREETING_AFTER = 0.4
+#: World events that may wait for the mind; beyond it the newest is dropped.
+MOST_WAITING = 256
 
 
 class CharacterSide:
@@ -35,6 +37,7 @@ class CharacterSide:
     def __init__(self, ground: Ground, answering: Answering, turns: Turns) -> None:
         self._ground, self._answering, self._turns = ground, answering, turns
         self._busy = asyncio.Lock()
+        self._observing = 0
         self._reacting = False
 
     def listening(self) -> None:
@@ -50,9 +53,7 @@ class CharacterSide:
     async def _greet(self) -> None:
         await asyncio.sleep(GREETING_AFTER)
         # Thinking has a watchdog; waiting for a character that is still being read must not end in silence.
-        ready = getattr(self._ground.mind, "ready", None)
-        if ready is not None:
-            await ready()
+        await self._mind_is_there()
         if self._ground.expecting:
             # A scenario that was asked for meanwhile brings its own greeting.
             return
@@ -64,13 +65,30 @@ class CharacterSide:
             self._ground.step(Typed())
             self._answering.answer(Asked(None, self._ground.clock()))
 
+    async def _mind_is_there(self) -> None:
+        """A character that is still being read (`LateMind`) takes its time; a deadline counts from then on."""
+        ready = getattr(self._ground.mind, "ready", None)
+        if ready is not None:
+            await ready()
+
     def observe(self, event: WorldEvent) -> None:
         """Tell the mind; when it wants to speak about it, it does."""
+        if self._observing >= MOST_WAITING:
+            self._ground.status("llm", "degraded", "events come faster than they are taken in; the newest was dropped")
+            return
+        self._observing += 1
         self._ground.record("observed", {"kind": event.kind, "data": dict(event.data)})
         self._ground.spawn(self._observe(event))
 
     async def _observe(self, event: WorldEvent) -> None:
+        try:
+            await self._take_in(event)
+        finally:
+            self._observing -= 1
+
+    async def _take_in(self, event: WorldEvent) -> None:
         async with self._busy:
+            await self._mind_is_there()
             try:
                 wants = await asyncio.wait_for(self._ground.mind.observe(event), 5.0)
             except Exception as error:
@@ -124,11 +142,12 @@ class CharacterSide:
         )
         self._ground.record("metrics", {"response_id": outcome.response_id, "stages_ms": outcome.stages})
         self._report_health(outcome)
-        unheard = outcome.interrupted and not outcome.heard and outcome.turn is not None and bool(outcome.turn.text)
-        if unheard and self._ground.turn.state is State.USER_SPEAKING:
+        unheard = outcome.interrupted and not outcome.heard and bool(outcome.answers)
+        goes_on = self._ground.turn.state in (State.USER_SPEAKING, State.THINKING)
+        if unheard and (goes_on or outcome.asked_again):
+            self._turns.unheard(outcome.answers)
             return False
-        if outcome.turn is not None:
-            self._turns.unanswered = [text for text in self._turns.unanswered if text not in outcome.turn.text]
+        self._turns.answered(outcome.answers)
         return True
 
     def _report_health(self, outcome: Outcome) -> None:

@@ -170,7 +170,7 @@ class Ground:
                 begin()
                 early, self._early = self._early, []
                 for call in early:
-                    call()
+                    self.when_running(call)
                 await self._closing.wait()
                 await wind_up()
                 for task in tuple(self._tasks):
@@ -203,14 +203,15 @@ class Ground:
         """A task of this session; what it raises is logged and reported, never fatal."""
         if self._group is None:
             raise RuntimeError("the session is not running")
-        task = self._group.create_task(self._guard(work))
+        task = self._group.create_task(self.guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         # A task that is cancelled before its first step never enters its work, which would complain.
         task.add_done_callback(lambda _: work.close())
         return task
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def guarded(self, work: Awaitable[None]) -> None:
+        """Do it; what it raises is logged and reported, and what comes behind it is done all the same."""
         try:
             await work
         except Exception as error:

@@ -226,13 +226,11 @@ class Requests:
         if parts.company.paused:
             raise _Refused("the instructor has paused the scenario", "paused")
         live = parts.answering.active
-        if live is not None and not live.writer.closed:
-            if not ground.opted_in:
-                raise _Refused(
-                    f"response {live.writer.response_id} is in progress; cancel it or wait for it",
-                    "conversation_already_has_active_response",
-                )
-            parts.answering.cancel("client_cancelled")
+        if live is not None and not live.writer.closed and not ground.opted_in:
+            raise _Refused(
+                f"response {live.writer.response_id} is in progress; cancel it or wait for it",
+                "conversation_already_has_active_response",
+            )
         params = event.response
         text_only = None
         if params is not None:

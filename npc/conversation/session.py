@@ -11,7 +11,6 @@ maker and its playout and nothing else. An engine that fails is reported in `npc
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -129,13 +128,16 @@ class TalkSession(Ground):
             self.character.greet_soon()
 
     async def _wind_up(self) -> None:
+        # What goes wrong with one of them is no reason to leave the others undone.
+        await self.guarded(self._fall_silent())
+        self.record("session.closed", {"reason": self.close_reason, "heard": self.turn.heard})
+        await self.guarded(self._company.close(self.close_reason))
+        await self.guarded(asyncio.wait_for(self.end_log(), 5.0))
+
+    async def _fall_silent(self) -> None:
         await self.turns.settled()
         self.hearing.drop()
         await self.answering.close()
-        self.record("session.closed", {"reason": self.close_reason, "heard": self.turn.heard})
-        await self._company.close(self.close_reason)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.end_log(), 5.0)
 
     def _spawn_any(self, work: object) -> None:
         assert asyncio.iscoroutine(work)
@@ -232,6 +234,9 @@ class TalkSession(Ground):
 
     def on_committed(self) -> None:
         self._company.committed()
+
+    def on_answered(self, answers: tuple[str, ...]) -> None:
+        self.turns.answered(answers)
 
     def on_outcome(self, outcome: Outcome) -> bool:
         return self.character.on_outcome(outcome)

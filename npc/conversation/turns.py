@@ -61,6 +61,22 @@ class Turns:
         if self._finishing is not None:
             await asyncio.wait({self._finishing}, timeout=2.0)
 
+    def answered(self, texts: tuple[str, ...]) -> None:
+        """Something of the answer to these was heard."""
+        left = list(texts)
+        kept = []
+        for text in self.unanswered:
+            if text in left:
+                left.remove(text)
+            else:
+                kept.append(text)
+        self.unanswered = kept
+
+    def unheard(self, texts: tuple[str, ...]) -> None:
+        """Nothing of the answer to these was heard after all."""
+        back = [text for text in texts if text not in self.unanswered]
+        self.unanswered = [*back, *self.unanswered][-MOST_UNANSWERED:]
+
     def words(self, hypothesis: Hypothesis) -> None:
         text = self._hearing.text
         self._ground.record(
@@ -130,7 +146,7 @@ class Turns:
         asked = Asked(None, decided, voice_ended, transcribed)
         if text and wanted:
             turn = self._player_turn("", transcript.confidence, True, number)
-            self._answering.answer(replace(asked, turn=turn))
+            self._answering.answer(replace(asked, turn=turn, answers=tuple(self.unanswered)))
         elif wanted and length >= WORTH_ASKING:
             self._answering.drop_draft()
             self._answering.answer(replace(asked, line=(Clause(self._ground.engines.lines["not_heard"]),)))
@@ -187,14 +203,17 @@ class Turns:
         if finishing is not None and not finishing.done() and finishing is not asyncio.current_task():
             self._response_wanted = True
             return
-        if self._ground.turn.state is not State.THINKING or self._answering.active is not None:
+        active = self._answering.active is not None
+        self._answering.cancel("client_cancelled")
+        if active or self._ground.turn.state is not State.THINKING:
             self._ground.step(Typed())
         self._turns += 1
         self.unanswered = [*self.unanswered, *self.typed][-MOST_UNANSWERED:]
         spoken = not self.typed and bool(self.unanswered)
         self.typed.clear()
         turn = self._player_turn("", 1.0, spoken, self._turns)
-        self._answering.answer(Asked(turn, self._ground.clock(), metadata=metadata, text_only=asked_text_only))
+        answers, now = tuple(self.unanswered), self._ground.clock()
+        self._answering.answer(Asked(turn, now, metadata=metadata, text_only=asked_text_only, answers=answers))
 
     def break_off(self) -> None:
         """`response.cancel`: what the character is saying ends here."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
 from npc.bench.scripted import ScriptedMind, ScriptedRecognizer, ScriptedVoice
 from npc.bench.virtual_time import virtual_loop
+from npc.conversation.port import Opening
+from npc.conversation.recorder import NoRecorder
 from npc.conversation.reply import Speaker
+from npc.conversation.session import TalkSession
 from npc.dialogue.interface import Action, Clause, PlayerTurn
 from npc.tts.interface import SpeechChunk, SpeechRequest
-from tests.conversation.talk import RATE, clauses, engines, event, speak, talking, type_and_ask
+from tests.conversation.talk import RATE, Recording, clauses, engines, event, speak, talking, type_and_ask
 
 
 class DumbVoice(ScriptedVoice):
@@ -294,5 +298,54 @@ def test_save_slots_bring_the_conversation_back() -> None:
             assert session.items.all() == before
             assert outbox.of("npc.loaded")[0].items == len(before)
             assert [e.kind for e in mind.observed] == ["save", "load"]
+
+    run(scenario())
+
+
+def test_a_mind_that_cannot_be_closed_leaves_the_log_and_the_session_whole() -> None:
+    class Clinging(ScriptedMind):
+        async def close(self) -> None:
+            raise RuntimeError("the disk is full")
+
+    class Kept(NoRecorder):
+        kinds: list[str] = []  # noqa: RUF012
+        ended = False
+
+        def record(self, kind: str, data: Mapping[str, Any], at: float) -> None:
+            self.kinds.append(kind)
+
+        async def end(self) -> None:
+            self.ended = True
+
+    kept = Kept()
+
+    async def scenario() -> None:
+        async with talking(engines(Clinging(lambda text: clauses("Aye."))), recorder=kept) as (_, outbox):
+            pass
+        assert "the disk is full" in outbox.of("error")[0].error.message
+
+    run(scenario())
+    assert "session.closed" in kept.kinds
+    assert kept.ended
+
+
+def test_what_fails_before_the_session_runs_is_told_and_not_fatal() -> None:
+    async def scenario() -> None:
+        outbox = Recording()
+        made = engines(ScriptedMind(lambda text: clauses("Aye.")))
+        session = TalkSession(Opening("sess_test", "scripted", opted_in=True), made, outbox)
+
+        def fails() -> None:
+            raise RuntimeError("too early")
+
+        session.when_running(fails)
+        task = asyncio.ensure_future(session.run())
+        await asyncio.sleep(0.1)
+        assert "too early" in outbox.of("error")[0].error.message
+        type_and_ask(session, "still there?")
+        await asyncio.sleep(2)
+        assert outbox.of("response.done")
+        await session.close("done")
+        await task
 
     run(scenario())

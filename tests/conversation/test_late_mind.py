@@ -7,9 +7,10 @@ from typing import Any
 
 from npc.bench.scripted import ScriptedMind
 from npc.bench.virtual_time import virtual_loop
+from npc.conversation.character_side import MOST_WAITING
 from npc.conversation.late_mind import LateMind
 from npc.dialogue.interface import Mind
-from tests.conversation.talk import Recording, clauses, engines, speak, talking
+from tests.conversation.talk import Recording, clauses, engines, event, speak, talking
 
 
 def greeting_after(seconds: float, talk: Any = None) -> Recording:
@@ -43,3 +44,25 @@ def test_a_player_who_spoke_first_is_answered_and_not_greeted() -> None:
         await speak(session, 2.0, loud=False)
 
     assert len(greeting_after(5.0, talk).of("response.created")) == 1
+
+
+def test_what_happens_meanwhile_is_taken_in_once_the_mind_is_there() -> None:
+    """The scene came with the first message, and was lost where the character took more than five seconds to read."""
+    scripted = ScriptedMind(lambda text: clauses("As you say."))
+
+    async def scenario() -> Recording:
+        made: asyncio.Future[Mind] = asyncio.get_running_loop().create_future()
+        async with talking(engines(LateMind("scripted", made, ()))) as (session, outbox):  # type: ignore[arg-type]
+            session.receive(event("npc.scene.update", scene={"location": "the mill"}))
+            for number in range(300):
+                session.receive(event("npc.event", text=f"step {number}"))
+            await asyncio.sleep(60.0)
+            made.set_result(scripted)
+            await asyncio.sleep(1.0)
+        return outbox
+
+    with virtual_loop() as loop:
+        outbox = loop.run_until_complete(scenario())
+    assert scripted.observed[0].data["location"] == "the mill"
+    assert len(scripted.observed) == MOST_WAITING
+    assert ["dropped" in one.message for one in outbox.of("npc.status")] == [True]
