@@ -94,7 +94,10 @@ def _bans_the_thing(spec: ActionSpec, filled: Filled | None, text: str, scene: S
     for name, schema in spec.parameters.get("properties", {}).items():
         value = filled.arguments.get(name) if filled is not None else None
         entity = scene.everything.get(value) if scene is not None and names_entity(schema) and value else None
-        if entity is not None and set(tokens(entity.name)) <= words:
+        named = (
+            entity.name if entity is not None else str(value).replace("_", " ") if "enum" in schema and value else ""
+        )
+        if named and set(tokens(named)) <= words:
             return True
     return False
 

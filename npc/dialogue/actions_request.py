@@ -106,6 +106,11 @@ _LET = re.compile(
     r"|look|have a look|take a look|get this|rephrase|repeat|put it)",
     re.IGNORECASE,
 )
+#: "Let me get my purse first" asks nothing of anybody.
+_LET_MYSELF = re.compile(
+    r"^let (?:me|us) (?:just )?\w+(?: (?:my|our|the|a)\b.*\bfirst\b|(?: \w+)? (?:my|our) (?:own )?\w+\W*$)",
+    re.IGNORECASE,
+)
 _SUPPOSING = re.compile(
     r"\b(?:if|when|once|suppose) (?:i|i'm|we|we're|somebody|someone|it|he|she|they)\b", re.IGNORECASE
 )
@@ -120,7 +125,7 @@ _NOT_VERBS = frozenset(_NOT_VERBS_TEXT.split())
 _OBJECT_STARTS_TEXT = "the that this these those my your his her their a an me us him it them some up down on off"
 _OBJECT_STARTS = frozenset(_OBJECT_STARTS_TEXT.split())
 _LET_PASS = re.compile(
-    r"\blet (?:me|us|him|her|them) (?:in|into|out|through|past|pass|inside|on to|onto|aboard)\b", re.I
+    r"\blet (?:me|us|him|her|them) (?:in|into|out|off|on|through|past|pass|inside|on to|onto|aboard|down|up)\b", re.I
 )
 _TELL_OTHERS = re.compile(r"\btell (?:everybody|everyone|them all|all of them|the others|the crew)\b", re.IGNORECASE)
 #: "Three sacks of oats." "One ticket for North Gate." "Another bun, and quick."
@@ -130,6 +135,12 @@ _ORDER = re.compile(
     r"(?!of us\b|more thing|thing\b|day|moment|question)(?!.*\b(?:is|are|was|were|has|have|had|costs?|will|would|can"
     r"|did|does|says?|said|told|looks?|seems?|came|went|lives?|tastes?|smells?)\b)[^?]{2,60}$",
     re.IGNORECASE,
+)
+#: "Give me the price of a rye" asks for words.
+FOR_WORDS = re.compile(
+    r"\b(?:give|quote) (?:me|us) (?:the|a|an|your|some|any) (?:price|cost|rate|time|date|name|word|answer|reason"
+    r"|details?|figures?|news|truth|idea|hint|clue|example|advice|story|directions?|number|opinion)\b",
+    re.I,
 )
 _LET_SEE = re.compile(r"^let (?:me|us) (?:see|look at|have a look at|take a look at) ", re.IGNORECASE)
 _LEAD = re.compile(
@@ -243,6 +254,8 @@ def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
         return None
     if _LET_SEE.match(stripped):
         return Request(("show", "look", "hold out"), _LET_SEE.sub("", stripped), sentence, True)
+    if FOR_WORDS.search(stripped):
+        return None
     told = _TELL_OTHERS.search(stripped)
     if told:
         return Request(("announce", "call"), stripped[told.end() :], sentence, True)
@@ -252,6 +265,8 @@ def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
     if passage and not _WH.match(stripped):
         return Request(("open", "unlock", "admit"), stripped[passage.end() :], sentence, True)
     if _LET.match(stripped):
+        if _LET_MYSELF.match(stripped):
+            return None
         return Request(("let",), _LET.sub("", stripped), sentence, True)
     polite = _POLITE.search(sentence)
     if polite:

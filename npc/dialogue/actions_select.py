@@ -23,7 +23,7 @@ import numpy as np
 
 from npc.dialogue.actions import ArgumentError, Decision, names_entity, validate
 from npc.dialogue.actions_bans import Bans, opposed
-from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, phrased, requests
+from npc.dialogue.actions_request import FOR_WORDS, GENERIC, Request, groups_of, is_common, phrased, requests
 from npc.dialogue.actions_slots import Filled, Surroundings, fill
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity
 from npc.dialogue.composed.deeds import deed_text
@@ -147,6 +147,23 @@ class ActionSelector:
         decision = self._judge(best, around, now)
         return replace(decision, kind="offer") if decision.kind in ("call", "confirm") else Decision()
 
+    def completed(self, asked: Decision, text: str, around: Surroundings, now: Situation) -> Decision | None:
+        """What was asked for ("Which lamp do you mean?") and is named now; None where the turn names nothing that
+        fits, or asks back."""
+        spec, name = asked.spec, asked.reason.replace(" ", "_")
+        words = tokens(text)
+        if spec is None or not words or len(words) > _ANSWER_WORDS or _ASKS.match(text):
+            return None
+        around = self.sensing(text, around)
+        found = fill(_only(spec, name), text, around)
+        if name not in found.arguments or not (found.said or _ANAPHORA_ANSWER.search(text)):
+            return None
+        before = dict(asked.action.arguments) if asked.action is not None else {}
+        whole = Filled({**before, name: found.arguments[name]}, (), found.out_of_range, found.said, ())
+        missing = tuple(n for n in spec.parameters.get("required", ()) if n not in whole.arguments)
+        request = Request(("",), text, text, True)
+        return self._judge(_Scored(spec, request, replace(whole, missing=missing), 1.0, 1.0), around, now)
+
     def call(self, spec: ActionSpec, filled: Filled, around: Surroundings, score: float = 1.0) -> Decision:
         """The call itself, validated. An argument that does not satisfy the schema is a refusal, never a call."""
         try:
@@ -158,11 +175,10 @@ class ActionSelector:
 
     def scored(self, text: str, asked: Sequence[Request], around: Surroundings) -> list[_Scored]:
         """Every action with its probability of being meant, for the request that speaks for it most."""
-        around = replace(around, turn=text, nearness=self._nearness if self._encoder is not None else None)
+        around = self.sensing(text, around)
         if self._likeness is None:
             return [self._score(spec, request, text, around) for request in asked for spec in self._character.actions]
-        likeness, read = self._likeness, self._likeness.read(text, around.before)
-        around = replace(around, taught=lambda others: [float(n) for n in likeness.compare(read, others)[:, 1]])
+        read = self._likeness.read(text, around.before)
         taught = self._likeness.compare(read, self._deeds)[:, 2] if self._deeds else np.zeros(0, np.float32)
         rival = self._rival(read)
         found = []
@@ -192,11 +208,24 @@ class ActionSelector:
                 "please": float(bool(_PLEASE.search(text))),
                 "wish": float(bool(_WISH.search(text))),
                 "permission": float(bool(_MAY_I.search(text))),
+                "own_deed": float(bool(_OWN_DEED.search(text))),
+                "later": float(bool(_LATER.search(text))),
+                "denied": float(bool(_DENIED.search(text))),
+                "for_words": float(bool(FOR_WORDS.search(text))),
+                **_again(best, around.talk.done, text),
             }
             weights = _weights()
             odds = sum(weights.get(name, 0.0) * value for name, value in f.items())
             found.append(replace(best, score=1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, odds)))), features=f))
         return found
+
+    def sensing(self, text: str, around: Surroundings) -> Surroundings:
+        """The surroundings of a turn with both ways of telling what is near in meaning."""
+        around = replace(around, turn=text, nearness=self._nearness if self._encoder is not None else None)
+        if self._likeness is None:
+            return around
+        likeness, read = self._likeness, self._likeness.read(text, around.before)
+        return replace(around, taught=lambda others: [float(n) for n in likeness.compare(read, others)[:, 1]])
 
     @staticmethod
     def _phrased(scored: _Scored, text: str) -> _Scored:
@@ -304,7 +333,9 @@ class ActionSelector:
         if filled.missing and self._names_something_else(spec, filled.missing[0], best.request.text):
             return Decision("refuse", spec=spec, score=best.score)
         if filled.missing:
-            return Decision("ask", spec=spec, reason=filled.missing[0].replace("_", " "), score=best.score)
+            # What was said already is kept for the turn that names the rest.
+            partly = Action("", spec.name, dict(filled.arguments))
+            return Decision("ask", partly, spec, filled.missing[0].replace("_", " "), score=best.score)
         entity = self._entity_of(spec, filled, around)
         if entity is not None and _HANDS_OVER & {g for v in self._verbs[spec.name] for g in groups_of(v)}:
             if re.search(r"\bout of (?:your |her |his |my )?reach\b", entity.description):
@@ -340,6 +371,36 @@ _ASKS = re.compile(
 )
 
 
+#: Words of an answer to "Which one do you mean?" at most.
+_ANSWER_WORDS = 12
+_ANAPHORA_ANSWER = re.compile(r"\b(?:that|this|it|them|those|these|same|any|either|both|whichever)\b", re.I)
+
+
+def _only(spec: ActionSpec, name: str) -> ActionSpec:
+    """The action with one parameter alone, for reading an answer to a question for it."""
+    properties = spec.parameters.get("properties", {})
+    return spec.model_copy(
+        update={"parameters": {**spec.parameters, "properties": {name: properties[name]}, "required": [name]}}
+    )
+
+
+def _again(best: _Scored, done: Sequence[Action | None], text: str) -> dict[str, float]:
+    """How lately the action was done, alone and where the turn is short or names an argument of it: "two of those",
+    "and one for her"."""
+    ages = [age for age, action in enumerate(done) if action is not None and action.name == best.spec.name]
+    lately = 1.0 / (1.0 + ages[0]) if ages else 0.0
+    short = len(tokens(text)) <= _SHORT
+    return {
+        "again": lately,
+        "again_short": lately * short,
+        "again_said": lately * float(best.filled.said > 0 and not best.filled.missing),
+    }
+
+
+#: Words of a turn that may lean on the one before: "then do the other one for me as well, please".
+_SHORT = 9
+
+
 _AND_THE = re.compile(
     r"^\W*(?:and|or|but|what about|how about)\s+(?:the|that|this|those)\s+[\w'-]+(?:\s+[\w'-]+)?\W*$", re.I
 )
@@ -351,6 +412,28 @@ _WISH = re.compile(
     re.I,
 )
 _MAY_I = re.compile(r"\b(?:may|might|can|could|shall) (?:i|we)\b|\bmind if\b", re.I)
+
+
+#: What the player is going to do: "I'll fetch it myself", "let me get my case". Taking and having are wishes.
+_OWN_DEED = re.compile(
+    r"\b(?:i|we)(?:'ll| will| can| could| shall| must| should| might|'d better|'m going to| am going to| was going to)"
+    r"(?: just| better| also| always| only)?"
+    r" (?!have\b|take\b|buy\b|try\b|like\b|need\b|want\b|get (?:one|two|some)\b|pay\b)\w+"
+    r"|\blet me (?!in\b|into|out\b|through|past|pass\b|off\b|on\b|have\b|see\b|hold\b|borrow|look|take\b|try\b)\w+"
+    r"|\bmyself\b",
+    re.I,
+)
+#: "I won't be needing the axe till Friday."
+_DENIED = re.compile(
+    r"\b(?:i|we) (?:won't|don't|do not|will not|shan't|didn't|haven't|never|can't|cannot)\b|\bno need\b|\bnot yet\b",
+    re.I,
+)
+#: Not now, or only in some case.
+_LATER = re.compile(
+    r"\b(?:later|first|another time|not (?:now|yet)|in a (?:minute|moment|bit|while)|tomorrow|if you (?:ever )?need"
+    r"|next time|some day|one day)\b",
+    re.I,
+)
 
 
 def _squash(score: float) -> float:

@@ -8,11 +8,12 @@ Where a value is looked for, in this order, and never past the first source that
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from npc.dialogue.actions import names_entity
+from npc.dialogue.actions_choice import Nearness, Option, Talk, Taught, chosen, weighed
 from npc.dialogue.character import ActionSpec, Entity
 from npc.dialogue.knowledge.words import content, numbers_in, stem, tokens
 from npc.dialogue.memory.extract import name_in
@@ -62,15 +63,11 @@ class Filled:
     unused: tuple[float, ...]
 
 
-#: (a text, names of things with a description each) -> how near the text is in meaning to each.
-Nearness = Callable[[str, Sequence[tuple[str, str]]], Sequence[float]]
-#: A value nobody named is taken by meaning when it is this near and leads the next one by so much.
+#: Without the taught encoder a value nobody named is taken by meaning when it is this near and leads the next one by
+#: so much.
 _NEAR, _LEAD = 0.3, 0.04
-#: How near the turn, read behind the talk before it by the taught encoder, is to each of some texts; and the lead from
-#: which the nearest is taken where nothing else gave a value: of 45 that were wanting in the written talks, 7 had it,
-#: all 7 right (at 0.06, 9 of 11).
-Taught = Callable[[Sequence[str]], Sequence[float]]
-_TAUGHT_LEAD = 0.07
+#: Things in view that are looked at for one argument.
+_THINGS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +88,8 @@ class Surroundings:
     """Where there is a taught encoder: how near the turn is to some texts."""
     player_words: str = ""
     """The player's earlier words of this conversation, for "the two of us"."""
+    talk: Talk = Talk()
+    """What was spoken of and done lately, and the facts the player may hear."""
 
 
 def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
@@ -107,15 +106,10 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
     for name, schema in properties.items():
         value: Any = None
         from_player = False
-        if "enum" in schema:
-            value, from_player = _enum(name, schema["enum"], text, around, name in required)
-            if value is None and name in required:
-                at = _nearest(text, [(str(c).replace("_", " "), "") for c in schema["enum"]], around)
-                at = at if at is not None else _taught([str(c).replace("_", " ") for c in schema["enum"]], around)
-                value, from_player = (schema["enum"][at], True) if at is not None else (None, False)
-        elif names_entity(schema):
-            entity, from_player = _entity(spec, text, around)
-            value = entity.id if entity is not None else None
+        if "enum" in schema or names_entity(schema):
+            value, from_player, options = by_rule(spec, name, text, around)
+            if not from_player and (name in required or names_entity(schema)):
+                value, from_player = _meant(options, text, around, value)
         elif schema["type"] in ("integer", "number"):
             value, from_player, complaint = _number(name, schema, text, numbers, taken, len(integers), around)
             if complaint:
@@ -133,6 +127,18 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
             said += from_player
     missing = tuple(name for name in properties if name in required and name not in arguments)
     return Filled(arguments, missing, bad, said, tuple(n for n in numbers if n not in taken))
+
+
+def by_rule(spec: ActionSpec, name: str, text: str, around: Surroundings) -> tuple[Any | None, bool, Sequence[Option]]:
+    """What rules give for a parameter of choices or things, whether the player named it, and all it could be."""
+    schema = spec.parameters["properties"][name]
+    if "enum" in schema:
+        value, named = _enum(name, schema["enum"], text, around, name in spec.parameters.get("required", ()))
+        if value is None and _names_a_goal(text):
+            return None, False, []
+        return value, named, [Option(choice, str(choice).replace("_", " ")) for choice in schema["enum"]]
+    entity, named = _entity(spec, text, around)
+    return (entity.id if entity is not None else None), named, _things(spec, around)
 
 
 #: "four seven one": digits read out one by one.
@@ -249,8 +255,7 @@ def _enum(name: str, choices: Sequence[Any], text: str, around: Surroundings, ne
     # "Put me in that one" means what was just said; otherwise facts about the thing asked for come before the last
     # reply.
     leans = bool(_THAT_ONE.search(text))
-    goal = re.search(r"\bto (?:the )?([a-z]{3,})\b", text, re.IGNORECASE)
-    if goal and goal.group(1).lower() not in ("get", "have", "see", "buy", "take", "you", "him", "her", "them"):
+    if _names_a_goal(text):
         # "A ticket to the moon": a value was named that is no choice; none is made up from elsewhere.
         return None, False
     sources = (around.last_reply, *around.facts[:4]) if leans else (*around.facts[:4], around.last_reply)
@@ -261,6 +266,14 @@ def _enum(name: str, choices: Sequence[Any], text: str, around: Surroundings, ne
             if len(named) == 1:
                 return named[0], False
     return None, False
+
+
+def _names_a_goal(text: str) -> bool:
+    """ "To the moon", and not "to have"."""
+    goal = re.search(r"\bto (?:the )?([a-z]{3,})\b", text, re.IGNORECASE)
+    return goal is not None and goal.group(1).lower() not in (
+        "get", "have", "see", "buy", "take", "you", "him", "her", "them",
+    )  # fmt: skip
 
 
 def _choice(choices: Sequence[Any], text: str) -> Any | None:
@@ -295,16 +308,13 @@ def _entity(spec: ActionSpec, text: str, around: Surroundings) -> tuple[Entity |
         earlier_words = [r for r in around.scene.refer(around.turn) if r.by == "name" and r.score >= 0.5]
         referents = earlier_words or referents
     # "close_valve" wants valves: a kind named by the action goes first.
-    wanted = {stem(word) for word in tokens(f"{spec.name.replace('_', ' ')} {spec.description}")}
+    wanted = _wanted(spec)
     kinds = [r for r in referents if wanted & set(_stems((r.entity.kind, r.entity.name)))]
     if kinds and kinds[0].score >= 0.6 * referents[0].score:
         referents = kinds
     referents = [r for r in referents if not _negated(text, r.entity)] or referents
-    things = [entity for entity in around.scene.entities if entity.visible][:40]
-    described = [f"{entity.name}: {entity.description}" if entity.description else entity.name for entity in things]
     if not named and _SOMETHING_ELSE.search(text):
-        at = _taught(described, around)
-        return (things[at], True) if at is not None else (None, False)
+        return None, False
     best = referents[0] if referents else None
     if (best is None or (best.by == "attention" and best.score < 0.4)) and _ANAPHORA.search(text):
         # "That one" is what was just spoken of, unless the player says that it is what is looked at.
@@ -315,9 +325,38 @@ def _entity(spec: ActionSpec, text: str, around: Surroundings) -> tuple[Entity |
     bar = 0.45 if best is not None and best.by == "description" and not _SUCH_ONE.search(text) else 0.3
     if best is not None and best.score >= bar:
         return best.entity, best.by != "attention"
-    at = _nearest(text, [(entity.name, entity.description) for entity in things], around)
-    at = at if at is not None else _taught(described, around)
-    return (things[at], True) if at is not None else (None, False)
+    return None, False
+
+
+def _things(spec: ActionSpec, around: Surroundings) -> list[Option]:
+    """Things in view as choices; those of a kind the action speaks of ("close_valve" wants valves) are marked."""
+    wanted = _wanted(spec)
+    things = [entity for entity in around.scene.entities if entity.visible][:_THINGS]
+    return [
+        Option(
+            entity.id, entity.name, entity.description,
+            wanted=bool(wanted & set(_stems((entity.kind, entity.name)))),
+            attended=entity.id == around.scene.attention,
+        )
+        for entity in things
+    ]  # fmt: skip
+
+
+def _wanted(spec: ActionSpec) -> set[str]:
+    return {stem(word) for word in tokens(f"{spec.name.replace('_', ' ')} {spec.description}")}
+
+
+def _meant(options: Sequence[Option], text: str, around: Surroundings, ruled: Any) -> tuple[Any | None, bool]:
+    """The option that is meant though the request does not name it, and whether the player's words say so; `ruled` is
+    what the talk before gives by rule."""
+    if len(options) < 2 or around.nearness is None:
+        return ruled, False
+    if around.taught is None:
+        at = _nearest(text, [(o.name, o.description) for o in options], around) if ruled is None else None
+    else:
+        at, _ = chosen(weighed(options, text, around.talk, around.nearness, around.taught, ruled))
+        ruled = None
+    return (options[at].value, True) if at is not None else (ruled, False)
 
 
 def _nearest(text: str, others: Sequence[tuple[str, str]], around: Surroundings) -> int | None:
@@ -328,15 +367,6 @@ def _nearest(text: str, others: Sequence[tuple[str, str]], around: Surroundings)
     ranked = sorted(range(len(others)), key=lambda i: -scores[i])
     first, second = ranked[:2]
     return first if scores[first] >= _NEAR and scores[first] - scores[second] >= _LEAD else None
-
-
-def _taught(others: Sequence[str], around: Surroundings) -> int | None:
-    """Which of the others the turn is about, in the light of the talk before it, where one plainly is."""
-    if around.taught is None or len(others) < 2:
-        return None
-    scores = list(around.taught(others))
-    first, second = sorted(range(len(others)), key=lambda i: -scores[i])[:2]
-    return first if scores[first] - scores[second] >= _TAUGHT_LEAD else None
 
 
 def _stems(texts: Iterable[str]) -> list[str]:

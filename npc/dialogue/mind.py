@@ -51,6 +51,8 @@ from npc.dialogue.whisper import read
 MAX_HISTORY = 40
 #: Drafts kept for a turn that was answered but not committed yet (speculation makes several, the last one counts).
 MAX_DRAFTS = 8
+#: Replies of which it is kept what was done in them, for "and another one".
+MAX_LATELY = 4
 #: An event this salient makes the character want to speak even when the game does not ask for it.
 SALIENT = 0.8
 MAX_EVENTS = 4
@@ -349,6 +351,7 @@ class CharacterMind:
             history=held.history,
             habit=held.habit,
             pending=held.pending,
+            lately=held.lately,
             event=self._events[0] if self._events else "",
             standing={"relationship": held.relationship, **{name: str(value) for name, value in flags.items()}},
             variables={name: str(value) for name, value in flags.items()},
@@ -411,10 +414,13 @@ class CharacterMind:
         offered = decision.kind == "offer" and draft.context.offer in heard
         asked = offered or (decision.kind == "confirm" and bool(heard))
         pending = replace(decision, kind="confirm") if asked else Decision()
-        calls = held.calls
+        if decision.kind == "ask" and heard:
+            pending = decision
+        calls, done = held.calls, None
         if draft.action is not None and reply is not None:
             calls = calls.announce(draft.action, now)
-            if draft.action.call_id in reply.actions_cancelled:
+            done = None if draft.action.call_id in reply.actions_cancelled else draft.action
+            if done is None:
                 calls = calls.cancelled(draft.action.call_id)
             elif draft.action.call_id in reply.actions_done:
                 calls = calls.begun(draft.action.call_id)
@@ -422,7 +428,7 @@ class CharacterMind:
             self._undo = None
         if draft.context.event and self._events and self._events[0] == draft.context.event:
             self._events.pop(0)
-        return replace(held, pending=pending, calls=calls)
+        return replace(held, pending=pending, calls=calls, lately=(*held.lately, done)[-MAX_LATELY:])
 
     def _tell(self, happening: StoryHappening) -> bool:
         """Take a step of the story; true when it wants something said."""

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from npc.dialogue.actions import Decision
+from npc.dialogue.actions_choice import Talk
 from npc.dialogue.actions_select import ActionSelector
 from npc.dialogue.actions_slots import Surroundings
 from npc.dialogue.character import ActionSpec, Character
@@ -31,7 +32,7 @@ from npc.dialogue.emotion_appraisal import Happening, appraise
 from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader, Reading, struck_by
 from npc.dialogue.interface import Action, PlayerTurn
 from npc.dialogue.knowledge.words import STOPWORDS, content, tokens
-from npc.dialogue.memory.amend import amendment
+from npc.dialogue.memory.amend import amendment, settled
 from npc.dialogue.safety import Moderator, Verdict, clean
 from npc.dialogue.scene import SceneState
 from npc.inference.encoder import SentenceEncoder
@@ -42,6 +43,9 @@ _YES = re.compile(
 _NO = re.compile(r"^\W*(?:no|nope|nah|don't|do not|stop|wait|never mind|leave it|better not)\b", re.I)
 
 _TALK = frozenset({"insult", "praise", "thanks", "sympathy", "apology", "good_news", "bad_news", "distress"})
+
+#: Facts that an argument may be read out of.
+_KNOWN = 80
 
 #: How a verdict strikes the character: (reaction, strength).
 _STRIKES: Mapping[str, tuple[str, float]] = {
@@ -65,7 +69,9 @@ class Moment:
     history: tuple[Exchange, ...] = ()
     habit: DeliveryHabit = DeliveryHabit()
     pending: Decision = Decision()
-    """An action that waits for the player's yes."""
+    """An action that waits for the player's yes, or for an argument that was asked for."""
+    lately: tuple[Action | None, ...] = ()
+    """What was done in each of the last replies, oldest first."""
     event: str = ""
     """What just happened and wants a remark, for a turn without words."""
     standing: Mapping[str, str] = field(default_factory=dict)
@@ -110,6 +116,7 @@ class Drafter:
         known = [fact.text for fact in character.facts if not fact.is_secret]
         known += split_sentences(character.biography[:20_000])
         self._open_facts = tuple((set(content(text)), text) for text in known)
+        self._known = tuple(fact.text for fact in character.facts if not fact.is_secret)[:_KNOWN]
 
     def draft(self, turn: PlayerTurn, moment: Moment) -> Draft:
         """Decide about a turn (10-40 ms with the sentence encoder: call it on a worker thread)."""
@@ -183,11 +190,17 @@ class Drafter:
         if move_of(text) is not None or is_empty_assent(text, last):
             return Decision()
         players = [exchange.player for exchange in moment.history]
-        if amendment(text, sayings(players), players[-1] if players else "") is not None:
+        if amendment(text, settled(players), players[-1] if players else "") is not None:
             return Decision()
         said = "\n".join(exchange.player for exchange in moment.history[-6:])
         before = context_before(moment.history)
-        around = Surroundings(moment.scene, last, self._near(f"{text} {last}"), before=before, player_words=said)
+        recent = [part for e in reversed(moment.history[-4:]) for part in (e.read, e.player)]
+        talk = Talk(recent, moment.lately[::-1], self._known)
+        around = Surroundings(
+            moment.scene, last, self._near(f"{text} {last}"), before=before, player_words=said, talk=talk
+        )
+        if pending.kind == "ask" and (found := self._selector.completed(pending, text, around, moment.situation)):
+            return found
         return self._selector.select(text, around, moment.situation)
 
     def _near(self, text: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from npc.dialogue.actions import CallLedger, Decision
 from npc.dialogue.context import Exchange
 from npc.dialogue.emotion import EmotionState
 from npc.dialogue.emotion_reading import DeliveryHabit
+from npc.dialogue.interface import Action
 from npc.dialogue.narrative import StoryState
 from npc.dialogue.scene import SceneState
 
@@ -31,6 +32,8 @@ class Held:
     habit: DeliveryHabit = DeliveryHabit()
     calls: CallLedger = CallLedger()
     pending: Decision = Decision()
+    lately: tuple[Action | None, ...] = ()
+    """What was done in each of the last replies, oldest first."""
     flags: Mapping[str, Any] = field(default_factory=dict)
     relationship: str = "stranger"
     turns: int = 0

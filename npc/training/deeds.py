@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from npc.dialogue.knowledge.knowledge import authored_candidates
 from npc.dialogue.scene import SceneState
 from npc.inference.encoder import MiniLM, load_encoder
 from npc.training.minds import Written
+from npc.training.talks import surroundings, talked
 from npc.training.turns import character_of, choices_of, fold_of, written_minds
 
 
@@ -40,17 +42,18 @@ def rows_of(mind: Written, encoder: MiniLM, likeness: Likeness) -> Iterator[tupl
     )
     scene = SceneState.of(character.scene)
     names = [spec.name for spec in character.actions]
-    for number, choice in enumerate(choices_of(mind)):
-        if choice.kind == "action_refused" or (choice.kind == "first" and number % 7):
-            continue
-        around = Surroundings(scene, choice.before[1], turn=choice.text, before=choice.before)
-        scored = selector.scored(choice.text, requests(choice.text, selector.own_verbs), around)
-        meant = choice.candidates[choice.right[0]].key if choice.kind == "action" and choice.right else ""
-        yield (
-            [dict(s.features) for s in scored],
-            (names.index(meant.removeprefix("deed/")) if meant else -1),
-            choice.kind,
-        )
+
+    def read(text: str, around: Surroundings) -> list[dict[str, float]]:
+        scored = selector.scored(text, requests(text, selector.own_verbs), around)
+        return [dict(s.features) for s in scored]
+
+    for said, history, done in talked(mind):
+        if said.kind != "action_refused":
+            meant = names.index(said.action[0]) if said.action is not None else -1
+            yield read(said.text, surroundings(mind, scene, history, done)), meant, said.kind
+    for choice in [choice for choice in choices_of(mind) if choice.kind == "first"][::7]:
+        around = replace(surroundings(mind, scene, (), ()), last_reply=choice.before[1], before=choice.before)
+        yield read(choice.text, around), -1, choice.kind
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -260,3 +260,25 @@ def test_requests_find_the_verb() -> None:
     assert requests("Please turn it off.")[0].verbs == ("turn off",)
     assert not requests("Why is the gate shut?")
     assert not requests("Don't open it!")
+
+
+def test_an_argument_asked_for_is_taken_from_the_next_turn() -> None:
+    numbers = itertools.count()
+    selector = ActionSelector(SELA, lambda: f"c{next(numbers)}", ENCODER)
+    around = Surroundings(SceneState.of(SELA.scene))
+    partly = Action("", "sell_item", {"quantity": 3})
+    spec = next(spec for spec in SELA.actions if spec.name == "sell_item")
+    asked = Decision("ask", partly, spec, "item")
+    found = selector.completed(asked, "The storm lamps.", around, Situation())
+    assert found is not None
+    assert found.kind == "call"
+    assert found.action is not None
+    assert found.action.arguments == {"quantity": 3, "item": "storm lamp"}
+    assert selector.completed(asked, "What do they cost?", around, Situation()) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["Give me the price of a storm lamp.", "I'll be back for my lamp later.", "Let me get my purse first."]
+)
+def test_no_request(text: str) -> None:
+    assert decide(SELA, text).kind == "none"

@@ -51,6 +51,7 @@ def absence(rows: Sequence[tuple[Stated, Mapping[str, float]]], asking: str) -> 
         "null_misfit": f["misfit"],
         "null_weakest": -f["weakest"],
         "null_opposed": f["opposed"],
+        "null_other_one": max(f["other_one"], f["other_time"]) - f["same_one"],
         "null_elsewhere": sum(word not in own and word in elsewhere for word in words) / count,
         "null_union": -sum(word in own or word in also for word in words) / count,
         "null_words": min(8, len(words)) / 8.0,

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Literal
 
 from npc.dialogue.composed.absence import absence
+from npc.dialogue.composed.contrast import contrast, pairs_of
 from npc.dialogue.composed.likeness import Likeness
 from npc.dialogue.composed.question import Question, leans, located, without_guess
 from npc.dialogue.composed.sayings import ordered
@@ -38,7 +39,7 @@ _POINTED = re.compile(
 OWN_LIFE = re.compile(r"\b(i|i'm|i've|i'd|me|my|mine|we|our|us)\b", re.I)
 RECALLS = re.compile(
     r"\b(i|we) (say|said|tell|told|mention|mentioned|call|called|ask|asked|promise|promised)\b|\bremember|\brecall|"
-    r"\bforg[eo]t|\bremind me|\b(did|do) you (catch|note)\b|\bagain\b",
+    r"\bforg[eo]t|\bremind me|\b(did|do|have) you (catch|note|got that)\b|\bagain\b|\bread\b.*\bback\b",
     re.I,
 )
 
@@ -289,6 +290,7 @@ def measure(
         vectors = index.vectors @ index.encoder.encode(texts).T
     own_life = bool(OWN_LIFE.search(asking))
     recalls = bool(RECALLS.search(question.text))
+    qualified = pairs_of(asking)
     asked_scope, now_scope = scope(f"{asking} {told}"), scope(now)
     rows = []
     for row, candidate in enumerate(index.candidates):
@@ -335,6 +337,7 @@ def measure(
             f["name_miss"] = missed
         if numbers and index.numbers[row]:
             f["number_hit"] = float(bool(numbers & index.numbers[row]))
+        f |= contrast(qualified, pairs_of(candidate.text))
         own = scope(candidate.text)
         f["scope_clash"], f["scope_match"] = _scoped(own, asked_scope)
         clash_now, _ = _scoped(own, now_scope)

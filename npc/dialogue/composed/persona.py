@@ -44,6 +44,20 @@ _ASKS: tuple[tuple[str, str], ...] = (
 _COMPILED = tuple((kind, re.compile(_OPEN + pattern + _END, re.I)) for kind, pattern in _ASKS)
 
 
+_GOODS = re.compile(
+    _OPEN + r"(?:(?:what|which)(?: (?:other|different))?(?: (?:kinds?|sorts?|types?) of)? (?P<what>[\w' -]{3,24}?) "
+    r"(?:do|can|have) you (?:have|got|sell|stock|offer|carry|make|keep)(?: for sale| to sell| in stock)?"
+    r"|(?:show me|tell me about|let me see) (?:all )?(?:your|the) (?P<shown>[\w'-]{3,24}))" + _END,
+    re.I,
+)  # fmt: skip
+
+
+def goods_asked(text: str) -> str:
+    """The goods asked for by their noun: "lamps" in "What kinds of lamps do you have?"; "" for any other turn."""
+    match = _GOODS.match(re.sub(r"[?!.]+$", "", text.strip().replace("’", "'")).lower())
+    return (match["what"] or match["shown"] or "").strip() if match is not None else ""
+
+
 def asked_of_self(text: str) -> str | None:
     """Which of the first questions a clause is, or None."""
     plain = re.sub(r"[?!.]+$", "", text.strip().replace("’", "'")).lower()

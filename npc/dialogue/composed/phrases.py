@@ -101,6 +101,7 @@ NAME = (
     "{value}, of course.",
 )
 TOLD = ("You told me {text}.", "You said {text}.", "I remember: {text}.", "As you said, {text}.")
+ASKED = ('You asked me: "{text}"', 'Your question was: "{text}"')
 ACTION = (
     "Right away{you}.",
     "At once{you}.",

@@ -27,6 +27,7 @@ _FUSED = (
     (r"\b(what|who|where|when|how|why)'s\b", r"\1 is"),
     (r"\b(what|who|where|when|how|why)'re\b", r"\1 are"),
     (r"\b(what|where|when|how)'d\b", r"\1 did"),
+    (r"\b(what|who|where|when|how)'ll\b", r"\1 will"),
     (r"\b(what|who|where|how)'ve\b", r"\1 have"),
     (r"\bsposed\b", "supposed"),
     (r"\b(wanna)\b", "want to"),
@@ -56,6 +57,11 @@ _PATTERNS: tuple[tuple[Wanted, str], ...] = (
     ("what", r"\bwhat\b"),
 )  # fmt: skip
 
+#: A question word with its verb turned round: "where do I go", not "where the river bends".
+INVERTED = re.compile(
+    rf"^(?:and |so |but |then )*{_WH}(?: (?!(?:i|we|you|he|she|they|it)\b)[\w'-]+){{0,3}}? {_AUX}\b", re.I
+)
+
 _ELLIPSIS = re.compile(
     r"^(ouch|ok|okay|right|hm+|ah|oh|thanks|good|fine|lovely)?[,.! ]*"
     r"(and|what about|how about|what of|or|but|then|so what about|the other|and the|same for|also)\b",
@@ -72,7 +78,15 @@ _CORRECTION = (
 )  # fmt: skip
 _REQUEST = re.compile(
     r"\b(tell me|remind me|explain|describe|i'd like to know|i want to know|i wonder|do you know|any idea|say again|"
-    r"would you happen to know|i need to know|let me know|quick test|give me the)\b",
+    r"would you happen to know|i need to know|let me know|quick test|give me the)\b"
+    # "Bet you've forgotten where I have to be." "You'll not remember my name." "State the name of the new hire."
+    r"|\byou(?:'ve| have| must have|'ll have| will have|'d)?(?: surely| already| probably| all)? "
+    r"(?:forgotten|forgot|forget) (?!it|that\b|about it)"
+    r"|\byou(?:'ll| will| do|'ve| can)?(?: never|n't| not| don't| won't| can't) (?:remember|recall)\b"
+    r"|\b(?:state|spell|repeat|read)(?: me| us)?(?: back| out)? (?:me )?(?:the|my)"
+    r" (?:name|order|number|address|time|date)\b|\bread (?:\w+ ){1,3}back\b"
+    r"|\b(?:somebody|someone|anybody|they|people)(?:'s| is| are|'re)? (?:asking|asks?|wants? to know|wondering)"
+    r" (?:where|what|who|when|which|how|if)\b",
     re.I,
 )
 
@@ -115,8 +129,14 @@ def sentences(text: str) -> list[str]:
 
 
 def is_asking(sentence: str) -> bool:
-    """Whether a sentence asks: by its mark, its first words, or a request for an answer."""
+    """Whether a sentence asks: by its mark, its first words, a request for an answer, or, where it has no mark at all,
+    a question word anywhere."""
     plain = sentence.strip().lower()
+    return opens_asking(plain) or (not re.search(r"[.!]$", plain) and bool(re.search(rf"\b{_WH}\b", plain)))
+
+
+def opens_asking(plain: str) -> bool:
+    """Whether the form of a sentence, lower case, asks, be it marked or not."""
     if plain.endswith("?") or _REQUEST.search(plain):
         return True
     if re.match(
@@ -125,12 +145,12 @@ def is_asking(sentence: str) -> bool:
     ):
         return True
     if re.match(
-        r"^(?:so |and |now |please |then |just |come on, )*(?:name|list|describe|explain|spell|remind|recall)\b", plain
+        r"^(?:so |and |now |please |then |just |come on, )*"
+        r"(?:name(?!'s| is)|list|describe|explain|spell|remind|recall)\b",
+        plain,
     ):
         return True
-    if re.search(rf", (?:and |so |but |then )?{_AUX} (?:i|you|we)\b(?!,)", plain):
-        return True
-    return not re.search(r"[.!]$", plain) and bool(re.search(rf"\b{_WH}\b", plain))
+    return bool(re.search(rf", (?:and |so |but |then )?{_AUX} (?:i|you|we)\b(?!,| believe\b)", plain))
 
 
 def wanted_of(asking: str) -> Wanted:

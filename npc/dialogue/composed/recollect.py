@@ -16,11 +16,14 @@ from npc.inference.encoder import SentenceEncoder
 
 _ABOUT_NAME = re.compile(
     r"\b(my (own |first |last |full )?name|do i go by|have (me )?down (as|for)|who is (speaking|talking) to you|"
+    r"who is asking|who wants to know|name of the new|"
     r"who (am i|i am)(?! \w+ing\b)|i'?m called|am i called|call me|remember me|recall me|recogni[sz]e me|"
     r"who (are|were) you (talking|speaking|lending|giving|selling)|(what|which|whose) name (will|shall|should|do|would)|"  # noqa: E501
     r"name (you'?ll|will you|shall you|you) (put|write|enter|note)|who shall (i|you) (put|write|say))\b",
     re.I,
 )
+#: "You've an ear for names. What's mine?"
+_MINE = re.compile(r"^\W*(?:so |and |now )?(?:what(?: is| was|'s)|do you (?:know|remember)) mine\b", re.I)
 _NAME_EXEMPLARS = (
     "What was my name again?", "Do you remember what I'm called?", "Who am I?", "What do you call me?",
     "What name will you write down for me?", "Which name goes on the list?", "Who are you lending it to?",
@@ -52,6 +55,8 @@ def wants_name(question: Question, encoder: SentenceEncoder | None) -> bool:
     others = _WHO_OF_OTHERS.search(question.asking)
     if others is not None and others.group(1).lower() not in ("name", "first", "last", "own", "full"):
         return False
+    if _MINE.search(question.asking) and re.search(r"\bnames?\b", question.told, re.I):
+        return True
     if _ABOUT_NAME.search(question.asking):
         return True
     if (

@@ -22,24 +22,24 @@ from typing import Protocol
 
 from npc.dialogue import whisper
 from npc.dialogue.character import Character
-from npc.dialogue.composed import phrases, unsure
+from npc.dialogue.composed import phrases, recall, unsure
+from npc.dialogue.composed.deeds import announced, refused
 from npc.dialogue.composed.features import OWN_LIFE, RECALLS, Candidate, Heard, Leaning, Scored
 from npc.dialogue.composed.grounding import COMFORT, PLEASED, ask_about, ground, move_of, takes_leave
 from npc.dialogue.composed.likeness import context_before
-from npc.dialogue.composed.persona import asked_of_self, introduce
+from npc.dialogue.composed.persona import asked_of_self, goods_asked, introduce
 from npc.dialogue.composed.polarity import verdict
 from npc.dialogue.composed.question import Question, understand
-from npc.dialogue.composed.recollect import of_another, wants_name
+from npc.dialogue.composed.recollect import wants_name
 from npc.dialogue.composed.reply import Reply, behind, cite, clauses
-from npc.dialogue.composed.sayings import sayings
 from npc.dialogue.composed.select import Choice, choose, compare, favour, is_comparison, said_part, same_fact
 from npc.dialogue.composed.speech import decapitalised, in_first_person, in_second_person, shortened
 from npc.dialogue.composed.wanted import fits
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Citation, Clause
 from npc.dialogue.knowledge.knowledge import Knowledge
-from npc.dialogue.knowledge.words import content, tokens
-from npc.dialogue.memory.amend import amendment
+from npc.dialogue.knowledge.words import content, stem, tokens
+from npc.dialogue.memory.amend import amendment, settled
 from npc.dialogue.memory.extract import name_in
 from npc.dialogue.memory.store import PlayerMemory
 
@@ -63,11 +63,22 @@ _EITHER = 0.7
 _WHOLE = 3.0
 
 
+_GREETS = re.compile(
+    r"^\W*(?:(?:oh|ah|well),? )?(?:hello|hi|hiya|hey|howdy|good (?:morning|day|evening|afternoon)|morning|evening"
+    r"|afternoon|greetings|welcome)\b(?: there| again| to you| all)?",
+    re.I,
+)
+
 #: Asks of the character.
 _YOURS = re.compile(r"\b(you|your|yours|yourself)\b", re.I)
 
-#: Memories that stand to choose from in one turn: those of some salience first, then the newest.
-_TOLD, _LASTING = 150, 0.4
+
+#: Prices from which goods asked for by their noun are listed; of fewer the search finds the one.
+_SOME = 2
+#: Log-odds below "nothing" to which it is told with doubt there: something of the kind was surely said.
+_RECALLED = -3.0
+#: Log-odds by which a fact must beat the likest saying where the player asks for what they said.
+_OWN_WORDS = 2.0
 
 
 class Realiser(Protocol):
@@ -126,6 +137,7 @@ class _Turn:
         self._chance = random.Random(f"{context.seed}/{len(context.history)}/{context.turn.text}")
         self._said = [exchange.reply for exchange in context.history[-12:]]
         self._question: Question = understand(context.turn.text)
+        self._players = [exchange.player for exchange in context.history]
 
     def reply(self) -> Reply:
         context = self._context
@@ -136,14 +148,14 @@ class _Turn:
         if context.act == "injection":
             return self._line(phrases.INJECTION, "injection")
         if context.act == "action":
-            return self._action()
+            return announced(context, self._character, self._line)
         if context.act == "action_refused":
-            return self._refusal()
+            return refused(context, self._knowledge, self._line)
         first = self._grounded() or self._first_questions()
         if first is not None:
             return first
-        players = [exchange.player for exchange in context.history]
-        amended = amendment(context.turn.text, sayings(players), players[-1] if players else "")
+        players = self._players
+        amended = amendment(context.turn.text, settled(players), players[-1] if players else "")
         if amended is not None:
             return self._line(phrases.AMENDED, "heard", text=decapitalised(in_second_person(amended[1])))
         if not self._question.asking and self._question.corrected is None:
@@ -177,7 +189,7 @@ class _Turn:
         found = turn._answer(_TOLD_TO)
         return found if found is not None and found.citations else None
 
-    def _line(self, lines: Sequence[str], route: str, **values: str) -> Reply:
+    def _line(self, lines: Sequence[str], route: str, /, **values: str) -> Reply:
         line = phrases.pick(lines, self._chance, self._said, self._style)
         for name, value in values.items():
             line = line.replace("{" + name + "}", value).replace(
@@ -224,77 +236,39 @@ class _Turn:
         spans = (Citation(fact.id, fact.source, 0, len(reply.text.split())) for fact in sources)
         return replace(reply, citations=tuple(spans))
 
-    # --- deeds -------------------------------------------------------------------------------------------------
-
-    def _action(self) -> Reply:
-        action = self._context.action
-        if action is None:
-            return self._line(phrases.ACTION, "action")
-        scene = self._context.scene
-        entities = {entity.id: entity.name for entity in scene.entities} if scene else {}
-        spec = next((spec for spec in self._character.actions if spec.name == action.name), None)
-        spoken = {
-            name: entities.get(str(value), str(value).replace("_", " ")) for name, value in action.arguments.items()
-        }
-        if spec is not None and spec.say:
-            line = phrases.pick(spec.say, self._chance, self._said, self._style)
-            return Reply(re.sub(r"\{(\w+)\}", lambda m: spoken.get(m.group(1), ""), line), "action")
-        thing = next((entities[str(value)] for value in action.arguments.values() if str(value) in entities), "")
-        if thing and re.search(r"hand|give|pass|lend", action.name):
-            return self._line(phrases.HANDING, "action", thing=thing)
-        if thing and re.search(r"point|show|look", action.name):
-            return self._line(phrases.POINTING, "action", thing=thing)
-        return self._line(phrases.ACTION, "action")
-
-    def _refusal(self) -> Reply:
-        context = self._context
-        fact = self._knowledge.fact(context.refusal_fact) if context.refusal_fact else None
-        if fact is not None and not fact.guarded:
-            said = in_first_person(fact.text, self._knowledge.speaker)
-            reply = self._line(phrases.REFUSED_WHY, "refused", why=said)
-            return cite(reply, said, fact.id, fact.source)
-        if context.refusal:
-            return Reply(context.refusal, "refused")
-        return self._line(phrases.REFUSED, "refused")
-
     def _first_questions(self) -> Reply | None:
         """Who are you, what do you do, where are we, how are you; and the card's own small talk."""
         text = self._context.turn.text
         for talk in self._character.small_talk:
             if any(_same_words(text, when) for when in talk.when):
                 return self._line(talk.say, "small_talk")
-        kind = asked_of_self(self._question.asking or text)
+        goods = goods_asked(self._question.asking or text)
+        kind = "wares" if goods else asked_of_self(self._question.asking or text)
         if kind is None:
             return None
-        prices = []
-        if kind == "wares":
-            index = self._knowledge.index(self._context.scene)
-            speaker = self._knowledge.speaker
-            prices = [
-                in_first_person(c.text, speaker)
-                for c in index.candidates
-                if c.origin == "fact" and not self._guarded(c) and fits("price", c.text, "", index.meaning.likeness) > 0
-            ]
+        prices = self._prices(goods) if kind == "wares" else []
+        if goods and len(prices) < _SOME:
+            return None
         words = introduce(kind, self._character, self._knowledge.speaker, self._context, prices, self._chance)
         return Reply(words, "self") if words else None
+
+    def _prices(self, goods: str) -> list[str]:
+        """What the character charges, as it would say it; for the goods named alone, and nobody else's."""
+        index, speaker = self._knowledge.index(self._context.scene), self._knowledge.speaker
+        others = {stem(word) for tie in self._character.relationships for word in tokens(tie.name)}
+        wanted = set(content(goods))
+        priced = (
+            c for c in index.candidates
+            if c.origin == "fact" and not self._guarded(c) and fits("price", c.text, "", index.meaning.likeness) > 0
+        )  # fmt: skip
+        said = ((c.text, set(content(c.text))) for c in priced)
+        return [in_first_person(text, speaker) for text, about in said if wanted <= about and not others & about]
 
     def _guarded(self, candidate: Candidate) -> bool:
         fact = self._knowledge.fact(candidate.fact_id or "")
         return fact is None or fact.guarded
 
     # --- memory ------------------------------------------------------------------------------------------------
-
-    def _told(self) -> list[str]:
-        """What the player told of themselves, oldest first: what is remembered, and what was said in this talk."""
-        noted = self._memory.all(superseded=True) if self._memory is not None else []
-        useful = [m for m in noted if m.kind in ("fact", "promise", "event", "name")]
-        current = [m for m in useful if m.superseded_by is None]
-        told = sorted(range(len(current)), key=lambda i: (current[i].salience < _LASTING, -i))[:_TOLD]
-        kept = [current[i].text for i in sorted(told)]
-        outdated = {m.text.lower() for m in useful if m.superseded_by is not None}
-        said = sayings([exchange.player for exchange in self._context.history])
-        valid = [text for text in said if not any(text.lower() in old for old in outdated)]
-        return list(dict.fromkeys([*kept, *valid]))
 
     def _recalls(self) -> bool:
         """Whether the turn asks in so many words for what the player said before."""
@@ -312,12 +286,17 @@ class _Turn:
         turns = [*(exchange.player for exchange in self._context.history), self._context.turn.text]
         given = [name for name in map(name_in, turns) if name is not None]
         name = stored.value if stored is not None else given[-1] if given else ""
-        return self._line(phrases.NAME, "memory", value=name) if name else self._line(phrases.FORGOTTEN, "forgotten")
+        if name:
+            return self._line(phrases.NAME, "memory", value=name)
+        return self._answer(_ASKED, doubting=True) or self._line(phrases.FORGOTTEN, "forgotten")
 
     def _remembered(self, said: str) -> Reply:
-        if _gives_name(said):
+        if recall.is_name(said):
             return self._line(phrases.NAME, "memory", value=name_in(said) or "")
-        return self._line(phrases.TOLD, "memory", text=decapitalised(in_second_person(said).strip(" .,!")))
+        if recall.quoted(said):
+            return self._line(phrases.ASKED, "memory", text=said)
+        pieces = recall.whole(said, self._players, self._memory)
+        return self._line(phrases.TOLD, "memory", text=recall.in_your_words(pieces))
 
     # --- knowledge ---------------------------------------------------------------------------------------------
 
@@ -327,7 +306,8 @@ class _Turn:
         query = self._question.asking or self._question.text
         if leaning is not None and self._question.elliptical:
             query = f"{leaning.asking} {query}"
-        index = self._knowledge.index_for(query, scene, allowed, self._told())
+        told = recall.told(self._players, self._memory, self._question)
+        index = self._knowledge.index_for(query, scene, allowed, told)
         heard = Heard(context.turn.text, context_before(context.history))
         now = scene.time if scene else ""
         return choose(index, self._question, place=place, now=now, leaning=leaning, heard=heard)
@@ -347,8 +327,6 @@ class _Turn:
         open_ones = tuple(
             s for s in open_ones if s.candidate.origin != "said" or s.score - everything.nothing > told_least
         )
-        if of_another(self._question):
-            open_ones = tuple(s for s in open_ones if s.candidate.origin != "said" or not _gives_name(s.candidate.text))
         choice = favour(replace(everything, ranked=open_ones), allowed - before)
         best = compare(choice) or choice.best
         if locked is not None and locked.score > max(choice.nothing, best.score if best else choice.nothing):
@@ -357,9 +335,12 @@ class _Turn:
         if best is None:
             return None
         guarded = locked.score - choice.nothing if locked is not None else None
+        if doubting and self._recalls() and (saying := self._likest_saying(choice)) is not None:
+            best = saying
         margin = best.score - choice.nothing
         own = not self._recalls() or best.candidate.origin == "said"
-        if doubting and own and unsure.may_doubt(margin, guarded, best.candidate.origin, context.history):
+        near = _RECALLED if self._recalls() else unsure.NEAR
+        if doubting and own and unsure.may_doubt(margin, guarded, best.candidate.origin, context.history, near):
             return self._with_doubt(choice, best)
         if margin < threshold:
             return None
@@ -371,6 +352,16 @@ class _Turn:
         if len(reply.text.split()) + len(more.text.split()) > _FACT_WORDS:
             return reply
         return replace(behind(reply, more), route=reply.route, slots=reply.slots)
+
+    @staticmethod
+    def _likest_saying(choice: Choice) -> Scored | None:
+        """What the player said that is likest, where the best of all falls short of an answer: they ask for their own
+        words."""
+        said = next((s for s in choice.ranked if s.candidate.origin == "said"), None)
+        best = choice.best
+        if said is None or best is None or (best.candidate.origin != "said" and best.score - said.score > _OWN_WORDS):
+            return None
+        return said
 
     def _with_doubt(self, choice: Choice, best: Scored) -> Reply:
         """The nearest thing known, as no more than that (see `unsure.py`)."""
@@ -475,22 +466,20 @@ class _Turn:
             return self._line(phrases.THANKS, "thanks")
         if takes_leave(text):
             return self._line(self._character.farewell or phrases.GOODBYE, "goodbye")
+        greeting = _GREETS.match(text)
+        if greeting is not None and len(tokens(text[greeting.end() :])) <= 2:
+            return self._line(phrases.HELLO, "hello")
         following = bool(context.history) and bool(context.history[-1].fact_ids)
         own = OWN_LIFE.search(text) is not None
         told = self._answer(_FOLLOWED if following else _TOLD_OWN if own else _SAID, recalling=False)
         last = set(context.history[-1].fact_ids) if following else set()
         if told is not None and not {c.fact_id for c in told.citations} & last:
             return told
-        if re.match(r"^\W*(hello|hi|hey|good (morning|day|evening|afternoon)|morning|evening|greetings)\b", text):
+        if greeting is not None:
             return self._line(phrases.HELLO, "hello")
         if context.reaction in ("distress", "alarm"):
             return self._line(COMFORT if context.reaction == "distress" else phrases.ALARM, "comfort")
         return Reply(context.offer, "offer") if context.offer else self._line(phrases.HEARD, "heard")
-
-
-def _gives_name(said: str) -> bool:
-    """Whether a saying gives the player's name and nothing else."""
-    return name_in(said) is not None and len(said.split()) <= 6
 
 
 def _same_words(said: str, when: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from npc.dialogue.composed.question import is_asking
+from npc.dialogue.composed.question import INVERTED, expand, opens_asking
 from npc.dialogue.knowledge.grammar import BASES
 from npc.dialogue.knowledge.words import STOPWORDS, names_in, numbers_in, tokens
 
@@ -80,7 +80,17 @@ _ASKS = re.compile(
 
 
 def _asks(text: str) -> bool:
-    return bool(_ASKS.match(text)) or is_asking(text)
+    """ "Where do I go for it" asks; "I fell when I was six" and "where the river bends" do not."""
+    plain = expand(text).lower()
+    if _ASKS.match(text) or INVERTED.match(plain) or plain.endswith("?"):
+        return True
+    return opens_asking(plain) and not _SUBORDINATE.match(plain)
+
+
+#: A clause of time or place: "when I was six".
+_SUBORDINATE = re.compile(
+    r"^(?:and |but )?(?:when|where|while|who|which|what|how) (?:i|we|he|she|it|they|my|our|the)\b"
+)
 
 
 #: Says that something is so, and nothing of what.

@@ -63,10 +63,12 @@ _WHAT: dict[Wanted, str] = {
 }  # fmt: skip
 
 
-def may_doubt(margin: float, guarded: float | None, origin: str, history: Sequence[Exchange]) -> bool:
-    """Whether the best statement is told with doubt: `margin` is its own, `guarded` that of the nearest guarded fact.
-    Things in view are named or not, without doubt."""
-    if not NEAR <= margin < SURE or origin not in ("fact", "self", "said"):
+def may_doubt(
+    margin: float, guarded: float | None, origin: str, history: Sequence[Exchange], near: float = NEAR
+) -> bool:
+    """Whether the best statement is told with doubt: `margin` is its own, `guarded` that of the nearest guarded fact,
+    `near` from where on. Things in view are named or not, without doubt."""
+    if not near <= margin < SURE or origin not in ("fact", "self", "said"):
         return False
     if guarded is not None and guarded >= NEAR:
         return False

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from npc.dialogue.composed.question import is_asking, understand
-from npc.dialogue.composed.sayings import ordered
+from npc.dialogue.composed.sayings import MOST, clauses, ordered, pieces
 from npc.dialogue.knowledge.words import numbers_in
 
 #: "Make that six", "six, I mean": another number for the only one of what was told last.
@@ -49,3 +49,53 @@ def amendment(text: str, told: Sequence[str], last: str = "") -> tuple[str, str]
     if not given or not numbers_in(given) or len(numbers) != 1 or ordered(last):
         return None
     return last, re.sub(rf"(?<!\w){re.escape(numbers[0])}(?!\w)", given, last, count=1)
+
+
+#: Where a sentence sets right what its first half said: "at six, no, seven".
+_TURNS = re.compile(
+    r"(?:[,;]| -|—)\s+(?=(?:no|nope|sorry|wait|actually|i meant?|make (?:that|it)|or rather|rather)\b)", re.I
+)
+_SET_RIGHT = re.compile(
+    r"^\W*(?:(?:no|nope|sorry|wait|actually|oh|i meant?|or rather|rather)\b\W*)+(?P<new>.+?)\W*$", re.I
+)
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "yesterday", "today", "tomorrow")
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+
+
+def settled(turns: Sequence[str]) -> list[str]:
+    """Sayings of the turns, oldest first and without doubles, each as it stood at the end of its own turn."""
+    found: dict[str, None] = {}
+    for turn in turns:
+        told: list[str] = []
+        for clause in clauses(turn):
+            for number, part in enumerate(_TURNS.split(clause)):
+                amended = (amendment(part, told[-3:]) or _replaced(part, told)) if told else None
+                if amended is not None:
+                    told[told.index(amended[0])] = amended[1]
+                elif number == 0 or not _SET_RIGHT.match(part):
+                    told += pieces(part)
+                else:
+                    told += pieces(_SET_RIGHT.sub(r"\g<new>", part))
+        found.update(dict.fromkeys(told))
+    return list(found)[-MOST:]
+
+
+def _replaced(text: str, told: Sequence[str]) -> tuple[str, str] | None:
+    """ "My stop's Linden Square. Sorry, Linden Street.": a few words of the same kind as some of what was told last."""
+    match = _SET_RIGHT.match(text)
+    new = _PREFIX.sub("", match["new"]) if match is not None else ""
+    if not new or len(new.split()) > _MOST or ordered(told[-1]):
+        return None
+    for words in (_DAYS, _MONTHS):
+        old = [word for word in re.findall(r"\w+", told[-1]) if word.lower() in words]
+        if new.lower() in words and len(old) == 1:
+            return told[-1], told[-1].replace(old[0], new)
+    if not all(word[:1].isupper() for word in new.split()):
+        return None
+    named = [m.group() for m in re.finditer(r"(?<=\w )[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*", told[-1])]
+    named = [name for name in named if not name.startswith(("I'", "I’")) and name != "I"]
+    same = [name for name in named if set(name.split()) & set(new.split())] or named
+    return (told[-1], told[-1].replace(same[0], new)) if len(same) == 1 else None

@@ -14,8 +14,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from npc.dialogue.composed.sayings import clauses, pieces
 from npc.dialogue.knowledge.words import numbers_in, tokens
+from npc.dialogue.memory.amend import settled
 from npc.dialogue.memory.records import Kind
 
 _NAME = r"(?P<name>(?:(?:Captain|Doctor|Dr\.?|Sir|Lady|Lord|Brother|Sister|Mister|Mr\.?|Mrs\.?|Ms\.?|Professor|Sergeant) )?[A-Z][\w'’-]+(?: (?:of |von |de |the )?[A-Z][\w'’-]+){0,2})"  # noqa: E501
@@ -27,6 +27,8 @@ _INTRODUCTIONS = (
         rf"\b(?:I'm|I am|Im|[Tt]his is|[Ii]t's) (?:called )?{_NAME}(?=$|[,.!?;]| (?:and|from|by|here|off|the)\b)"
     ),
     re.compile(rf"(?:^|[.!?] ){_NAME} (?:here|at your service)\b"),
+    # "Morning, smith. Adela Finch, from the mill."
+    re.compile(rf"(?:^|[.!?,] ){_NAME}, (?:from|off) (?:the|a) \w+(?=[.,!?]|$)"),
     re.compile(
         r"(?:^|[.!?,] )(?P<name>(?:Captain|Doctor|Dr\.?|Sir|Lady|Lord|Professor|Sergeant) [A-Z][\w'’-]+)(?=[,.])"
     ),
@@ -83,7 +85,7 @@ def extract(text: str, *, known: frozenset[str] = frozenset(), asked: str = "") 
         name = bare.group("name") if bare else None
     if name is not None:
         found.append(Noted("name", f"My name is {name}", "name", name, 1.0, _replaced(text, name)))
-    for piece in (piece for clause in clauses(text) for piece in pieces(clause)):
+    for piece in settled([text]):
         own = bool(_SELF.search(piece)) and len(tokens(piece)) >= 3
         if any(note.text == piece for note in found) or (name is not None and _only_names(piece, name)):
             continue
