@@ -276,11 +276,12 @@ class NativeModel:
             try:
                 loop.call_soon_threadsafe(events.put_nowait, event)
             except RuntimeError:  # the loop is closed: nobody listens any more
-                self._worker.post(lambda: self._release(number, session))
+                self._worker.post(lambda: self._release(number, session, deliver))
 
         def begin() -> None:
             try:
                 found, early = start()
+                self._worker.cancelled(found)  # a draft has one reader: whoever asks for it last
                 number.append(found)
                 for event in early:
                     deliver(event)
@@ -310,14 +311,16 @@ class NativeModel:
                 if event.finish:
                     return
         finally:
-            self._worker.post(lambda: self._release(number, session))
+            self._worker.post(lambda: self._release(number, session, deliver))
 
-    def _release(self, number: list[int], session: str | None) -> None:
+    def _release(self, number: list[int], session: str | None, reader: Callable[[Event], None]) -> None:
         """On the worker: the reader is gone. A draft that ran to its end stays with its listener until the turn is
-        decided; one that was left before is given up."""
-        engine = self._worker.engine
+        decided; one that was left before is given up; one that another reads by now is that one's."""
+        engine, subscribers = self._worker.engine, self._worker.subscribers
         for n in number:
-            self._worker.subscribers.pop(n, None)
+            if subscribers.get(n, reader) is not reader:
+                continue
+            subscribers.pop(n, None)
             listening = engine.listeners.get(session) if session is not None else None
             if listening is not None and listening.number == n:
                 if not (listening.events and listening.events[-1].finish):

@@ -174,6 +174,25 @@ def test_a_tentative_reply_that_is_left_is_given_up(model: NativeModel) -> None:
     assert ledger.rows_wasted > 0
 
 
+def test_a_draft_taken_over_is_not_ended_by_who_read_it_before(model: NativeModel) -> None:
+    """Regression: the first reader's leaving took the second one's place; the second waited a minute, in vain."""
+    sampling = Sampling(max_tokens=60)
+
+    async def go() -> tuple[list[Token], list[Token]]:
+        first = model.reply(chat("hello"), sampling, "ear", tentative=True)
+        early = [await anext(first)]
+        second = model.reply(chat("hello"), sampling, "ear", tentative=True)
+        late = [await anext(second)]
+        early += [token async for token in first]
+        model.decided("ear")
+        late += [token async for token in second]
+        return early, late
+
+    early, late = asyncio.run(asyncio.wait_for(go(), 10.0))
+    assert early[-1].finish == "cancelled"
+    assert text_of(late) == text_of(asyncio.run(say(model, "hello", sampling)))
+
+
 def test_a_new_partial_ends_the_tentative_reply_to_the_old_one(model: NativeModel) -> None:
     sampling = Sampling(max_tokens=60)
 
