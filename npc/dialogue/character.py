@@ -19,6 +19,7 @@ Conditions (`tell_to`, `preconditions`, narrative) share one small language, see
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -79,7 +80,8 @@ class Goal(_Authored):
     text: Short
     priority: Unit = 0.5
     keywords: tuple[Short, ...] = ()
-    """Words whose appearance in an event or in the player's talk touches this goal, beside those of `text`."""
+    """Words or phrases whose appearance in an event or in the player's talk touches this goal; so does half of the
+    topical words of `text`."""
 
 
 class Tie(_Authored):
@@ -182,8 +184,8 @@ class Scene(_Authored):
 
     @model_validator(mode="after")
     def _known_attention(self) -> Scene:
-        ids = [entity.id for entity in self.entities]
-        twice = sorted({name for name in ids if ids.count(name) > 1}) if len(ids) < 2_000 else []
+        ids = Counter(entity.id for entity in self.entities)
+        twice = sorted(name for name, times in ids.items() if times > 1)
         if twice:
             raise ValueError(f"entity ids stand twice: {', '.join(twice)}")
         if self.attention is not None and self.attention not in ids:
@@ -307,9 +309,17 @@ def check_parameters(schema: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(spec, dict) or spec.get("type") not in _PARAMETER_TYPES:
             raise ValueError(f"parameter {name!r} must have a type out of {', '.join(_PARAMETER_TYPES)}")
         low, high = spec.get("minimum"), spec.get("maximum")
+        for bound, value in (("minimum", low), ("maximum", high)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise ValueError(f"parameter {name!r} has a {bound} that is no number: {value!r}")
         if low is not None and high is not None and low > high:
             raise ValueError(f"parameter {name!r} has minimum {low} above maximum {high}")
-    missing = [name for name in schema.get("required", []) if name not in properties]
+        if "enum" in spec and (not isinstance(spec["enum"], list | tuple) or not spec["enum"]):
+            raise ValueError(f"parameter {name!r} has an enum that is no list of choices")
+    required = schema.get("required", [])
+    if not isinstance(required, list | tuple):
+        raise ValueError("parameters.required must be a list of parameter names")
+    missing = [str(name) for name in required if not isinstance(name, str) or name not in properties]
     if missing:
         raise ValueError(f"required parameters without a schema: {', '.join(missing)}")
     return schema

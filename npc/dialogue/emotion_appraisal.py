@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from npc.dialogue.character import Character, Personality
 from npc.dialogue.emotion import Impulse
+from npc.dialogue.knowledge.words import content, tokens
 
 #: How a turn or an event can strike a character.
 REACTIONS = (
@@ -125,11 +126,16 @@ def _rules(reaction: str, p: Personality, dominance: float, soft: float, stance:
 
 
 def _goal_at_stake(text: str, character: Character) -> tuple[float, str]:
-    words = set(re.findall(r"[a-z']+", text.lower()))
+    """Priority and text of the most important goal that the words touch; (0, "") for none."""
+    said = set(content(text))
+    spoken = f" {' '.join(tokens(text))} "
     best, name = 0.0, ""
     for goal in character.goals:
-        keys = {word for key in goal.keywords for word in key.lower().split()}
-        if goal.priority > best and keys & words:
+        about = set(content(goal.text))
+        touched = any(f" {' '.join(tokens(key))} " in spoken for key in goal.keywords)
+        # One common word of a long goal ("good") touches nothing.
+        touched |= bool(about) and 2 * len(said & about) >= len(about)
+        if goal.priority > best and touched:
             best, name = goal.priority, goal.text
     return best, name
 

@@ -110,7 +110,7 @@ class SceneState:
         )
         if "attention" in delta:
             wanted = delta["attention"]
-            if wanted is None or wanted in entities:
+            if wanted is None or (isinstance(wanted, str) and wanted in entities):
                 state = replace(state, attention=wanted)
             else:
                 problems.append(f"scene.attention: there is no entity {wanted!r}")

@@ -15,6 +15,7 @@ from npc.dialogue.character import Character, character_schema, load_character
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "character.schema.json"
 MINIMAL = "id: ada\nname: Ada\nrole: tester\nbiography: I test.\n"
 #: Nine to the eighth values from eight short lines.
+ACTION = MINIMAL + "actions:\n  - {name: go, description: d, parameters: {type: object, properties: {x: "
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join(['*' + old] * 9)}]\n" for old, new in zip("abcdefg", "bcdefgh", strict=True)
 )
@@ -53,6 +54,12 @@ def test_error_names_file_line_and_field(tmp_path: Path) -> None:
         (MINIMAL + "scene:\n  attention: nothing\n", "attention 'nothing' is not the id"),
         (MINIMAL + "actions:\n  - {name: go, description: d, compensate: undo}\n", "which is no action"),
         (MINIMAL + "actions:\n  - {name: go, description: d, parameters: {type: array}}\n", "type 'object'"),
+        (ACTION + "{minimum: low, type: integer}}}}\n", "minimum that is no number"),
+        (ACTION + "{enum: red, type: string}}}}\n", "enum that is no list"),
+        (ACTION + "{enum: [], type: string}}}}\n", "enum that is no list"),
+        (ACTION + "{type: string}}, required: x}}\n", "required must be a list"),
+        (ACTION + "{type: string}}, required: [[x]]}}\n", "without a schema"),
+        (MINIMAL + "scene:\n  entities: [" + "{id: e, name: x}, " * 2_001 + "]\n", "entity ids stand twice: e"),
         (BOMB, "aliases unfolded"),
         ("id: !!python/object/apply:os.system [ls]\n", "not valid YAML"),
     ],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npc.dialogue.character import Character, Personality
+from npc.dialogue.character import Character, Goal, Personality
 from npc.dialogue.emotion import HALF_LIFE, VAD, Baseline, EmotionState, Impulse, personality_mood
 from npc.dialogue.emotion_appraisal import REACTIONS, Happening, appraise
 from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader
@@ -64,6 +64,23 @@ def test_personality_decides_between_anger_and_hurt() -> None:
     soft = appraise(insult, person(agreeableness=0.9, neuroticism=0.95), -0.5)
     assert max(hot, key=lambda i: i.strength).emotion == "anger"
     assert max(soft, key=lambda i: i.strength).emotion == "sadness"
+
+
+@pytest.mark.parametrize(
+    ("words", "touched"),
+    [
+        ("The harbour is on fire!", True),
+        ("The old mine fell in.", True),
+        ("My old knees hurt.", False),
+        ("The bakery is on fire!", False),
+    ],
+)
+def test_a_goal_is_touched_by_its_own_words_and_by_its_keywords(words: str, touched: bool) -> None:
+    """The words of the goal itself once did nothing, and each word of a phrase touched it alone."""
+    goal = Goal(text="Protect the harbour", priority=1.0, keywords=("old mine",))
+    keeper = person().model_copy(update={"goals": (goal,)})
+    causes = [impulse.cause for impulse in appraise(Happening("bad_news", 0.6, words), keeper)]
+    assert all(("it touches my goal" in cause) is touched for cause in causes)
 
 
 def test_feelings_fade_to_the_baseline() -> None:

@@ -72,6 +72,22 @@ def test_deltas_change_add_remove_and_complain() -> None:
     assert gone.attention is None
 
 
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"attention": ["chest_l"]},
+        {"attention": 5},
+        {"entities": [{"id": "chest_l", "position": "far"}, {"id": 3}, None]},
+        {"entities": [{"id": "chest_l", "state": [1]}, {"id": "chest_l", "aliases": "one"}]},
+        {"entities": 5, "location": 3, "player": [], "state": "x"},
+    ],
+)
+def test_a_bad_delta_is_a_complaint_and_never_an_error(delta: dict[str, Any]) -> None:
+    state, problems = SHED.apply(delta)
+    assert problems
+    assert state.entities == SHED.entities
+
+
 def test_ten_thousand_entities() -> None:
     state, problems = SceneState().apply(
         {"entities": [{"id": f"jar{n}", "kind": "jar", "name": f"jar number {n}"} for n in range(10_000)]}
