@@ -44,7 +44,7 @@ Signed = Annotated[float, Field(ge=-1.0, le=1.0)]
 
 
 class _Authored(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
 
 
 class Personality(_Authored):
@@ -142,7 +142,7 @@ class ActionSpec(_Authored):
     phrases: tuple[Short, ...] = ()
     """Ways a player asks for it, beyond what name and description say."""
     preconditions: tuple[Short, ...] = ()
-    """All must hold (see `conditions.py`); `unless` words name what the refusal says."""
+    """All must hold (see `conditions.py`)."""
     permission: Relationship | Literal["anyone", "game"] = "anyone"
     """Least relationship that may ask for it; "game": only narrative and game events, never the player's words."""
     confirm: bool = False
