@@ -76,6 +76,7 @@ class Carrier:
         self._sent_samples = 0
         self._again: deque[Message] = deque()
         self._gap = False
+        self._catching_up = False
         self._flushed: deque[str] = deque(maxlen=_FLUSHED)
         self._audio_heads: dict[tuple[str, str, int, int], str] = {}
 
@@ -97,10 +98,7 @@ class Carrier:
                 return
             self._pending_bytes += _EVENT_BYTES
         self._pending.append(item)
-        if (
-            self._pending_bytes > self._bounds.queue_bytes
-            or self._pending_samples * 1000 > self._bounds.queue_ms * self.output_rate
-        ):
+        if self._beyond(1):
             self._overflow()
         self.wake()
 
@@ -141,13 +139,18 @@ class Carrier:
         self._pending.clear()
         self._pending_bytes = self._pending_samples = 0
 
+    def _beyond(self, times: int) -> bool:
+        """Whether more waits than so many times the bound."""
+        return (
+            self._pending_bytes > times * self._bounds.queue_bytes
+            or self._pending_samples * 1000 > times * self._bounds.queue_ms * self.output_rate
+        )
+
     def _overflow(self) -> None:
         if self.connected:
-            # The socket is about to be closed; what waits is kept for its resume.
-            self.overrun = True
-        elif self._pending_bytes > 2 * self._bounds.queue_bytes or self._pending_samples * 1000 > (
-            2 * self._bounds.queue_ms * self.output_rate
-        ):
+            # The socket is about to be closed; what waits is kept for its resume, which gets time to take it.
+            self.overrun = not self._catching_up or self._beyond(2)
+        elif self._beyond(2):
             self._lose_all()
 
     def _lose_all(self) -> None:
@@ -167,6 +170,7 @@ class Carrier:
             return None
         item = self._pending.popleft()
         self._weigh(item, -1)
+        self._catching_up = self._catching_up and self._beyond(1)
         self.seq += 1
         samples = 0
         message: Message
@@ -207,7 +211,7 @@ class Carrier:
         """
         if not 0 <= after <= self.seq:
             raise ValueError(f"after={after} was never sent; the last number was {self.seq}")
-        self.overrun = False
+        self.overrun, self._catching_up = False, self._beyond(1)
         oldest = self._sent[0][0] if self._sent else self.seq + 1
         if not self._gap and after >= oldest - 1:
             self._again = deque(message for seq, message, _ in self._sent if seq > after)

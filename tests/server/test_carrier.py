@@ -251,3 +251,30 @@ def test_the_head_of_an_audio_event_is_the_typed_event() -> None:
     assert event.npc is not None
     assert (event.npc.start, event.npc.track, event.npc.last) == (7, 2, True)
     assert parse_server(dump(event)) == event
+
+
+def test_a_client_that_resumes_gets_time_to_take_what_waits() -> None:
+    """Cut off for not reading, it came back, and was cut off again with the next item: more waited than the bound."""
+    carrier = _carrier(queue_ms=1000)
+    _begin(carrier)
+    while carrier.take() is not None:
+        pass
+    for k in range(30):
+        carrier.send(_audio(k * 960, 960))
+    assert carrier.overrun
+    carrier.connected = False
+    assert carrier.rewind(carrier.seq, dict, "ada")
+    carrier.connected = True
+    for k in range(30, 40):
+        carrier.send(_audio(k * 960, 960))
+        assert not carrier.overrun
+        carrier.take()
+    for k in range(40, 62):
+        carrier.send(_audio(k * 960, 960))
+    assert carrier.overrun, "who still does not read is cut off at twice the bound"
+    carrier.rewind(carrier.seq, dict, "ada")
+    while carrier.take() is not None:
+        pass
+    for k in range(62, 92):
+        carrier.send(_audio(k * 960, 960))
+    assert carrier.overrun, "who has caught up has the bound of everybody"
