@@ -61,8 +61,31 @@ def findings(story: Narrative) -> list[Finding]:
             if target not in names:
                 where = ("sections", number, *key)
                 found.append(Finding("error", where, f"there is no section {target!r}"))
+    found += _twice(story)
     found += _reachability(story, names)
     found += _variables(story)
+    return found
+
+
+def _twice(story: Narrative) -> list[Finding]:
+    """Ids of which only the first would count: a timed event of its section, an objective of the whole story."""
+    found: list[Finding] = []
+    met: dict[str, str] = {}
+    for number, section in enumerate(story.sections):
+        timed: set[str] = set()
+        for place, one in enumerate(section.timed):
+            if one.id in timed:
+                where = ("sections", number, "timed", place, "id")
+                found.append(Finding("error", where, f"timed event {one.id!r} stands twice; only one would happen"))
+            timed.add(one.id)
+        for place, objective in enumerate(section.objectives):
+            if objective.id in met:
+                where = ("sections", number, "objectives", place, "id")
+                also = f"objective {objective.id!r} stands in section {met[objective.id]!r} too"
+                # On another branch it may be the same objective on purpose.
+                level: Literal["error", "warning"] = "error" if met[objective.id] == section.id else "warning"
+                found.append(Finding(level, where, f"{also}; met there, it counts as met here"))
+            met.setdefault(objective.id, section.id)
     return found
 
 
@@ -121,7 +144,7 @@ def _closure(start: set[str], edges: dict[str, set[str]]) -> set[str]:
 
 
 def _variables(story: Narrative) -> list[Finding]:
-    """Variables that are asked for but never set, and objectives that are never met."""
+    """Variables that are asked for but never set."""
     known = {*story.variables, *(name for dial in story.dial.values() for name in dial.set)}
     known |= {"difficulty"} if story.dial else set()
     for section in story.sections:

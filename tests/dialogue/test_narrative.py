@@ -103,6 +103,12 @@ sections:
   - id: c
     triggers:
       - {event: e, when: "var:gold>=3", go: c}
+    objectives:
+      - {id: o, text: one, when: "flag:x"}
+      - {id: o, text: two, when: "flag:y"}
+    timed:
+      - {id: t, after: 5, say: Hm.}
+      - {id: t, after: 9, say: Well.}
 """
 
 
@@ -118,6 +124,8 @@ def test_checker_names_file_line_and_trouble(tmp_path: Path) -> None:
         (11, "no end can be reached from section 'c'"),
         (6, "'x' always holds"),
         (13, "variable 'gold' is never set"),
+        (16, "objective 'o' stands in section 'c' too"),
+        (19, "timed event 't' stands twice"),
     ]:
         assert any(f"s.yaml:{line}: " in text and words in text for text in found), (line, words, found)
     with pytest.raises(AuthoredFileError, match="nowhere"):
@@ -125,7 +133,16 @@ def test_checker_names_file_line_and_trouble(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "when", ["relationship:lover", "wants gold", "var:gold", {"all": ["flag:x", {"some": []}]}, ["flag:x", "nonsense"]]
+    "when",
+    [
+        True,
+        5,
+        "relationship:lover",
+        "wants gold",
+        "var:gold",
+        {"all": ["flag:x", {"some": []}]},
+        ["flag:x", "nonsense"],
+    ],
 )
 def test_bad_conditions_are_refused(when: Any) -> None:
     with pytest.raises(ValueError, match=r"condition|relationship|compares|all, any"):
