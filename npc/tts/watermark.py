@@ -17,9 +17,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from npc.audio.resample import resample
@@ -34,6 +35,7 @@ _DELAY: Final = 40
 ECHO_DB: Final = -26.0
 _RATE: Final = 16_000
 _FRAME: Final = 4_096
+_TOGETHER: Final = 256
 _DECOYS: Final = 2_000
 #: Standard deviations over the decoys from which a file counts as marked; one unmarked file in a million by chance.
 THRESHOLD: Final = 5.0
@@ -113,17 +115,19 @@ def _cepstrum(sound: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Mean real cepstrum over the frames that are not silent, [_DELAY + CHIPS] coefficients; None if all are."""
     hop = _FRAME // 4
     padded = np.concatenate([sound, np.zeros(_FRAME)])
-    starts = range(0, max(1, sound.size - _FRAME // 2), hop)
+    frames = sliding_window_view(padded, _FRAME)[: max(1, sound.size - _FRAME // 2) : hop]
     window = np.hanning(_FRAME)
-    frames = np.stack([padded[start : start + _FRAME] for start in starts]) * window
-    power = np.mean(frames**2, axis=1)
-    frames = frames[power > max(1e-4 * power.max(), 1.0)]
-    if not len(frames):
-        return None
-    magnitude = np.abs(np.fft.rfft(frames, axis=1))
-    floor = 1e-4 * magnitude.max(axis=1, keepdims=True)
-    cepstra: NDArray[Any] = np.fft.irfft(np.log(np.maximum(magnitude, floor)), axis=1)
-    return np.asarray(cepstra[:, : _DELAY + CHIPS].mean(axis=0))
+    # A few frames at a time: those of an hour, all at once, would take gigabytes.
+    pieces = [frames[at : at + _TOGETHER] for at in range(0, len(frames), _TOGETHER)]
+    power = np.concatenate([np.mean((piece * window) ** 2, axis=1) for piece in pieces])
+    sounding = np.split(power > max(1e-4 * power.max(), 1.0), range(_TOGETHER, len(power), _TOGETHER))
+    total, count = np.zeros(_DELAY + CHIPS), 0
+    for piece, kept in zip(pieces, sounding, strict=True):
+        magnitude = np.abs(np.fft.rfft(piece[kept] * window, axis=1))
+        floor = 1e-4 * magnitude.max(axis=1, keepdims=True)
+        total += np.fft.irfft(np.log(np.maximum(magnitude, floor)), axis=1)[:, : _DELAY + CHIPS].sum(axis=0)
+        count += len(magnitude)
+    return total / count if count else None
 
 
 def _score(cepstrum: NDArray[np.float64], key: str) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,6 +33,16 @@ def test_found_in_marked_speech_only_and_only_with_the_key(speech: dict[str, Pcm
     assert detect(marked, 16_000).score > THRESHOLD + 2
     assert not detect(speech[name], 16_000).marked
     assert not detect(marked, 16_000, key="another key").marked
+
+
+def test_a_long_recording_takes_little_memory() -> None:
+    """Regression: the frames of all of it, and copies of them, were held at once: gigabytes an hour."""
+    sound = np.random.default_rng(0).integers(-3000, 3000, 60 * 16_000).astype(np.int16)
+    tracemalloc.start()
+    assert not detect(sound, 16_000).marked
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 90e6
 
 
 def test_found_in_a_cut_at_another_level_and_rate_and_in_noise(speech: dict[str, Pcm16]) -> None:
