@@ -67,6 +67,8 @@ class Outcome:
     stages: dict[str, float]
     speculation: dict[str, float]
     answers: tuple[str, ...] = ()
+    answered: bool = False
+    """`Host.on_answered` has been told of them."""
     asked_again: bool = False
     """A later reply answers the same."""
     mind_failed: Exception | None = None
@@ -108,6 +110,7 @@ class _Live:
     task: asyncio.Task[None]
     maker: asyncio.Task[None]
     concluded: bool = False
+    answered: bool = False
     reported: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -353,7 +356,8 @@ class Answering:
         if self._live is live:
             self._live = None
         live.reported.clear()
-        if not flushed or _heard(live.playout)[0]:
+        live.answered = not flushed or bool(_heard(live.playout)[0])
+        if live.answered:
             # At once: the next turn may be asked before the client has told how far exactly it came.
             self._host.on_answered(live.asked.answers)
         task = self._host.spawn(self._commit(live, flushed))
@@ -433,6 +437,7 @@ class Answering:
             ),
             speculation={**live.speculation.figures(), **self._mind_speculation()},
             answers=asked.answers,
+            answered=live.answered,
             asked_again=asked is not self._newest and set(asked.answers) <= set(self._newest.answers),
             mind_failed=failed or reply.failure,
             voice_failed=reply.voice_failure,

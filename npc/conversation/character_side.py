@@ -145,9 +145,11 @@ class CharacterSide:
         unheard = outcome.interrupted and not outcome.heard and bool(outcome.answers)
         goes_on = self._ground.turn.state in (State.USER_SPEAKING, State.THINKING)
         if unheard and (goes_on or outcome.asked_again):
-            self._turns.unheard(outcome.answers)
+            if outcome.answered:
+                self._turns.unheard(outcome.answers)
             return False
-        self._turns.answered(outcome.answers)
+        if not outcome.answered:
+            self._turns.answered(outcome.answers)
         return True
 
     def _report_health(self, outcome: Outcome) -> None:

@@ -50,11 +50,10 @@ class Terms:
 
     def set_player(self, player: PlayerRef, *, keep_mind: bool) -> None:
         """Another player than the ticket named, or another wish about privacy: the mind is opened anew, unless it
-        is a companion's."""
-        if player == self._ground.player:
-            return
-        self._ground.player = player
-        if not keep_mind:
+        is a companion's. Another name is heard with the next turn."""
+        before, self._ground.player = self._ground.player, player
+        same = replace(player, name=before.name, locale=before.locale) == before
+        if not same and not keep_mind:
             self.swap_mind(self._ground.engines.open_mind(player))
 
     def swap_mind(self, mind: Mind) -> None:

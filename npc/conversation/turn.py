@@ -244,6 +244,9 @@ def _thinking(turn: Turn, event: Event, now: float) -> tuple[Turn, tuple[Effect,
             return turn, (entered,)
         case ReplyProgress():
             return replace(turn, since=now), ()
+        case Committed(heard) if not turn.rules.hands_free:
+            # Said while the answer to something earlier is made: it is written down, and answered when that is wanted.
+            return replace(turn, since=now), (SpeechStopped(heard), EndTurn(heard, heard, False))
         case Typed():
             return replace(turn, since=now), (CancelReply("typed"),)
         case NothingSaid() | ReplyOver():

@@ -74,8 +74,7 @@ class Turns:
 
     def unheard(self, texts: tuple[str, ...]) -> None:
         """Nothing of the answer to these was heard after all."""
-        back = [text for text in texts if text not in self.unanswered]
-        self.unanswered = [*back, *self.unanswered][-MOST_UNANSWERED:]
+        self.unanswered = [*texts, *self.unanswered][-MOST_UNANSWERED:]
 
     def words(self, hypothesis: Hypothesis) -> None:
         text = self._hearing.text
@@ -137,12 +136,13 @@ class Turns:
         self._ground.record("asr.final", {"item_id": item_id, **asdict(transcript)})
         self._add_spoken(item_id, text, length)
         current = number == self._turns and self._ground.turn.state is State.THINKING
-        wanted = respond or self._response_wanted
-        self._response_wanted = False
         if text:
             self.unanswered = [*self.unanswered, text][-MOST_UNANSWERED:]
         if not current:
+            # What was asked for is for the turn that came meanwhile.
             return
+        wanted = respond or self._response_wanted
+        self._response_wanted = False
         asked = Asked(None, decided, voice_ended, transcribed)
         if text and wanted:
             turn = self._player_turn("", transcript.confidence, True, number)
@@ -152,7 +152,8 @@ class Turns:
             self._answering.answer(replace(asked, line=(Clause(self._ground.engines.lines["not_heard"]),)))
         else:
             self._answering.drop_draft()
-            self._ground.step(NothingSaid())
+            if self._answering.active is None:
+                self._ground.step(NothingSaid())
 
     def _add_spoken(self, item_id: str, text: str, length: int) -> None:
         item = spoken_item(item_id)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
+
+import pytest
 
 from npc.asr.interface import Hypothesis
 from npc.bench.scripted import ScriptedMind, ScriptedRecognizer
 from npc.bench.virtual_time import virtual_loop
 from npc.conversation.workers import InlineWorkers
-from npc.dialogue.interface import Citation, Clause
+from npc.dialogue.interface import Citation, Clause, PlayerTurn
 from tests.conversation.talk import RATE, clauses, engines, event, speak, talking, type_and_ask
 
 
@@ -287,6 +290,67 @@ def test_push_to_talk_commits_and_answers_when_asked() -> None:
             assert mind.asked[0].text == "hello there"
             session.receive(event("input_audio_buffer.commit"))
             assert outbox.of("error")[-1].error.code == "input_audio_buffer_commit_empty"
+            assert session.turn.state.value == "listening"
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+def test_another_name_is_heard_and_nothing_forgotten() -> None:
+    """The mind was opened anew for it, and forgot what had been said."""
+    minds: list[ScriptedMind] = []
+
+    def open_mind(player: object) -> ScriptedMind:
+        minds.append(ScriptedMind(lambda text: clauses("Aye.")))
+        return minds[-1]
+
+    async def scenario() -> None:
+        async with talking(engines(None, open_mind=open_mind)) as (session, _):  # type: ignore[arg-type]
+            session.receive(event("session.update", session={"npc": {"player": {"name": "Bo", "locale": "en-GB"}}}))
+            type_and_ask(session, "hello")
+            await asyncio.sleep(2.5)
+            assert [turn.speaker for turn in minds[0].asked] == ["Bo"]
+            session.receive(event("session.update", session={"npc": {"player": {"id": "ann"}}}))
+            await asyncio.sleep(0.1)
+            assert len(minds) == 2, "another player is met anew"
+            assert minds[0].closed
+
+    with virtual_loop() as loop:
+        loop.run_until_complete(scenario())
+
+
+@pytest.mark.parametrize("asked_in_between", [False, True])
+def test_what_is_committed_while_an_answer_is_made_is_written_down(asked_in_between: bool) -> None:
+    """Push-to-talk: such a commit was passed over, and its sound became part of the next one."""
+
+    class Slow(ScriptedMind):
+        async def respond(self, turn: PlayerTurn) -> AsyncIterator[Clause]:
+            await asyncio.sleep(1.0)
+            async for clause in super().respond(turn):
+                yield clause
+
+    mind = Slow(lambda text: clauses("Aye."))
+
+    async def scenario() -> None:
+        async with talking(engines(mind)) as (session, outbox):
+            session.receive(event("session.update", session={"audio": {"input": {"turn_detection": None}}}))
+            await speak(session, 0.6)
+            session.receive(event("input_audio_buffer.commit"))
+            session.receive(event("response.create"))
+            await asyncio.sleep(0.3)
+            await speak(session, 0.6)
+            session.receive(event("input_audio_buffer.commit"))
+            if asked_in_between:
+                session.receive(event("response.create"))
+            await asyncio.sleep(6)
+            assert len(outbox.of("input_audio_buffer.committed")) == 2
+            if not asked_in_between:
+                assert [turn.text for turn, _ in mind.committed if turn] == ["hello there"]
+                session.receive(event("response.create"))
+                await asyncio.sleep(6)
+            asked = "hello there hello there" if asked_in_between else "hello there"
+            assert mind.committed[-1][0].text == asked  # type: ignore[union-attr]
+            assert session.turns.unanswered == []
             assert session.turn.state.value == "listening"
 
     with virtual_loop() as loop:
