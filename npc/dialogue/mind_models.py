@@ -76,10 +76,13 @@ def with_model(
 
 
 def retrieval_confidence(knowledge: Knowledge, context: Context) -> float:
-    """How well the best open fact covers the question, in [0, 1]: by shared words or nearness of meaning."""
+    """How well the best open fact, of the card or of a document, covers the question, in [0, 1]: by shared words or
+    nearness of meaning."""
     said = [*(exchange.player for exchange in context.history), context.turn.text]
     allowed = knowledge.open(said, context.standing, context.scene, context.told)
     texts = [fact.text for fact in knowledge.facts if fact.id in allowed]
+    if knowledge.library is not None:
+        texts += [fact.text for fact in knowledge.library.search(context.turn.text, allowed=allowed, limit=4)]
     wanted = set(content(context.turn.text))
     if not texts or not wanted:
         return 0.0

@@ -15,7 +15,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -25,6 +26,8 @@ from npc.inference.interface import LanguageModel, Message, ModelError, Sampling
 
 #: Choices and remote calls kept for the inspector.
 KEPT = 200
+#: What the ledger says of a reply that nobody waited for to its end.
+CUT_SHORT = "cut short"
 _PLAIN = Sampling()
 
 _OPEN_QUESTION = re.compile(
@@ -128,8 +131,10 @@ class RouterResponder:
     async def respond(self, context: Context) -> AsyncIterator[Clause]:
         need = measure_need(context, await asyncio.to_thread(self._confidence, context))
         if self._large is None or need.score < self._threshold:
-            async for clause in self._answer_small(context, need, Choice(context.turn.turn_id, "small", need.reasons)):
-                yield clause
+            choice = Choice(context.turn.turn_id, "small", need.reasons)
+            async with aclosing(self._answer_small(context, choice)) as answer:
+                async for clause in answer:
+                    yield clause
             return
         choice = Choice(context.turn.turn_id, "large", need.reasons)
         self.plain = ""
@@ -137,13 +142,14 @@ class RouterResponder:
         said: list[str] = []
         start = self._clock()
         stream = aiter(self._large.respond(context))
-        failure = ""
+        failure, whole = "", False
         try:
             while True:
                 limit = self._budget.between_clauses if said else self._budget.first_clause
                 try:
                     clause = await asyncio.wait_for(anext(stream), limit)
                 except StopAsyncIteration:
+                    whole = True
                     break
                 except TimeoutError:
                     failure = f"no clause within {limit:g} s"
@@ -156,18 +162,18 @@ class RouterResponder:
                 said.append(clause.text)
                 yield clause
         finally:
-            # asend-style generators need closing here, so that a stalled request does not outlive its turn.
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
-        words = " ".join(said)
-        choice = replace(choice, words_large=len(words.split()), fallback=failure)
+            await _closed(stream)
+            words = " ".join(said)
+            choice = replace(choice, words_large=len(words.split()), fallback=failure)
+            if not whole and not failure:
+                self.ledger.append(replace(choice, fallback=CUT_SHORT))
         if not failure or (said and _ended(words)):
             self.ledger.append(choice)
             return
         self.route = f"{self._small.name} after {self.route}"
-        async for clause in self._answer_small(replace(context, said=words), need, choice):
-            yield clause
+        async with aclosing(self._answer_small(replace(context, said=words), choice)) as answer:
+            async for clause in answer:
+                yield clause
 
     async def anticipate(self, context: Context) -> None:
         """Let whoever would answer the turn as it stands begin; see ThinksAhead."""
@@ -200,23 +206,34 @@ class RouterResponder:
         """The last choice, for the inspector."""
         return {"router": asdict(self.ledger[-1])} if self.ledger else {}
 
-    async def _answer_small(self, context: Context, need: Need, choice: Choice) -> AsyncIterator[Clause]:
+    async def _answer_small(self, context: Context, choice: Choice) -> AsyncGenerator[Clause, None]:
         count, start = 0, self._clock()
         join = Joiner(context.said)
         if not context.said:
             self.route = getattr(self._small, "route", "") or self._small.name
-        async for clause in self._small.respond(context):
-            new = join.take(clause)
-            if new is None:
-                continue
-            self.plain = "" if context.said else getattr(self._small, "plain", "")
-            if count == 0 and choice.first_clause_s is None:
-                choice = replace(choice, first_clause_s=round(self._clock() - start, 4))
-            count += len(new.text.split())
-            yield new
-        if not context.said:
-            self.route = getattr(self._small, "route", "") or self._small.name
-        self.ledger.append(replace(choice, words_small=count))
+        stream = self._small.respond(context)
+        try:
+            async for clause in stream:
+                new = join.take(clause)
+                if new is None:
+                    continue
+                self.plain = "" if context.said else getattr(self._small, "plain", "")
+                if count == 0 and choice.first_clause_s is None:
+                    choice = replace(choice, first_clause_s=round(self._clock() - start, 4))
+                count += len(new.text.split())
+                yield new
+            if not context.said:
+                self.route = getattr(self._small, "route", "") or self._small.name
+        finally:
+            self.ledger.append(replace(choice, words_small=count))
+            await _closed(stream)
+
+
+async def _closed(stream: AsyncIterator[Clause]) -> None:
+    """Close a generator now and not when it is collected, so that a stalled request does not outlive its turn."""
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        await close()
 
 
 class Joiner:

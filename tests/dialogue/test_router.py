@@ -6,16 +6,18 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npc.dialogue.character import Character, Fact
+from npc.dialogue.character import Character, Fact, KnowledgeSource
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Clause, PlayerTurn
 from npc.dialogue.knowledge.knowledge import Knowledge
+from npc.dialogue.knowledge.library import DocumentLibrary
 from npc.dialogue.llm import LlmResponder
 from npc.dialogue.mind_models import retrieval_confidence, with_model
 from npc.dialogue.mind_open import open_mind
@@ -118,6 +120,35 @@ def test_remote_needs_the_opt_in() -> None:
     assert text_of(clauses) == "Because."
     assert script.bytes_in > 0
     assert calls[0].characters > 0
+
+
+def test_a_reply_that_was_cut_short_stands_in_the_ledger() -> None:
+    """An interrupted reply once left no line, though the larger model had been called."""
+
+    async def go() -> None:
+        large = Parrot([Clause("Because,"), Clause("well.")])
+        small = Parrot([Clause("Six silver,"), Clause("friend.")])
+        for confidence, chosen in ((0.1, "large"), (1.0, "small")):
+            router = RouterResponder(small, large, confidence=lambda _, c=confidence: c, clock=time.monotonic)  # type: ignore[misc]
+            text = OPEN if chosen == "large" else "How much is the rope?"
+            reply = router.respond(context(text))
+            await anext(reply)
+            await reply.aclose()
+            line = router.ledger[-1]
+            assert line.chosen == chosen
+            assert line.words_large + line.words_small == (1 if chosen == "large" else 2)
+
+    asyncio.run(go())
+
+
+def test_documents_count_for_confidence(tmp_path: Path) -> None:
+    """A character that knew everything from documents once sent each turn to the larger model."""
+    (tmp_path / "list.md").write_text("The hemp rope costs six silver.")
+    library = DocumentLibrary(None)
+    library.index(tmp_path, [KnowledgeSource(path="list.md")])
+    asked = context("What does the hemp rope cost?")
+    assert retrieval_confidence(Knowledge(ADA, library=library), asked) > 0.5
+    assert retrieval_confidence(Knowledge(ADA), asked) == 0.0
 
 
 def test_plain_question_with_good_retrieval_stays_small() -> None:
