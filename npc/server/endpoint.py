@@ -2,8 +2,9 @@
 
     connect -> Host, Origin -> resume token? -> key or ticket -> character -> accept -> read | write -> dropped
 
-Refusals before the upgrade are HTTP answers, except where a browser, which cannot see those, offered the credential
-as a sub-protocol: it gets an accepted socket that is closed with the code that says why.
+Refusals before the upgrade are HTTP answers, except to a browser, which cannot see those: it gets an accepted socket
+that is closed with the code that says why. Browsers are known by their Origin, or by a credential that is offered as a
+sub-protocol.
 """
 
 from __future__ import annotations
@@ -39,6 +40,15 @@ _KEY = "openai-insecure-api-key."
 _RESUME = "npc-resume."
 #: Close codes of a client that is done, or whose page was left or reloaded (RFC 6455, 7.4.1): it will not resume.
 _LEAVING = frozenset({1000, 1001})
+#: How a browser is told why it may not begin: by the refusal's code.
+_BROWSER_CODES = {
+    "full": CloseCode.FULL,
+    "stopping": CloseCode.RESTARTING,
+    "unknown_session": CloseCode.SESSION_ENDED,
+    "scope": CloseCode.UNAUTHORIZED,
+    "ticket_origin": CloseCode.UNAUTHORIZED,
+    "ticket_character": CloseCode.UNAUTHORIZED,
+}
 #: Longest wait for a peer to take our close frame.
 _CLOSE_S = 2.0
 #: Messages handled in one go before other connections get their turn.
@@ -274,8 +284,10 @@ class RealtimeEndpoint:
         except Refused as refused:
             if refused.status == 401:
                 self._hub.metrics.refused_auth += 1
-            if refused.status == 401 and _offered(offered, _KEY) is not None:
-                await turn_away(CloseCode.UNAUTHORIZED, refused.message)
+            code = _BROWSER_CODES.get(refused.code, CloseCode.UNAUTHORIZED if refused.status == 401 else None)
+            by_key = refused.status == 401 and _offered(offered, _KEY) is not None
+            if code is not None and (by_key or "origin" in header_map(scope)):
+                await turn_away(code, refused.message)
             else:
                 await refuse(scope, send, refused)
             return

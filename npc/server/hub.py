@@ -36,6 +36,7 @@ from npc.protocol import (
     Resume,
     ServerEvent,
     SessionUpdate,
+    SessionUpdated,
 )
 from npc.server.auth import INSTRUCTOR, Identity, Refused
 from npc.server.carrier import Carrier
@@ -48,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 
 class CloseCode(IntEnum):
-    """Why the server closed a socket. 1001, 1009 and 1012 keep their meaning of RFC 6455 and its registry."""
+    """Why the server closed a socket. 1009 to 1013 keep their meaning of RFC 6455 and its registry."""
 
     SESSION_ENDED = 4000
     UNAUTHORIZED = 4401
@@ -59,6 +60,7 @@ class CloseCode(IntEnum):
     ABUSE = 4429
     INTERNAL = 1011
     RESTARTING = 1012
+    FULL = 1013
 
 
 class Link(Protocol):
@@ -104,7 +106,12 @@ class Live:
             self.trace.follow(item)
         self.carrier.send(item)
         for watcher in self.watchers:
-            watcher.carrier.send(item)
+            # How this client gets its output is no business of theirs, but for the rate of the sound.
+            if isinstance(item, SessionUpdated):
+                assert isinstance(watcher.conversation, Watching), "hub.watch makes watchers"
+                watcher.conversation.follow(item.session.audio.output.format.rate)
+            else:
+                watcher.carrier.send(item)
 
     # ---- from the socket -----------------------------------------------------------------------------------------
 
@@ -292,11 +299,7 @@ class Hub:
 
     def open(self, character: str, identity: Identity, *, opted_in: bool, voice: str = "") -> Live:
         """A new session, not yet running. Raises Refused (503) when full or stopping, and UnknownCharacter."""
-        if self.draining:
-            raise Refused(503, "stopping", "this server is stopping; try another one")
-        if len(self._live) >= self.bounds.max_sessions:
-            self.metrics.refused_full += 1
-            raise Refused(503, "full", f"this server holds its {self.bounds.max_sessions} sessions; try again later")
+        self._make_room()
         session_id = f"sess_{secrets.token_hex(10)}"
         live = Live(self, session_id, character, identity, opted_in=opted_in)
         opening = Opening(
@@ -312,10 +315,18 @@ class Hub:
         self._live[session_id] = live
         return live
 
+    def _make_room(self) -> None:
+        if self.draining:
+            raise Refused(503, "stopping", "this server is stopping; try another one")
+        if len(self._live) >= self.bounds.max_sessions:
+            self.metrics.refused_full += 1
+            raise Refused(503, "full", f"this server holds its {self.bounds.max_sessions} sessions; try again later")
+
     def watch(self, session_id: str, identity: Identity) -> Live:
-        """An instructor's view of a live session. Raises Refused (403, 404)."""
+        """An instructor's view of a live session. Raises Refused (403, 404, 503)."""
         if INSTRUCTOR not in identity.scopes:
             raise Refused(403, "scope", "watching a session needs a ticket with the instructor scope")
+        self._make_room()
         watched = self._live.get(session_id)
         if watched is None or isinstance(watched.conversation, Watching):
             raise Refused(404, "unknown_session", f"there is no session {session_id[:80]!r}")
@@ -326,6 +337,7 @@ class Hub:
         live.conversation = Watching(
             watch_id, watched.conversation, watched.character, by, self.service, limits, live.carrier
         )
+        live.conversation.follow(watched.carrier.output_rate)
         self._live[watch_id] = live
         watched.watchers.append(live)
         return live

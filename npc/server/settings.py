@@ -22,7 +22,7 @@ class Bounds:
 
     | field | default | why, and what happens beyond it |
     |---|---|---|
-    | max_sessions | 500 | what one core carries as measured by `npc bench server`; 503 before the upgrade |
+    | max_sessions | 500 | what one core carries as measured by `npc bench server`; 503, to browsers 1013 |
     | max_message_bytes | 1 MiB | 16 s of base64 audio at 24 kHz; `error` event, message ignored |
     | hard_message_bytes | 2 MiB | a peer that sends more is not a client: socket closed with 1009, session resumable |
     | queue_ms, queue_bytes | 15 s, 4 MiB | output waiting for a slow socket; closed with 4408, session resumable |

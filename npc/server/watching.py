@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from npc.conversation.port import Instructable, Outbox, Rehearses, Service
 from npc.protocol import (
+    AudioFormat,
     Capabilities,
     ClientEvent,
     ErrorEvent,
@@ -32,6 +34,8 @@ from npc.protocol import (
     SessionUpdated,
     apply_update,
 )
+
+log = logging.getLogger(__name__)
 
 #: What an instructor may say in one go, seconds; more is cut.
 LONGEST_S = 30
@@ -56,6 +60,7 @@ class Watching:
         self._service, self._outbox = service, outbox
         npc = NpcSession(capabilities=Capabilities(limits=limits))
         self._session = Session(id=session_id, model=character, npc=npc)
+        self._running = False
         self._speaking: list[NDArray[np.int16]] | None = None
         self._spoken = 0
         self._end = asyncio.Event()
@@ -66,8 +71,10 @@ class Watching:
     def receive(self, event: ClientEvent) -> None:
         match event:
             case SessionUpdate():
+                heard_at = self._session.audio.output.format
                 with contextlib.suppress(ValueError):
                     self._session = apply_update(self._session, event.session)
+                self._session = _with_output(self._session, heard_at)
                 self._outbox.send(SessionUpdated(session=self._session))
             case NpcInstructor(action="take_over", text=text) if not (text or "").strip():
                 self._speaking, self._spoken = [], 0
@@ -98,6 +105,7 @@ class Watching:
         return {}
 
     async def run(self) -> None:
+        self._running = True
         self._outbox.send(SessionCreated(session=self._session))
         self._instruct(NpcInstructor(action="observe"))
         await self._end.wait()
@@ -106,6 +114,13 @@ class Watching:
         for task in tuple(self._work):
             task.cancel()
         self._end.set()
+
+    def follow(self, rate: int) -> None:
+        """The sound of the session has this rate."""
+        if rate != self._session.audio.output.format.rate:
+            self._session = _with_output(self._session, AudioFormat.model_validate({"rate": rate}))
+            if self._running:
+                self._outbox.send(SessionUpdated(session=self._session))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -118,7 +133,10 @@ class Watching:
     async def _say(self, spoken: list[NDArray[np.int16]], event: NpcInstructor) -> None:
         text = ""
         if spoken and isinstance(self._service, Rehearses):
-            text = await self._service.transcribe(np.concatenate(spoken), self._session.audio.input.format.rate)
+            try:
+                text = await self._service.transcribe(np.concatenate(spoken), self._session.audio.input.format.rate)
+            except Exception:
+                log.exception("an instructor's speech was not recognised", extra={"session": self.session_id})
         if text:
             self._instruct(NpcInstructor(action="take_over", text=text))
         else:
@@ -127,3 +145,9 @@ class Watching:
 
     def _answer(self, action: str, detail: dict[str, Any]) -> None:
         self._outbox.send(NpcInstructed(character=self._character, action=action, detail=detail))
+
+
+def _with_output(session: Session, output: AudioFormat) -> Session:
+    audio = session.audio
+    half = audio.output.model_copy(update={"format": output})
+    return session.model_copy(update={"audio": audio.model_copy(update={"output": half})})

@@ -171,6 +171,12 @@ def test_refusals_say_what_to_do() -> None:
                 with pytest.raises(websockets.InvalidStatus) as caught:
                     await websockets.connect(server.ws(), compression=None, proxy=None)
                 assert caught.value.response.status_code == 503
+                # A browser cannot see that status, and its page would take it for a server that is not there.
+                own = f"http://127.0.0.1:{server.port}"
+                assert await _status(server, {"Origin": own}) == 1013
+                server.app.hub.draining = True
+                assert await _status(server, {"Origin": own}) == 1012
+                server.app.hub.draining = False
 
     asyncio.run(main())
 
