@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -46,7 +47,8 @@ def library_name(sources: Path) -> str:
 
 
 def compiler() -> str | None:
-    """The C++ compiler: `$CXX`, else the first of g++, c++ on the path; None when there is none."""
+    """The C++ compiler: `$CXX` (which may have arguments: "ccache g++"), else the first of g++, c++ on the path; None
+    when there is none."""
     return os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
 
 
@@ -55,19 +57,22 @@ def compile_library(sources: Path, target: Path) -> Path:
     cxx = compiler()
     if cxx is None:
         raise BuildError("no C++ compiler: install g++ (Debian: apt install g++), or set CXX")
+    call = shlex.split(cxx)
+    if not call or shutil.which(call[0]) is None:
+        raise BuildError(f"there is no compiler {cxx!r}: correct CXX, or unset it and install g++")
     parts = {**_PORTABLE, **(_X86 if platform.machine() in ("x86_64", "AMD64") else {})}
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
         running = []
         for name, (source, flags) in parts.items():
-            command = [cxx, *_COMMON, *flags, "-c", str(sources / source), "-o", f"{scratch}/{name}.o"]
+            command = [*call, *_COMMON, *flags, "-c", str(sources / source), "-o", f"{scratch}/{name}.o"]
             running.append((name, subprocess.Popen(command, stderr=subprocess.PIPE, text=True)))
         problems = [f"{name}: {error}" for name, process in running if (error := _failure(process))]
         if problems:
             raise BuildError("the kernels do not compile here:\n" + "\n".join(problems))
         objects = [f"{scratch}/{name}.o" for name in parts]
         linked = f"{scratch}/linked.so"
-        done = subprocess.run([cxx, "-shared", "-pthread", *objects, "-o", linked], capture_output=True, text=True)
+        done = subprocess.run([*call, "-shared", "-pthread", *objects, "-o", linked], capture_output=True, text=True)
         if done.returncode:
             raise BuildError(f"the kernels do not link here:\n{done.stderr}")
         os.replace(linked, target)
@@ -76,7 +81,7 @@ def compile_library(sources: Path, target: Path) -> Path:
 
 def _failure(process: subprocess.Popen[str]) -> str:
     _, error = process.communicate()
-    return error if process.returncode else ""
+    return (error or f"ended with status {process.returncode}") if process.returncode else ""
 
 
 def library(build: bool = True) -> Path:

@@ -99,6 +99,8 @@ def parse_config(raw: Any, name: str = "config.json") -> ModelConfig:
     family = ARCHITECTURES.get(architecture)
     if family is None:
         known = ", ".join(sorted(ARCHITECTURES))
+        if architecture == "Mamba2ForCausalLM":
+            raise CheckpointError(f"{name}: Mamba-2 is packed when it is loaded; this takes {known} alone")
         raise CheckpointError(f"{name}: architecture {architecture!r} is not one of {known}")
 
     def whole(key: str, default: int | None = None) -> int:

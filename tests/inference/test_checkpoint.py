@@ -119,6 +119,7 @@ MISTRAL = {"architectures": ["MistralForCausalLM"], "sliding_window": 16}
     ("change", "cause"),
     [
         ({"architectures": ["MambaForCausalLM"]}, "architecture 'MambaForCausalLM' is not one of"),
+        ({"architectures": ["Mamba2ForCausalLM"]}, "Mamba-2 is packed when it is loaded"),
         ({"hidden_size": 0}, "hidden_size must be a positive integer"),
         ({"hidden_act": "gelu"}, "hidden_act 'gelu'"),
         ({"num_key_value_heads": 3}, "do not fit together"),

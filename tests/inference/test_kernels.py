@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from npc.config.paths import data_dir
 from npc.inference import formats, kernels, reference
+from npc.inference.build import BuildError, compile_library
 from npc.inference.kernels import CacheFormat, Floats, Format, Level, linear, pad
 from npc.inference.step import Batch
 from tests.inference import tiny
@@ -282,3 +285,20 @@ def test_without_a_compiler_there_is_one_clear_notice(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "running on NumPy" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("cxx", "cause"),
+    [
+        ("/bin/false", "core: ended with status 1"),
+        ("no-such-compiler -O2", "there is no compiler 'no-such-compiler -O2'"),
+        ("", r"no C\+\+ compiler"),
+    ],
+)
+def test_a_build_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cxx: str, cause: str) -> None:
+    """Regression: one that failed without a word was taken for a success and failed at linking."""
+    monkeypatch.setenv("CXX", cxx)
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == "/bin/false" else None)
+    with pytest.raises(BuildError, match=cause):
+        compile_library(data_dir("kernels") / "cpu", tmp_path / "out.so")
+    assert not (tmp_path / "out.so").exists()
