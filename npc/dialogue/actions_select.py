@@ -18,12 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
 from npc.dialogue.actions import ArgumentError, Decision, names_entity, validate
 from npc.dialogue.actions_bans import Bans, opposed
-from npc.dialogue.actions_request import FOR_WORDS, GENERIC, Request, groups_of, is_common, phrased, requests
+from npc.dialogue.actions_forms import ASKS, forms
+from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, phrased, requests
 from npc.dialogue.actions_slots import Filled, Surroundings, fill
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity
 from npc.dialogue.composed.deeds import deed_text
@@ -152,7 +154,7 @@ class ActionSelector:
         fits, or asks back."""
         spec, name = asked.spec, asked.reason.replace(" ", "_")
         words = tokens(text)
-        if spec is None or not words or len(words) > _ANSWER_WORDS or _ASKS.match(text):
+        if spec is None or not words or len(words) > _ANSWER_WORDS or ASKS.match(text):
             return None
         around = self.sensing(text, around)
         found = fill(_only(spec, name), text, around)
@@ -202,16 +204,9 @@ class ActionSelector:
                 "firm": float(any(request.firm for request in asked)),
                 "missing": float(bool(best.filled.missing)),
                 "said": float(best.filled.said > 0),
-                "question": float(text.rstrip().endswith("?")),
-                "wh": float(bool(_ASKS.match(re.split(r"(?<=[.!?;])\s+", text)[-1]))),
                 "all_said": float(best.filled.said > 0 and not best.filled.missing),
-                "please": float(bool(_PLEASE.search(text))),
-                "wish": float(bool(_WISH.search(text))),
-                "permission": float(bool(_MAY_I.search(text))),
-                "own_deed": float(bool(_OWN_DEED.search(text))),
-                "later": float(bool(_LATER.search(text))),
-                "denied": float(bool(_DENIED.search(text))),
-                "for_words": float(bool(FOR_WORDS.search(text))),
+                **forms(text),
+                "foreign": float(self._foreign(best, around)),
                 **_again(best, around.talk.done, text),
             }
             weights = _weights()
@@ -354,6 +349,15 @@ class ActionSelector:
         own = self._words[spec.name]
         return any(stem(match.group(1).lower()) not in own for match in _NAMED_THING.finditer(text))
 
+    def _foreign(self, best: _Scored, around: Surroundings) -> bool:
+        """Whether the request names a thing that the action does not speak of and that is not there: "call me a taxi"
+        where a nurse can be called."""
+        if any(_is_free(schema) for schema in best.spec.parameters.get("properties", {}).values()):
+            return False
+        there = [f"{entity.name} {entity.description} {entity.kind}" for entity in around.scene.entities]
+        known = self._words[best.spec.name] | frozenset(stem(word) for text in there for word in tokens(text))
+        return any(stem(match.group(1).lower()) not in known for match in _NAMED_THING.finditer(best.request.text))
+
     def _is_deed(self, request: Request) -> bool:
         verb = request.verbs[0]
         return bool(verb) and (bool(_DANGEROUS.search(request.text)) or len(content(request.text)) >= 1)
@@ -364,11 +368,6 @@ class ActionSelector:
             if names_entity(schema) and name in filled.arguments:
                 return around.scene.everything.get(filled.arguments[name])
         return None
-
-
-_ASKS = re.compile(
-    r"^\W*(?:and |so |but |well |then )?(?:who|what|when|where|why|how|which|is|are|was|do|does|did)\b", re.I
-)
 
 
 #: Words of an answer to "Which one do you mean?" at most.
@@ -404,36 +403,11 @@ _SHORT = 9
 _AND_THE = re.compile(
     r"^\W*(?:and|or|but|what about|how about)\s+(?:the|that|this|those)\s+[\w'-]+(?:\s+[\w'-]+)?\W*$", re.I
 )
-#: Ways of wanting something that are no order.
-_PLEASE = re.compile(r"\b(?:please|pls|would you|could you|can you|will you|won't you|do me a favou?r|go on)\b", re.I)
-_WISH = re.compile(
-    r"\b(?:i want|i'd like|id like|i would like|i'?ll have|i'?ll take|i need|i'm to have|let's|we'?ll have|we'?ll take"
-    r"|for me|time to|time you|how about|get me|have him|have her|have them)\b",
-    re.I,
-)
-_MAY_I = re.compile(r"\b(?:may|might|can|could|shall) (?:i|we)\b|\bmind if\b", re.I)
 
 
-#: What the player is going to do: "I'll fetch it myself", "let me get my case". Taking and having are wishes.
-_OWN_DEED = re.compile(
-    r"\b(?:i|we)(?:'ll| will| can| could| shall| must| should| might|'d better|'m going to| am going to| was going to)"
-    r"(?: just| better| also| always| only)?"
-    r" (?!have\b|take\b|buy\b|try\b|like\b|need\b|want\b|get (?:one|two|some)\b|pay\b)\w+"
-    r"|\blet me (?!in\b|into|out\b|through|past|pass\b|off\b|on\b|have\b|see\b|hold\b|borrow|look|take\b|try\b)\w+"
-    r"|\bmyself\b",
-    re.I,
-)
-#: "I won't be needing the axe till Friday."
-_DENIED = re.compile(
-    r"\b(?:i|we) (?:won't|don't|do not|will not|shan't|didn't|haven't|never|can't|cannot)\b|\bno need\b|\bnot yet\b",
-    re.I,
-)
-#: Not now, or only in some case.
-_LATER = re.compile(
-    r"\b(?:later|first|another time|not (?:now|yet)|in a (?:minute|moment|bit|while)|tomorrow|if you (?:ever )?need"
-    r"|next time|some day|one day)\b",
-    re.I,
-)
+def _is_free(schema: Mapping[str, Any]) -> bool:
+    """Whether a parameter takes any text."""
+    return schema.get("type") == "string" and "enum" not in schema and not names_entity(schema)
 
 
 def _squash(score: float) -> float:

@@ -101,7 +101,7 @@ class CharacterMind:
         self._undo: tuple[ActionSpec, Action] | None = None
         self._whisper = ""
         self._notes: dict[str, Any] = {}
-        self._heard_memory = False
+        self._heard_memory, self._memories = False, ""
         self._ahead = Ahead(self._think_ahead)
         self._names = frozenset(word.lower() for word in bias_words(character, self._held.scene))
 
@@ -282,6 +282,7 @@ class CharacterMind:
                 consent=self._consent,
                 known=self._names,
             )
+            self._memories = await asyncio.to_thread(_texts, self._memory)
 
     def state(self) -> MindState:
         emotion = self._held.emotion.fade(self._clock())
@@ -326,6 +327,7 @@ class CharacterMind:
         if known in RELATIONSHIPS:
             self._held = replace(self._held, relationship=str(known))
         self._held = replace(self._held, flags={**stored, **self._held.flags})
+        self._memories = await asyncio.to_thread(_texts, self._memory)
 
     def _situation(self) -> Situation:
         held = self._held
@@ -339,6 +341,7 @@ class CharacterMind:
             said="\n".join(exchange.player for exchange in held.history),
             told=frozenset(fact for exchange in held.history for fact in exchange.fact_ids),
             turns=held.turns,
+            memories=self._memories,
         )
 
     def _moment(self) -> Moment:
@@ -490,3 +493,8 @@ class CharacterMind:
             "reason": draft.decision.reason,
             "score": round(draft.decision.score, 3),
         }
+
+
+def _texts(memory: PlayerMemory) -> str:
+    """What is remembered of the player, for conditions on it, one record a line."""
+    return "\n".join(record.text for record in memory.all())

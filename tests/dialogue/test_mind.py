@@ -338,3 +338,26 @@ def test_a_turn_is_read_with_what_was_told_not_with_how_it_was_put() -> None:
         assert context_before((second,))[1] == second.reply
 
     run(go())
+
+
+def test_a_condition_may_ask_what_is_remembered() -> None:
+    wary = SMITH.model_copy(
+        update={
+            "actions": tuple(
+                spec.model_copy(update={"preconditions": ("memory:Orkney",), "confirm": False})
+                for spec in SMITH.actions
+                if spec.name == "open_gate"
+            )
+        }
+    )
+
+    async def go() -> None:
+        store = MemoryStore()
+        mind = make_mind(wary, Parrot(), store=store)
+        assert not [a for c in await say(mind, "Open the gate.", "t1") for a in c.actions]
+        await say(mind, "I come from Orkney.", "t2")
+        assert [a for c in await say(mind, "Open the gate.", "t3") for a in c.actions]
+        later = make_mind(wary, Parrot(), store=store)
+        assert [a for c in await say(later, "Open the gate.", "t4") for a in c.actions]
+
+    run(go())

@@ -1,0 +1,66 @@
+"""What the form of a turn says of whether it asks for a deed, whichever deed that is: features of `ActionSelector`."""
+
+from __future__ import annotations
+
+import re
+
+from npc.dialogue.actions_request import FOR_WORDS
+
+ASKS = re.compile(
+    r"^\W*(?:and |so |but |well |then )?(?:who|what|when|where|why|how|which|is|are|was|do|does|did)\b", re.I
+)
+#: Ways of wanting something that are no order.
+_PLEASE = re.compile(r"\b(?:please|pls|would you|could you|can you|will you|won't you|do me a favou?r|go on)\b", re.I)
+_WISH = re.compile(
+    r"\b(?:i want|i'd like|id like|i would like|i'?ll have|i'?ll take|i need|i'm to have|let's|we'?ll have|we'?ll take"
+    r"|for me|time to|time you|how about|get me|have him|have her|have them)\b",
+    re.I,
+)
+_MAY_I = re.compile(r"\b(?:may|might|can|could|shall) (?:i|we)\b|\bmind if\b", re.I)
+
+
+#: What the player is going to do: "I'll fetch it myself", "let me get my case". Taking and having are wishes.
+_OWN_DEED = re.compile(
+    r"\b(?:i|we)(?:'ll| will| can| could| shall| must| should| might|'d better|'m going to| am going to| was going to)"
+    r"(?: just| better| also| always| only)?"
+    r" (?!have\b|take\b|buy\b|try\b|like\b|need\b|want\b|get (?:one|two|some)\b|pay\b)\w+"
+    r"|\blet me (?!in\b|into|out\b|through|past|pass\b|off\b|on\b|have\b|see\b|hold\b|borrow|look|take\b|try\b)\w+"
+    r"|\bmyself\b",
+    re.I,
+)
+#: Says what one thinks of something.
+_REMARK = re.compile(
+    r"^\W*(?:(?:oh|ah|well|hm+|wow|so|but|and|honestly|really),? )*"
+    r"(?:i (?:think|like|love|hate|find|believe|suppose|see|saw|heard)\b"
+    r"|(?:it|that|this|he|she)(?:'s| is| was| looks| sounds| seems)\b|(?:they|those|these)(?:'re| are| were| look)\b"
+    r"|what an?\b|you(?:'ve| have| are|'re)\b|your\b)",
+    re.I,
+)
+#: "I won't be needing the axe till Friday."
+_DENIED = re.compile(
+    r"\b(?:i|we) (?:won't|don't|do not|will not|shan't|didn't|haven't|never|can't|cannot)\b|\bno need\b|\bnot yet\b",
+    re.I,
+)
+#: Not now, or only in some case.
+_LATER = re.compile(
+    r"\b(?:later|first|another time|not (?:now|yet)|in a (?:minute|moment|bit|while)|tomorrow|if you (?:ever )?need"
+    r"|next time|some day|one day)\b",
+    re.I,
+)
+
+
+def forms(text: str) -> dict[str, float]:
+    """Features of a turn's form, 0 or 1 each."""
+    found = {
+        "question": text.rstrip().endswith("?"),
+        "wh": ASKS.match(re.split(r"(?<=[.!?;])\s+", text)[-1]),
+        "please": _PLEASE.search(text),
+        "wish": _WISH.search(text),
+        "permission": _MAY_I.search(text),
+        "own_deed": _OWN_DEED.search(text),
+        "later": _LATER.search(text),
+        "denied": _DENIED.search(text),
+        "remark": _REMARK.match(text),
+        "for_words": FOR_WORDS.search(text),
+    }
+    return {name: float(bool(value)) for name, value in found.items()}
