@@ -104,10 +104,12 @@ def create_app(service: Service, settings: ServerSettings, training: Training | 
             yield
         finally:
             probe.cancel()
-            await hub.drain()
-            if training is not None and tidying is not None:
-                await training_routes.stop(tidying, training)
-            await service.close()
+            try:
+                await hub.drain()
+                if training is not None and tidying is not None:
+                    await training_routes.stop(tidying, training)
+            finally:
+                await service.close()
 
     app = Application(title="npc", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     app.begin = begin

@@ -63,17 +63,21 @@ class Training:
         self.reporting = Reporting(folder, self.settings)
 
     async def run(self) -> None:
-        """Report and tidy until cancelled."""
-        delivering = asyncio.get_running_loop().create_task(self.reporting.run())
+        """Report and tidy until cancelled. What goes wrong is logged and tried again."""
+        loop = asyncio.get_running_loop()
+        delivering = loop.create_task(self.reporting.run())
         tidied = float("-inf")
         try:
             while True:
+                if delivering.done():
+                    log.error("reports could not be delivered", exc_info=delivering.exception())
+                    delivering = loop.create_task(self.reporting.run())
                 try:
                     if time.monotonic() - tidied >= TIDY_S:
                         tidied = time.monotonic()
                         await self._tidy()
                     await asyncio.to_thread(self.reporting.sweep, self.attempts)
-                except OSError:
+                except Exception:
                     log.exception("attempts could not be looked through")
                 await asyncio.sleep(LOOK_S)
         finally:

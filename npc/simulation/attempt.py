@@ -241,6 +241,8 @@ def load(folder: Path) -> Attempt:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise AttemptError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise AttemptError(f"{path}: this is not UTF-8 text: {error}") from None
     attempt = from_json(text, str(path))
     here = path.parent
     audio = attempt.audio
