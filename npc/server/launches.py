@@ -6,6 +6,7 @@ The ticket travels in the fragment, which browsers send to nobody. Where nothing
 launch is refused. A learner is known here by a pseudonym; names that an LMS sends are dropped.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -57,8 +58,10 @@ def routes(training: Training, service: Service, gate: Gate, bounds: Bounds) -> 
     reporting, settings = training.reporting, training.settings
     keys = _Keys(reporting.client)
 
-    def scenario_of(name: str) -> Mapping[str, Any]:
-        listed: Sequence[Mapping[str, Any]] = service.scenarios() if isinstance(service, Rehearses) else ()
+    async def scenario_of(name: str) -> Mapping[str, Any]:
+        listed: Sequence[Mapping[str, Any]] = ()
+        if isinstance(service, Rehearses):
+            listed = await asyncio.to_thread(service.scenarios)
         for one in listed:
             if one["id"] == name:
                 return one
@@ -101,7 +104,7 @@ def routes(training: Training, service: Service, gate: Gate, bounds: Bounds) -> 
     async def scorm(request: Request) -> Response:
         """From the launch page of a SCORM package."""
         form = await _form(request)
-        scenario = scenario_of(form.get("scenario", ""))
+        scenario = await scenario_of(form.get("scenario", ""))
         wanted = settings.scorm.get(str(scenario["id"]), "")
         if not wanted or not secrets.compare_digest(wanted.encode(), form.get("secret", "").encode()):
             raise Refused(
@@ -118,7 +121,7 @@ def routes(training: Training, service: Service, gate: Gate, bounds: Bounds) -> 
         """The launch URL of the assignable unit in an exported cmi5 package."""
         try:
             launch = Launch.parse(request.query_params)
-            scenario = scenario_of(request.query_params.get("scenario", ""))
+            scenario = await scenario_of(request.query_params.get("scenario", ""))
             strangers = set(launch.origins) - set(settings.lms_origins)
             if strangers:
                 # Otherwise a link could make this server call any address of its network.
@@ -170,7 +173,7 @@ def _add_lti(router: APIRouter, training: Training, keys: _Keys, scenario_of: An
             launched = verify(token, begun, await keys.of(begun.platform.keys_url, kid), reporting.now())
         except (LtiError, jwt.PyJWTError) as error:
             raise Refused(403, "lti_launch", str(error)) from None
-        scenario = scenario_of(launched.scenario or request.query_params.get("scenario", ""))
+        scenario = await scenario_of(launched.scenario or request.query_params.get("scenario", ""))
         platform = launched.platform
         player = pseudonym(platform.issuer, launched.user)
         data = {

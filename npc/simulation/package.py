@@ -21,6 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -128,8 +129,15 @@ def installed_scenario(name: str, folders: Sequence[Path] = ()) -> Package:
 
 
 def open_package(path: Path) -> Package:
-    """Read a folder or zip. Raises PackageError with every problem found."""
+    """Read a folder or zip; one of which no file has changed since is not read again, because a server looks through
+    all of them for every session. Raises PackageError with every problem found."""
     folder = unpack(path) if path.is_file() else path
+    files = ((str(file), file.stat()) for file in sorted(folder.rglob("*")) if file.is_file())
+    return _read(path, folder, tuple((name, one.st_mtime_ns, one.st_size, one.st_ino) for name, one in files))
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, folder: Path, _state: tuple[tuple[str, int, int, int], ...]) -> Package:
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise PackageError([f"{manifest}: there is no such file: a scenario package holds a {MANIFEST}"])

@@ -53,6 +53,17 @@ def test_unsigned_is_a_warning_and_a_signature_names_its_key(tmp_path: Path) -> 
     assert signed.digest == package.digest
 
 
+def test_a_package_is_read_again_only_when_one_of_its_files_changed(tmp_path: Path) -> None:
+    folder = write(tmp_path / "till")
+    package = open_package(folder)
+    assert open_package(folder) is package
+    (folder / "notes.md").write_text("new")
+    assert open_package(folder).digest != package.digest
+    (folder / "scenario.yaml").unlink()
+    with pytest.raises(PackageError, match="no such file"):
+        open_package(folder)
+
+
 @pytest.mark.parametrize("harm", ["changed", "added", "removed", "resigned list"])
 def test_a_signed_package_cannot_be_changed_unnoticed(tmp_path: Path, harm: str) -> None:
     folder = write(tmp_path / "till")
