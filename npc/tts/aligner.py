@@ -11,6 +11,7 @@ lengths of sounds. Measured on Flite speech, whose times are known: see docs/voi
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from npc.tts.tokens import lexicon_key
 
 #: pocketsphinx's frame.
 _FRAME: Final = LISTEN_RATE // 100
+#: Sound decoded at once: 40 ms of it keep the interpreter's lock for about 1 ms.
+_PIECE: Final = 4 * _FRAME
 _PREFIX: Final = "sound_"
 _VOWEL_SHARE, _CONSONANT_SHARE = 1.7, 1.0
 
@@ -82,9 +85,7 @@ class Alignment:
     def push(self, pcm: Pcm16) -> dict[int, Span]:
         """More audio; returns the settled words so far: index -> span in samples at the audio's own rate."""
         self._samples += pcm.size
-        heard = self._resampler.push(pcm)
-        if heard.size:
-            self._decoder.process_raw(heard.tobytes(), False, False)
+        self._hear(self._resampler.push(pcm))
         path = self._path()
         if path:
             path.pop(max(path))
@@ -96,9 +97,7 @@ class Alignment:
             return {}
         self._open = False
         try:
-            heard = self._resampler.flush()
-            if heard.size:
-                self._decoder.process_raw(heard.tobytes(), False, False)
+            self._hear(self._resampler.flush())
             self._decoder.end_utt()
             return self._path()
         finally:
@@ -111,6 +110,12 @@ class Alignment:
         shares = np.cumsum([0.0, *(_VOWEL_SHARE if ipa in vowels else _CONSONANT_SHARE for ipa, _ in sounds)])
         edges = np.rint(span.start + shares / shares[-1] * span.length).astype(int)
         return [Phone(ipa, Span(int(edges[i]), int(edges[i + 1])), stress) for i, (ipa, stress) in enumerate(sounds)]
+
+    def _hear(self, pcm: Pcm16) -> None:
+        """Search on, a little at a time: the library keeps the interpreter's lock, which others are let have between."""
+        for at in range(0, pcm.size, _PIECE):
+            self._decoder.process_raw(pcm[at : at + _PIECE].tobytes(), False, False)
+            time.sleep(0)
 
     def _path(self) -> dict[int, Span]:
         found: dict[int, Span] = {}
