@@ -112,7 +112,7 @@ class Alignment:
         return [Phone(ipa, Span(int(edges[i]), int(edges[i + 1])), stress) for i, (ipa, stress) in enumerate(sounds)]
 
     def _hear(self, pcm: Pcm16) -> None:
-        """Search on, a little at a time: the library keeps the interpreter's lock, which others are let have between."""
+        """Search on, a little at a time: the library keeps the interpreter's lock, and others get it in between."""
         for at in range(0, pcm.size, _PIECE):
             self._decoder.process_raw(pcm[at : at + _PIECE].tobytes(), False, False)
             time.sleep(0)
