@@ -1,7 +1,7 @@
 """faster-whisper: a Whisper model (a directory, or the name of one that `npc models pull` brought) through CTranslate2.
 
 Whisper pads every window to 30 s, so a partial costs a whole encode however little was said. Partials are therefore
-rationed: the next one waits until as much sound has come in as `1 / share` times what the last one cost.
+rationed: the next one waits until as much sound has come in as `1 / share` times what the last one took.
 
     sound    ├──────────┼──────────────┼──────────────┼───▶
     partial             P₁ (0.4 s)     P₂             P₃        agreed words of P₁ and P₂ are stable
@@ -89,9 +89,10 @@ class FasterWhisperRecognizer:
         """The weights go with the last stream."""
 
     def decode(self, sound: Pcm16, hints: str | None, language: str, beam: int) -> tuple[list[RecognizedWord], float]:
-        """(words with spans from the first sample of `sound`, seconds spent)."""
+        """(words with spans from the first sample of `sound`, seconds spent, waiting for other streams included: where
+        many speak, each asks less often, and all partials together keep to `share`)."""
+        began = self._clock()
         with self._turn:
-            began = self._clock()
             try:
                 segments, _ = self._model.transcribe(
                     to_float(sound),
