@@ -113,7 +113,7 @@ class OpenAICompatible:
                     given = True
                     yield token
                 return
-            except (_Retryable, httpx.TransportError) as error:
+            except (_Retryable, httpx.RequestError) as error:
                 if given or attempt == self.endpoint.retries:
                     raise ModelError(self._explain(error, given)) from error
                 await asyncio.sleep(self.endpoint.retry_pause * 2**attempt)
@@ -162,10 +162,11 @@ class OpenAICompatible:
                 await self._refuse(response)
             parser, chunks, first = SseParser(), response.aiter_bytes(), True
             finish: Literal["stop", "length"] | None = None
+            clock, limit = asyncio.get_running_loop().time, self.endpoint.first_token_timeout
+            until = clock() + limit  # moved by tokens alone: a server may send comments for ever
             while True:
-                limit = self.endpoint.first_token_timeout if first else self.endpoint.token_timeout
                 try:
-                    chunk = await asyncio.wait_for(anext(chunks, b""), limit)
+                    chunk = await asyncio.wait_for(anext(chunks, b""), until - clock())
                 except TimeoutError:
                     raise _Retryable(f"no {'first ' if first else ''}token within {limit:g} s") from None
                 for data in parser.feed(chunk) if chunk else parser.finish():
@@ -175,8 +176,9 @@ class OpenAICompatible:
                     text, logprob, reason = _read(data)
                     finish = reason or finish
                     if text:
-                        first = False
+                        first, limit = False, self.endpoint.token_timeout
                         yield Token(text, logprob)
+                        until = clock() + limit
                 if not chunk:
                     if finish is None:
                         raise _Retryable("the server closed the stream in the middle of the reply")
@@ -222,10 +224,12 @@ def _read(data: str) -> tuple[str, float | None, Literal["stop", "length"] | Non
     choices = event.get("choices") if isinstance(event, dict) else None
     if not choices:
         return "", None, None
-    choice = choices[0]
-    delta = choice.get("delta") or {}
-    text = delta.get("content") or ""
-    logprobs = (choice.get("logprobs") or {}).get("content") or []
-    logprob = sum(item["logprob"] for item in logprobs) if logprobs else None
-    reason = choice.get("finish_reason")
+    try:
+        choice = choices[0]
+        text = str((choice.get("delta") or {}).get("content") or "")
+        logprobs = (choice.get("logprobs") or {}).get("content") or []
+        logprob = float(sum(item["logprob"] for item in logprobs)) if logprobs else None
+        reason = choice.get("finish_reason")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ModelError(f"the server sent an event that is no chat completion: {data[:80]!r}") from None
     return text, logprob, None if reason is None else "length" if reason == "length" else "stop"

@@ -70,6 +70,9 @@ def test_retries_before_the_first_token_only() -> None:
         ([("status", 401, "nope")], "401: nope; check the API key"),
         ([("status", 500, "boom")], "did not answer: 500: boom"),
         ([("raw", b"data: <html>\n\n")], "not JSON"),
+        ([("raw", b'data: {"choices": ["x"]}\n\n')], "no chat completion"),
+        ([("raw", b'data: {"choices": {"a": 1}}\n\n')], "no chat completion"),
+        ([("raw", b'data: {"choices": [{"delta": "x"}]}\n\n')], "no chat completion"),
         ([("raw", b'data: {"error": {"message": "out of memory"}}\n\n')], "out of memory"),
     ],
 )
@@ -83,6 +86,13 @@ def test_timeouts() -> None:
         run([[2.0, "late"]], retries=0, first_token_timeout=0.1)
     with pytest.raises(ModelError, match=r"broke off: no token within 0\.1 s"):
         run([["Hel", 2.0, "lo"]], retries=0, token_timeout=0.1)
+
+
+def test_comments_do_not_keep_a_reply_waiting_for_ever() -> None:
+    """Regression: every comment of a busy gateway began the wait for the first token anew."""
+    pings = [step for _ in range(40) for step in (("raw", b": still working\n\n"), 0.05)]
+    with pytest.raises(ModelError, match=r"no first token within 0\.3 s"):
+        run([[*pings, "late"]], retries=0, first_token_timeout=0.3)
 
 
 def test_no_server_says_so() -> None:
