@@ -41,6 +41,17 @@ _DENIED = re.compile(
     r"\b(?:i|we) (?:won't|don't|do not|will not|shan't|didn't|haven't|never|can't|cannot)\b|\bno need\b|\bnot yet\b",
     re.I,
 )
+#: "Don't unlock the front yet." "No songs just now, please."
+FORBIDS = re.compile(
+    r"(?:^|[.,;!?] )\W*(?:(?:please|so|but|and|no|oh|now)\b,? )*(?:don'?t|do not|never)\b"
+    r" (?!you\b|i\b|we\b|they\b|forget)"
+    r"|\bno \w+ (?:just )?(?:now|yet|today)\b",
+    re.I,
+)
+#: Asks what others can do: "can robots spin".
+_OF_OTHERS = re.compile(
+    r"^\W*(?:and |so |but )?(?:can|could|do|does|did|will|would) (?!you\b|ya\b|u\b|i\b|we\b)\w+", re.I
+)
 #: Not now, or only in some case.
 _LATER = re.compile(
     r"\b(?:later|first|another time|not (?:now|yet)|in a (?:minute|moment|bit|while)|tomorrow|if you (?:ever )?need"
@@ -60,6 +71,8 @@ def forms(text: str) -> dict[str, float]:
         "own_deed": _OWN_DEED.search(text),
         "later": _LATER.search(text),
         "denied": _DENIED.search(text),
+        "forbids": FORBIDS.search(text),
+        "others": _OF_OTHERS.match(text),
         "remark": _REMARK.match(text),
         "for_words": FOR_WORDS.search(text),
     }

@@ -24,7 +24,7 @@ import numpy as np
 
 from npc.dialogue.actions import ArgumentError, Decision, names_entity, validate
 from npc.dialogue.actions_bans import Bans, opposed
-from npc.dialogue.actions_forms import ASKS, forms
+from npc.dialogue.actions_forms import ASKS, FORBIDS, forms
 from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, phrased, requests
 from npc.dialogue.actions_slots import Filled, Surroundings, fill
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity
@@ -128,6 +128,8 @@ class ActionSelector:
             self._phrased(s, text) for s in self.scored(text, asked, around) if not self._worse_than(text, s.spec)
         ]
         best = max(scored, key=lambda s: s.score, default=None)
+        if not asked and FORBIDS.search(text):
+            return Decision()
         if best is not None and best.score >= self._bar(best, asked, around):
             return self._judge(best, around, now)
         plain = max(scored, key=lambda s: s.features.get("sum", s.score), default=None)

@@ -37,7 +37,9 @@ _HALF_DOZEN = re.compile(r"\bhalf(?: a|-a)?[ -]dozen\b", re.I)
 #: One thing though it is a pair: "a new pair, please".
 _ONE_PAIR = re.compile(r"\b(?:new|old|other|another|clean|dry|fresh|first|second) pair\b(?! of (?:us|them))", re.I)
 _CORRECTION = re.compile(
-    r"\b(?:no,|no wait,?|i mean|make (?:that|it)|rather,|sorry,|that makes|that'?s|(?:and )?all told)\s", re.IGNORECASE
+    r"\b(?:no,|no wait,?|i mean|make (?:that|it)|rather,|sorry,|that makes|that'?s"
+    r"|(?:so |and )?(?:all told|altogether|in all))\s",
+    re.IGNORECASE,
 )
 _SUCH_ONE = re.compile(r"\bthe \w+ (?:one|thing|bit|stuff)\b", re.IGNORECASE)
 _WORD_NUMBERS = {
@@ -146,6 +148,13 @@ _DIGIT = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
 _SPELT = re.compile(rf"\b(?:{_DIGIT}[ -]){{2,}}{_DIGIT}\b", re.I)
 _DIGITS = {"zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
            "seven": "7", "eight": "8", "nine": "9"}  # fmt: skip
+#: Spans in nights or days.
+_SPANS = ((r"a fortnight", 14), (r"a week(?!end)", 7), (r"the weekend|a weekend", 2), (r"a month", 30))
+#: "One for me and one for the missus."
+_ONE_EACH = re.compile(r"\b(?:one|another) for (?:me|my|us|him|her|them|the|our|his|\w+)\b", re.I)
+_CLOCKED = frozenset(
+    stem(word) for word in ("minutes", "hour", "time", "room", "berth", "lane", "gate", "number", "run")
+)
 _MINUTES = (
     (r"three quarters of an hour", 45),
     (r"half an hour", 30),
@@ -160,6 +169,10 @@ def _said_numbers(name: str, schema: Mapping[str, Any], text: str) -> list[float
     "all the way up"."""
     low, high = schema.get("minimum"), schema.get("maximum")
     kind = stem(name.split("_")[-1])
+    if kind in (stem("nights"), stem("days")):
+        return [float(value) for pattern, value in _SPANS if re.search(rf"\b{pattern}\b", text, re.I)][:1]
+    if len(each := _ONE_EACH.findall(text)) > 1 and kind not in _CLOCKED:
+        return [float(len(each))]
     if kind == stem("minutes"):
         return [float(value) for pattern, value in _MINUTES if re.search(rf"\b{pattern}\b", text, re.I)][:1]
     if kind in (stem("hour"), stem("time")) and name != "times" and high is not None and _AFTERNOON.search(text):
@@ -171,10 +184,13 @@ def _said_numbers(name: str, schema: Mapping[str, Any], text: str) -> list[float
             return [float(high)]
         if re.search(r"\ball the way (?:down|shut|off)\b|\bto nothing\b", text, re.I):
             return [float(low)]
+        if re.search(r"\bhalf(?:way)?\b(?! past| an hour| a)", text, re.I):
+            return [float(low + (high - low) // 2)]
     return []
 
 
 def _numbers(text: str) -> list[float]:
+    text = re.sub(r"\b([a-z]+)['’](?:ll|d)\b", r"\1", text, flags=re.I)
     masked = _ONE_PAIR.sub(" ", _NOT_A_NUMBER.sub(" ", _HALF_DOZEN.sub("6", text)))
     masked = _SPELT.sub(lambda m: "".join(_DIGITS[word] for word in re.split(r"[ -]", m.group(0).lower())), masked)
     found = [value for value, _ in numbers_in(masked)]
@@ -405,6 +421,9 @@ def _person(around: Surroundings) -> str:
     marked = list(_NAMED.finditer(turn))
     alone = [m.group(0) for m in re.finditer(r"(?<=[.!?,:] )(?!I\b)(?:[A-Z][\w'’-]+ ?){1,4}(?=[.!?]|$)", turn)]
     found = [*(m.group(1) for m in marked), *alone]
+    found = found or [
+        m.group(0) for m in re.finditer(r"(?<=[a-z] )(?!I\b|I['’])[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*", turn)
+    ]
     own = name_in(around.player_words) or name_in(turn) if re.search(r"\b(me|my|i'm|i am)\b", turn, re.I) else None
     return (found[-1].strip() if found else own or "").strip()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from npc.dialogue.composed.question import Wanted
+from npc.dialogue.knowledge.grammar import verb_at
 from npc.dialogue.knowledge.words import STOPWORDS, names_in, numbers_in, stem, tokens
 
 
@@ -77,10 +78,26 @@ def fits(wanted: Wanted, text: str, asking: str, likeness: Callable[[str, str], 
     elif wanted == "colour":
         verdict = bool(_COLOUR.search(text))
     elif wanted in ("who", "whose"):
-        verdict = bool(names_in(text) or _PERSON.search(text))
+        return _somebody(text)
     elif wanted == "why":
         return 1 if _WHY.search(text) else 0
     return 0 if verdict is None else 1 if verdict else -1
+
+
+#: Capitalised words that name nobody: times, and what stands behind a preposition of place.
+_NOBODY = re.compile(
+    r"\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b|\b(?:January|February|March|April|May|June|July|August|September"
+    r"|October|November|December|Christmas|Easter)\b|\b(?:at|in|near|on|off|towards|beyond)(?: the)? [A-Z][\w'’-]+"
+)
+
+
+def _somebody(text: str) -> int:
+    """Whether a text names somebody: 1, or 0 where only its first word may be a name ("Luca cooks"), else -1."""
+    if _PERSON.search(text) or names_in(_NOBODY.sub("x", text)):
+        return 1
+    words = tokens(text)
+    verb = verb_at(words)
+    return 0 if verb is not None and verb[0] == 1 and words[0] not in STOPWORDS else -1
 
 
 def counts(text: str, asking: str, likeness: Callable[[str, str], float]) -> bool:
