@@ -353,6 +353,12 @@ def test_a_cached_index_of_an_older_version_is_made_again(tmp_path: Path) -> Non
     assert library.index(tmp_path, sources).added == 3
 
 
+def test_a_damaged_cached_index_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "bad.sqlite").write_bytes(b"no database at all" * 500)
+    library = DocumentLibrary(tmp_path / "bad.sqlite")
+    assert library.index(tmp_path, _three_shelves(tmp_path)).added == 3
+
+
 def test_a_server_without_pgvector_says_what_to_install() -> None:
     """Runs where NPC_TEST_POSTGRES_PLAIN names a server that has no pgvector."""
     address = os.environ.get("NPC_TEST_POSTGRES_PLAIN")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import sqlite3
 import threading
@@ -29,7 +30,9 @@ from npc.dialogue.memory.extract import contradicts
 from npc.dialogue.memory.store import word_likeness
 from npc.inference.encoder import SentenceEncoder, Vectors
 
-#: The files are a cache: one of another version is emptied, and indexed again.
+log = logging.getLogger(__name__)
+
+#: The files are a cache: one of another version, or a damaged one, is emptied and indexed again.
 _VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (path TEXT PRIMARY KEY, digest TEXT NOT NULL, changed REAL NOT NULL,
@@ -241,13 +244,17 @@ class DocumentLibrary(Documents):
         self._lock = threading.RLock()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(str(path) if path else ":memory:", check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        if self._db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-            for table in ("documents", "facts", "words"):
-                self._db.execute(f"DROP TABLE IF EXISTS {table}")
-            self._db.execute(f"PRAGMA user_version = {_VERSION}")
-        self._db.executescript(_SCHEMA)
+        try:
+            self._db = _opened(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            if path is None:
+                raise
+            log.warning("the index of documents was damaged and is made again: %s: %s", path, error)
+            for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+                file.unlink(missing_ok=True)
+            self._db = _opened(path)
 
     def close(self) -> None:
         with self._lock:
@@ -328,6 +335,21 @@ class DocumentLibrary(Documents):
                 (json.dumps(ids),),
             ).fetchall()
         return {row[0]: (fact_of(row[:-1]), float(row[-1])) for row in rows}
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    db = sqlite3.connect(str(path) if path else ":memory:", check_same_thread=False, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            for table in ("documents", "facts", "words"):
+                db.execute(f"DROP TABLE IF EXISTS {table}")
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+        db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def files_of(folder: Path, source: KnowledgeSource) -> list[Path]:
