@@ -61,6 +61,7 @@ class Worker:
         self._words: deque[str] = deque(maxlen=12)
         self._started: deque[float] = deque(maxlen=STARTS)
         self._serial = 0
+        self._closed = False
         self.starts = 0
         self.ready: dict[str, Any] = {}
         with self._lock:
@@ -91,9 +92,16 @@ class Worker:
                     self._abandon(number)
 
     def close(self) -> None:
-        """End the process."""
-        with self._lock:
-            self._kill()
+        """End the process for good. A clause that runs fails at once; one that its reader has left standing is not
+        waited for longer than for a message."""
+        self._closed = True
+        if (process := self._process) is not None:
+            process.kill()
+        if self._lock.acquire(timeout=self._step_s):
+            try:
+                self._kill()
+            finally:
+                self._lock.release()
 
     def _abandon(self, number: int) -> None:
         """The reader went away: tell the worker and read on until it has stopped, or end it."""
@@ -107,6 +115,8 @@ class Worker:
             self._kill()
 
     def _ensure(self) -> None:
+        if self._closed:
+            raise EngineFailed("the voice is closed")
         if self._process is not None and self._process.poll() is None:
             return
         now = self._clock()

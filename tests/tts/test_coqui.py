@@ -6,6 +6,8 @@ Coqui itself runs in `test_coqui_real.py`, where its environment exists.
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,33 @@ def test_a_process_that_hangs_is_ended_at_its_deadline(tmp_path: Path) -> None:
     with pytest.raises(EngineFailed, match="did not answer in time"):
         list(worker.ask({"units": ["a"], "length": 1.0}))
     worker.close()
+
+
+def test_closing_ends_a_clause_that_runs_and_waits_for_none_that_stands(tmp_path: Path) -> None:
+    """Regression: a clause whose reader had left it standing kept `close` waiting for ever."""
+    running = Worker(COMMAND, {"model": str(tmp_path / "hang")})
+    failed: list[EngineFailed] = []
+
+    def read() -> None:
+        try:
+            list(running.ask({"units": ["a"], "length": 1.0}))
+        except EngineFailed as error:
+            failed.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    time.sleep(0.2)
+    running.close()
+    reader.join(5.0)
+    assert "ended" in str(failed[0])
+    standing = Worker(COMMAND, {"model": str(tmp_path / "vits")}, step_s=0.3)
+    pieces = standing.ask({"units": ["a"], "length": 1.0})
+    next(pieces)
+    standing.close()
+    with pytest.raises(EngineFailed):
+        list(pieces)
+    with pytest.raises(EngineFailed, match="closed"):
+        list(standing.ask({"units": ["a"], "length": 1.0}))
 
 
 @pytest.mark.parametrize(
