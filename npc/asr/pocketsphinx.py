@@ -62,6 +62,7 @@ class _Process:
         self._decoders, self._settings, self._deadline_s = decoders, settings, deadline_s
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._closed = False
         self._connection: Connection | None = None
         self.generation = 0
         """Grows with every start: streams of an earlier process are gone."""
@@ -71,6 +72,8 @@ class _Process:
         process is ended, and the next call starts a new one."""
         deadline_s = max(self._deadline_s, _PASS_SHARE * seconds)
         with self._lock:
+            if self._closed:
+                raise RecognizerError("the recogniser is closed")
             gone = self._connection is None
             if generation is not None and (gone or generation != self.generation):
                 raise RecognizerError("the recogniser was restarted in the middle of this utterance")
@@ -110,6 +113,10 @@ class _Process:
             self._child = None
 
     def close(self) -> None:
+        """End it for good; a call that runs fails at once."""
+        self._closed = True
+        if (child := self._child) is not None:
+            child.kill()
         with self._lock:
             self._end()
 

@@ -145,6 +145,30 @@ def test_a_decoder_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch, fault
     worker.close(2)
 
 
+def test_closing_does_not_wait_for_a_pass_and_is_for_good() -> None:
+    """Regression: it waited for the pass to end, and whoever called next started the process again."""
+    engine = PocketsphinxRecognizer(decoders=1)
+    stream = engine.open()
+    stream.accept(np.zeros(1600, np.int16))
+    failed: list[RecognizerError] = []
+
+    def listen() -> None:
+        try:
+            stream.accept(np.random.default_rng(0).integers(-9_000, 9_000, 60 * 16_000).astype(np.int16))
+        except RecognizerError as error:
+            failed.append(error)
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    time.sleep(0.3)
+    engine.close()
+    listener.join(5.0)
+    assert "died" in str(failed[0])
+    with pytest.raises(RecognizerError, match="closed"):
+        engine.open().accept(np.zeros(1600, np.int16))
+    assert engine._live._child is None
+
+
 def test_opening_is_cheap(recogniser: PocketsphinxRecognizer) -> None:
     bias = Bias(phrases=tuple(f"Name{chr(97 + n)}or" for n in range(20)))
     began = time.perf_counter()
