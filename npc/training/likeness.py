@@ -7,8 +7,10 @@ answers the turn scores highest, "nothing" among the choices:
 
 The turn is read with the exchange before it in front, but only its own tokens are compared, so that "and the pink
 one?" carries over what it is about. The comparison of tokens is ColBERT's (Khattab and Zaharia 2020) with learned
-weights w. `--folds K` also writes, for every training character, the scores of a model that never saw it: what
-`npc.training.selector` learns from.
+weights w. Each statement also learns which turn it answers (`_claimed`), and talks are put otherwise in every pass
+(`npc.training.varied`). `--start FILE` goes on from trained weights, with `--fresh N` over the characters of
+`train_N.txt` and later twice in every pass and over half of the others. `--folds K` also trains K models that each
+leave characters out: what `npc.training.selector` learns from.
 """
 
 from __future__ import annotations
@@ -29,11 +31,15 @@ import torch
 
 from npc.dialogue.composed.likeness import context_of
 from npc.inference.encoder import MiniLM, load_encoder
+from npc.training.minds import written_since
 from npc.training.taught import Packed, Shown, Taught
 from npc.training.turns import RECALLS, Choice, choices_of, fold_of, written_minds
+from npc.training.varied import Names, names_of_all, varied
 
-#: Steps of one character each; the rate falls linearly.
-LEARNING_RATE = 2e-3
+#: Steps of one character each; the rate falls linearly. Trained weights go on at three quarters of it.
+LEARNING_RATE, LATER_RATE = 2e-3, 1.5e-3
+#: Weight of the second loss: which turn a statement answers.
+CLAIMED = 0.3
 #: Turns of a character that a step learns from, beside four first questions.
 TURNS = 32
 #: Share of the words that are hidden in half of the texts (`masked`).
@@ -63,35 +69,64 @@ def masked(ids: list[int], chance: random.Random | None) -> list[int]:
     return [_MASK if chance.random() < MASKED else i for i in ids[:-1]] + ids[-1:]
 
 
-def run(minds: Sequence[list[Choice]], model: Taught, epochs: int, seed: int, kept: Path, minutes: float) -> bool:
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """How often to go over the worlds, from which seed and at which rate at first; worlds of `fresh` are taken twice in
+    every pass, and of the others half, where there are any."""
+
+    epochs: int
+    seed: int
+    rate: float = LEARNING_RATE
+    fresh: frozenset[str] = frozenset()
+
+    def of(self, minds: Sequence[list[Choice]]) -> tuple[float, ...]:
+        """What a training that goes on must agree in."""
+        return (self.epochs, len(minds), self.seed, self.rate, len(self.fresh))
+
+    def steps(self, minds: Sequence[list[Choice]], epoch: int) -> list[int]:
+        """Which worlds an epoch goes over, by their place."""
+        chance = random.Random(f"{self.seed} {epoch}")
+        fresh = [i for i, choices in enumerate(minds) if choices[0].world in self.fresh]
+        others = [i for i, choices in enumerate(minds) if choices[0].world not in self.fresh]
+        if fresh:
+            # Two epochs after each other take the two halves of the others.
+            half = random.Random(f"{self.seed} {epoch // 2}").sample(others, len(others))
+            others = half[: len(half) // 2] if epoch % 2 == 0 else half[len(half) // 2 :]
+        order = [*fresh, *fresh, *others]
+        chance.shuffle(order)
+        return order
+
+
+def run(minds: Sequence[list[Choice]], model: Taught, passes: Passes, kept: Path, minutes: float) -> bool:
     """Train in place; one step a character, or two small worlds. After each epoch all is kept in the file `kept`, from
     where a run that ended, or took longer than `minutes`, goes on. Returns whether all epochs are done."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.02)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=passes.rate, weight_decay=0.02)
+    epochs, seed = passes.epochs, passes.seed
     first, began = 0, time.monotonic()
     if kept.exists():
         state = torch.load(kept, weights_only=True)
-        if state["of"] != (epochs, len(minds), seed):
+        if state["of"] != passes.of(minds):
             raise SystemExit(f"{kept} is of another training {state['of']}: remove it, or train with the same options")
         first = state["done"]
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
-    total, done = epochs * len(minds), first * len(minds)
+    names = names_of_all(minds)
+    orders = [passes.steps(minds, epoch) for epoch in range(epochs)]
+    total, done = sum(map(len, orders)), sum(map(len, orders[:first]))
     for epoch in range(first, epochs):
         if epoch > first and time.monotonic() - began > 60 * minutes:
             return False
-        chance = random.Random(f"{seed} {epoch}")
+        chance = random.Random(f"{seed} {epoch} steps")
         torch.manual_seed(seed + 1000 * epoch)
-        order = list(minds)
-        chance.shuffle(order)
         losses = []
-        for choices in order:
+        for world in orders[epoch]:
             for group in optimiser.param_groups:
-                group["lr"] = LEARNING_RATE * min(1.0, (done + 1) / 20) * (1.0 - done / total)
-            losses.append(_step(model, choices, optimiser, chance))
+                group["lr"] = passes.rate * min(1.0, (done + 1) / 20) * (1.0 - done / total)
+            losses.append(_step(model, minds[world], names[world], optimiser, chance))
             done += 1
         print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, {time.monotonic() - began:.0f} s "
               f"({time.process_time():.0f} s of one core)", file=sys.stderr, flush=True)  # fmt: skip
-        state = {"of": (epochs, len(minds), seed), "done": epoch + 1, "model": model.state_dict()}
+        state = {"of": passes.of(minds), "done": epoch + 1, "model": model.state_dict()}
         kept.parent.mkdir(parents=True, exist_ok=True)
         torch.save(state | {"optimiser": optimiser.state_dict()}, kept)
     kept.unlink(missing_ok=True)
@@ -146,17 +181,31 @@ def _chosen(scores: torch.Tensor, allowed: torch.Tensor, right: torch.Tensor, wi
     return (lost.sum() + taken.sum()) / (len(lost) + (without[answered] > 0).sum())
 
 
-def _step(model: Taught, choices: list[Choice], optimiser: torch.optim.Optimizer, chance: random.Random) -> float:
+def _claimed(scores: torch.Tensor, allowed: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Mean loss of each statement's choosing the turn that it answers, by its lead over "nothing", among the turns of
+    the step in which it stands to choose. Columns as in `Table`; 0 where no statement has both kinds of turns."""
+    lead, allowed, right = scores[:, 1:] - scores[:, :1], allowed[:, 1:], right[:, 1:]
+    low = torch.finfo(lead.dtype).min
+    asked = right.any(0) & (allowed & ~right).any(0)
+    lost = torch.where(allowed, lead, low).logsumexp(0) - torch.where(right, lead, low).logsumexp(0)
+    return torch.where(asked, lost, 0.0).sum() / asked.sum().clamp_min(1)
+
+
+def _step(
+    model: Taught, choices: list[Choice], names: Names, optimiser: torch.optim.Optimizer, chance: random.Random
+) -> float:
     first = [c for c in choices if c.kind == "first"]
     told = [c for c in choices if c.kind in RECALLS]
     picked = [c for c in choices if c.kind not in ("first", *RECALLS)]
     picked += chance.sample(told, min(RECALLED, len(told)))
     picked = chance.sample(picked, min(TURNS, len(picked))) + chance.sample(first, min(4, len(first)))
     table = table_of(picked)
-    packed, turns, own, shown = read_together(model, picked, table.texts, chance)
+    said, texts = varied(picked, table.texts, names, chance)
+    packed, turns, own, shown = read_together(model, said, texts, chance)
     scores = model.scores(packed, turns, own, shown)
     without = torch.tensor([0.4 * (chance.random() < 0.4) for _ in picked])
     loss = _chosen(scores, table.allowed, table.right, without)
+    loss = loss + CLAIMED * _claimed(scores, table.allowed, table.right)
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -197,17 +246,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--folds", type=int, default=0, help="also train K models that each leave characters out")
     parser.add_argument("--only", default="all", help="train one part: 'whole' or the number of a fold (default: all)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="go on from these weights (with a fold: that fold's own)")
+    parser.add_argument("--fresh", type=int, help="train_N.txt and later are new to these weights")
     parser.add_argument("--out", type=Path, default=Path(str(files("npc.dialogue") / "data" / "likeness.safetensors")))
     options = parser.parse_args(argv)
+    if options.start is not None and options.only == "all":
+        parser.error("--start goes on with one part: name it with --only, a fold from that fold's own weights")
+    if options.fresh is not None and options.start is None:
+        parser.error("--fresh says what the weights of --start have not seen: name them")
     torch.set_num_threads(1)
     base = load_encoder()
     written = written_minds()
     minds = {split: [list(choices_of(mind, recalls=split == "train")) for mind in of] for split, of in written.items()}
+    fresh = written_since(options.fresh) if options.fresh is not None else frozenset()
 
     def trained(on: Sequence[list[Choice]], seed: int, path: Path) -> Taught | None:
         torch.manual_seed(seed)
-        model = Taught(base, dropped=DROPPED)
-        if run(grouped(on), model, options.epochs, seed, path.with_suffix(".pt"), options.minutes):
+        model = Taught.load(base, [options.start]) if options.start else Taught(base)
+        model.dropped = DROPPED
+        passes = Passes(options.epochs, seed, LATER_RATE if options.start else LEARNING_RATE, fresh)
+        if run(grouped(on), model, passes, path.with_suffix(".pt"), options.minutes):
             return model
         print(f"{path.name}: not done in {options.minutes:g} minutes; the same command goes on", flush=True)
         return None

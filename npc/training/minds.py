@@ -81,6 +81,14 @@ def load(split: Split) -> list[Written]:
     return [mind for name in names for mind in read((folder / name).read_text("utf-8"), name)]
 
 
+def written_since(number: int) -> frozenset[str]:
+    """Ids of the training characters in `train_<number>.txt` and later files."""
+    folder = files("npc.training") / "data" / "minds"
+    names = [entry.name for entry in folder.iterdir() if re.fullmatch(r"train_\d+\.txt", entry.name)]
+    late = [name for name in names if int(re.sub(r"\D", "", name)) >= number]
+    return frozenset(mind.id for name in late for mind in read((folder / name).read_text("utf-8"), name))
+
+
 def read(text: str, name: str = "text") -> list[Written]:
     """Parse the text form. Raises ValueError naming the line."""
     minds: list[Written] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,23 +76,56 @@ def test_words_are_hidden_in_training_only_and_never_the_closing_mark() -> None:
 def test_a_training_that_was_interrupted_ends_where_an_unbroken_one_does(
     encoder: MiniLM, turns: list[Choice], tmp_path: Path
 ) -> None:
-    kept = tmp_path / "kept.pt"
+    kept, passes = tmp_path / "kept.pt", likeness.Passes(3, 5)
     torch.manual_seed(0)
     unbroken = Taught(encoder, rank=2, dropped=0.2)
     first = {name: part.clone() for name, part in unbroken.state_dict().items()}
-    assert likeness.run([turns], unbroken, 3, 5, kept, minutes=60.0)
+    assert likeness.run([turns], unbroken, passes, kept, minutes=60.0)
     resumed = Taught(encoder, rank=2, dropped=0.2)
     resumed.load_state_dict(first)
-    assert not likeness.run([turns], resumed, 3, 5, kept, minutes=0.0)
+    assert not likeness.run([turns], resumed, passes, kept, minutes=0.0)
     # The second part starts from other numbers: all that counts is in the file.
     resumed = Taught(encoder, rank=2, dropped=0.2)
     with pytest.raises(SystemExit, match="another training"):
-        likeness.run([turns], resumed, 4, 5, kept, minutes=0.0)
-    assert not likeness.run([turns], resumed, 3, 5, kept, minutes=0.0)
-    assert likeness.run([turns], resumed, 3, 5, kept, minutes=0.0)
+        likeness.run([turns], resumed, likeness.Passes(4, 5), kept, minutes=0.0)
+    assert not likeness.run([turns], resumed, passes, kept, minutes=0.0)
+    assert likeness.run([turns], resumed, passes, kept, minutes=0.0)
     assert not kept.exists()
     for name, part in unbroken.state_dict().items():
         assert torch.equal(part, resumed.state_dict()[name]), name
+
+
+def test_fresh_worlds_are_passed_twice_and_the_others_in_two_epochs_once(turns: list[Choice]) -> None:
+    worlds = [[replace(choice, world=f"w{number}") for choice in turns] for number in range(9)]
+    passes = likeness.Passes(2, 7, fresh=frozenset({"w3", "w8"}))
+    for epoch in (0, 1):
+        assert sorted(i for i in passes.steps(worlds, epoch) if i in (3, 8)) == [3, 3, 8, 8]
+    others = [i for epoch in (0, 1) for i in passes.steps(worlds, epoch) if i not in (3, 8)]
+    assert sorted(others) == [0, 1, 2, 4, 5, 6, 7]
+    assert sorted(likeness.Passes(1, 7).steps(worlds, 0)) == list(range(9))
+    assert passes.steps(worlds, 1) == likeness.Passes(2, 7, fresh=passes.fresh).steps(worlds, 1)
+
+
+def test_weights_to_start_from_go_with_one_part_and_fresh_worlds_with_them(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv, named in ((["--start", "a.safetensors"], "--only"), (["--fresh", "46"], "--start")):
+        with pytest.raises(SystemExit):
+            likeness.main(argv)
+        assert named in capsys.readouterr().err
+
+
+def test_a_statement_learns_which_turn_it_answers_by_its_lead_over_nothing() -> None:
+    # Two turns, statements 1 and 2: turn 0 is answered by 1, turn 1 by nothing; 2 answers no turn.
+    allowed = torch.tensor([[True, True, True], [True, True, False]])
+    right = torch.tensor([[False, True, False], [True, False, False]])
+    scores = torch.tensor([[0.0, 2.0, 5.0], [1.0, 2.0, 0.0]])
+    leads = torch.tensor([2.0, 1.0])
+    assert torch.isclose(likeness._claimed(scores, allowed, right), leads.logsumexp(0) - leads[0])
+    # Every turn raised by as much as its "nothing" is the same to it.
+    assert torch.isclose(
+        likeness._claimed(scores + torch.tensor([[3.0], [-1.0]]), allowed, right), leads.logsumexp(0) - 2
+    )
+    nobody = likeness._claimed(scores, allowed, torch.tensor([[True, False, False]] * 2))
+    assert nobody == 0.0
 
 
 def test_joined_weights_are_the_mean_of_the_changes(encoder: MiniLM, tmp_path: Path) -> None:
