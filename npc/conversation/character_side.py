@@ -71,14 +71,15 @@ class CharacterSide:
         if ready is not None:
             await ready()
 
-    def observe(self, event: WorldEvent) -> None:
-        """Tell the mind; when it wants to speak about it, it does."""
+    def observe(self, event: WorldEvent) -> asyncio.Task[None] | None:
+        """Tell the mind; when it wants to speak about it, it does. The task ends when the mind has taken it in; None:
+        it was dropped."""
         if self._observing >= MOST_WAITING:
             self._ground.status("llm", "degraded", "events come faster than they are taken in; the newest was dropped")
-            return
+            return None
         self._observing += 1
         self._ground.record("observed", {"kind": event.kind, "data": dict(event.data)})
-        self._ground.spawn(self._observe(event))
+        return self._ground.spawn(self._observe(event))
 
     async def _observe(self, event: WorldEvent) -> None:
         try:

@@ -12,7 +12,7 @@ from npc.conversation.ground import Ground
 from npc.conversation.items import ItemError, with_text
 from npc.conversation.parts import Parts
 from npc.conversation.port import Outbox
-from npc.conversation.saving import load, save
+from npc.conversation.saving import Saving
 from npc.conversation.turn_events import ReplyOver
 from npc.dialogue.interface import WorldEvent
 from npc.protocol import (
@@ -65,15 +65,23 @@ class Requests:
 
     def __init__(self, ground: Ground, parts: Parts, snapshot: Callable[[], Mapping[str, Any]]) -> None:
         self._ground, self._parts, self._snapshot = ground, parts, snapshot
+        self._saving = Saving(ground, parts)
         self._buffer_from = 0
 
     def handle(self, event: ClientEvent) -> None:
         try:
             self._dispatch(event)
         except (_Refused, ItemError) as refused:
-            self._ground.outbox.send(
-                ErrorEvent.of(str(refused), code=refused.code, param=refused.param, event_id=event.event_id)
-            )
+            self._refuse(refused, event)
+
+    async def settled(self) -> None:
+        """What takes longer than a moment is done."""
+        await self._saving.settled()
+
+    def _refuse(self, refused: _Refused | ItemError, event: ClientEvent) -> None:
+        self._ground.outbox.send(
+            ErrorEvent.of(str(refused), code=refused.code, param=refused.param, event_id=event.event_id)
+        )
 
     def _dispatch(self, event: ClientEvent) -> None:
         ground, parts = self._ground, self._parts
@@ -109,12 +117,9 @@ class Requests:
             case NpcEvent():
                 parts.character.observe(WorldEvent("event", _plain(event)))
             case NpcSave(slot=slot):
-                save(ground, parts, slot)
+                self._saving.save(slot)
             case NpcLoad(slot=slot, fork=fork):
-                try:
-                    load(ground, parts, slot, fork)
-                except LookupError as error:
-                    raise _Refused(str(error.args[0]), "not_found", "slot") from None
+                self._saving.load(slot, fork, lambda why: self._refuse(_Refused(why, "not_found", "slot"), event))
             case NpcInstructor():
                 self._instruct(event)
             case NpcRoomUp():

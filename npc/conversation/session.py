@@ -136,6 +136,7 @@ class TalkSession(Ground):
 
     async def _fall_silent(self) -> None:
         await self.turns.settled()
+        await self._requests.settled()
         self.hearing.drop()
         await self.answering.close()
 

@@ -34,7 +34,7 @@ from npc.conversation.port import Conversation, Opening, Outbox, UnknownCharacte
 from npc.conversation.recorder import Recorder
 from npc.conversation.reply import Speaker
 from npc.conversation.session import TalkSession
-from npc.conversation.slots import SlotsInMemory
+from npc.conversation.slots import SaveSlots, SlotsInMemory, StoredSlots
 from npc.conversation.talkover import Network
 from npc.conversation.workers import ThreadWorkers, Workers
 from npc.dialogue import mind_open
@@ -96,7 +96,7 @@ class TalkService:
         self._memory: MemoryStore | None = None
         self._documents: Postgres | None = None
         self._logs: LogStore | None = None
-        self._slots = SlotsInMemory()
+        self._slots: SaveSlots = SlotsInMemory()
         self._synthesizers: dict[str, Synthesizer] = {}
         self._engines: dict[tuple[str, str], Engines] = {}
         self._minds: dict[str, Future[mind_open.Shared]] = {}
@@ -139,6 +139,7 @@ class TalkService:
             raise RuntimeError(f"there is no usable character:\n{problems}\n`npc characters check` says more")
         self.settings.folder.mkdir(parents=True, exist_ok=True)
         self._memory = open_memory(self.settings.store.memory or self.settings.folder / "memory.sqlite")
+        self._slots = StoredSlots(self._memory, time.time)
         if self.settings.store.documents:
             self._documents = library_postgres.connect(self.settings.store.documents)
         if parse_retention(self.settings.store.retain):
@@ -390,6 +391,7 @@ class TalkService:
     async def forget(self, player_id: str, character_id: str) -> int:
         assert self._memory is not None, "start() opens the memory"
         self._installed(character_id)
+        self._slots.forget(player_id, character_id)
         erased = await asyncio.to_thread(self._memory.erase, character_id, player_id)
         logs = 0 if self._logs is None else await asyncio.to_thread(self._logs.erase, player_id, character_id)
         return len(erased) + logs
@@ -397,6 +399,7 @@ class TalkService:
     async def erase_player(self, player_id: str) -> Mapping[str, int]:
         """Everything of a player, with every character; raises RuntimeError when something of it can still be found."""
         assert self._memory is not None, "start() opens the memory"
+        self._slots.forget(player_id)
         left = await asyncio.to_thread(self._memory.erase, None, player_id)
         if left:
             raise RuntimeError(f"{len(left)} memories of the player can still be found")

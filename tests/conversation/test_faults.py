@@ -252,6 +252,7 @@ def test_what_cannot_be_done_is_refused_with_the_field(
     async def scenario() -> None:
         async with talking(engines(mind)) as (session, outbox):
             session.receive(event(kind, event_id="mine", **fields))
+            await asyncio.sleep(0.01)
             error = outbox.of("error")[0].error
             assert (error.code, error.param, error.event_id) == (code, param, "mine")
             type_and_ask(session, "still there?")

@@ -1,4 +1,4 @@
-"""The service behind the server, without voice and recogniser: minds that are late, and minds that fail."""
+"""The service behind the server, without voice and recogniser: minds that are late and minds that fail, saved talks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from npc.bench.cut_points import Recording
 from npc.config.settings import load_settings
 from npc.conversation.port import Opening
 from npc.dialogue import mind_open
+from npc.protocol import ClientEvent
 from npc.server.assembly import TalkService, build
 from tests.conversation.talk import event
 from tests.server.running import until
@@ -38,6 +39,89 @@ async def _answer(service: TalkService, character: str) -> Recording:
     await session.close("done")
     await running
     return outbox
+
+
+async def _tell(service: TalkService, player: str, *events: ClientEvent, answers: str) -> Recording:
+    """What a session of `player` sends until it has sent an event of the kind `answers`."""
+    outbox = Recording()
+    session = service.open(Opening("sess_tell", FIRST, player_id=player, opted_in=True), outbox)
+    running = asyncio.ensure_future(session.run())
+    for one in events:
+        session.receive(one)
+    await until(lambda: outbox.of(answers))
+    await session.close("done")
+    await running
+    return outbox
+
+
+def test_a_saved_conversation_outlives_the_server_and_goes_with_its_player(tmp_path: Path) -> None:
+    """Conversations lay in the process: the same slot's memory came back after a restart, and the talk did not."""
+    said = "The canary sleeps in the blue mill."
+
+    async def main() -> None:
+        service = _service(tmp_path)
+        await service.start()
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": said}]}
+        written = event("conversation.item.create", item=item)
+        await _tell(service, "ann", written, event("npc.save", slot="one"), answers="npc.saved")
+        await service.close()
+        service = _service(tmp_path)
+        await service.start()
+        try:
+            load = event("npc.load", slot="one")
+            assert (await _tell(service, "ann", load, answers="npc.loaded")).of("npc.loaded")[0].items == 1
+            assert (await _tell(service, "eve", load, answers="error")).of("error")[0].error.code == "not_found"
+            await service.erase_player("ann")
+            assert (await _tell(service, "ann", load, answers="error")).of("error")[0].error.param == "slot"
+        finally:
+            await service.close()
+
+    asyncio.run(main())
+    assert not any(said.encode() in file.read_bytes() for file in tmp_path.rglob("*.sqlite*"))
+
+
+def test_a_game_that_saves_and_quits_has_saved(tmp_path: Path) -> None:
+    async def main() -> None:
+        service = _service(tmp_path)
+        await service.start()
+        try:
+            session = service.open(Opening("sess_quits", FIRST, player_id="ann", opted_in=True), Recording())
+            running = asyncio.ensure_future(session.run())
+            await asyncio.sleep(0.05)
+            session.receive(event("npc.save", slot="one"))
+            await session.close("client left")
+            await running
+            load = event("npc.load", slot="one")
+            assert (await _tell(service, "ann", load, answers="npc.loaded")).of("npc.loaded")
+            assert service._memory is not None
+            assert service._memory.player(FIRST, "ann").slots() == ("one",)
+        finally:
+            await service.close()
+
+    asyncio.run(main())
+
+
+def test_a_conversation_that_is_not_to_be_kept_is_saved_for_this_process_alone(tmp_path: Path) -> None:
+    said = "The canary sleeps in the blue mill."
+
+    async def main() -> None:
+        service = _service(tmp_path)
+        await service.start()
+        try:
+            private = event("session.update", session={"npc": {"privacy": {"retain": "none"}}})
+            item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": said}]}
+            written = event("conversation.item.create", item=item)
+            await _tell(service, "ann", private, written, event("npc.save", slot="one"), answers="npc.saved")
+            assert service._memory is not None
+            assert service._memory.read("SELECT * FROM talks") == []
+            load = event("npc.load", slot="one")
+            assert (await _tell(service, "ann", load, answers="npc.loaded")).of("npc.loaded")[0].items == 1
+            await service.forget("ann", FIRST)
+            assert (await _tell(service, "ann", load, answers="error")).of("error")
+        finally:
+            await service.close()
+
+    asyncio.run(main())
 
 
 def _before_preparing(monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], object]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from npc.dialogue.memory.store import SCHEMA, MemoryStore, MemoryStoreError
+from npc.dialogue.memory.store import SCHEMA, TABLES, MemoryStore, MemoryStoreError
 from npc.dialogue.postgres import Postgres, PostgresError, is_address
 
 #: Two servers that start at once make the tables one after the other (an advisory lock's number, ours alone).
@@ -46,9 +46,9 @@ class PostgresMemoryStore(MemoryStore):
             raise MemoryStoreError(f"memory: {error}") from error
 
     def compact(self) -> None:
-        """Rewrite the four tables without what was deleted."""
+        """Rewrite the tables without what was deleted."""
         with self._server.unhurried():
-            for table in ("memories", "turns", "standing", "slots"):
+            for table in TABLES:
                 self.read(f"VACUUM FULL {table}")
 
     def traces(self, texts: Iterable[str]) -> tuple[str, ...]:
@@ -58,8 +58,8 @@ class PostgresMemoryStore(MemoryStore):
             plain, stored = _like(text), _like(json.dumps(text)[1:-1])
             rows = self.read(
                 "SELECT 1 FROM memories WHERE text LIKE ? UNION SELECT 1 FROM turns WHERE said LIKE ? OR reply LIKE ? "
-                "UNION SELECT 1 FROM slots WHERE content LIKE ?",
-                (plain, plain, plain, stored),
+                "UNION SELECT 1 FROM slots WHERE content LIKE ? UNION SELECT 1 FROM talks WHERE content LIKE ?",
+                (plain, plain, plain, stored, stored),
             )
             if rows:
                 found.append(text)

@@ -40,7 +40,12 @@ CREATE TABLE IF NOT EXISTS standing (
 CREATE TABLE IF NOT EXISTS slots (
   character TEXT NOT NULL, player TEXT NOT NULL, slot TEXT NOT NULL, created REAL NOT NULL, content TEXT NOT NULL,
   PRIMARY KEY (character, player, slot)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS talks (
+  character TEXT NOT NULL, player TEXT NOT NULL, slot TEXT NOT NULL, created REAL NOT NULL, content TEXT NOT NULL,
+  PRIMARY KEY (character, player, slot)) WITHOUT ROWID;
 """  # noqa: E501
+#: All tables; `talks` are the conversations of save slots, which the session writes (`npc.conversation.slots`).
+TABLES = ("memories", "turns", "standing", "slots", "talks")
 _FIELDS = (
     "id", "kind", "text", "created", "subject", "value", "speaker", "turn_id", "salience", "confidence", "consent",
     "told_by", "superseded_by",
@@ -118,7 +123,7 @@ class MemoryStore:
         where, values = _where(character, player)
         texts = {str(row[0]) for row in self.read(f"SELECT text FROM memories{where}", values)}
         texts |= {str(t) for row in self.read(f"SELECT said, reply FROM turns{where}", values) for t in row}
-        self.write((f"DELETE FROM {table}{where}", values) for table in ("memories", "turns", "standing", "slots"))
+        self.write((f"DELETE FROM {table}{where}", values) for table in TABLES)
         self.compact()
         kept = {str(row[0]) for row in self.read("SELECT text FROM memories")}
         kept |= {str(t) for row in self.read("SELECT said, reply FROM turns") for t in row}
@@ -342,6 +347,7 @@ class PlayerMemory:
                 ("DELETE FROM memories WHERE character=? AND player=? AND (id=? OR turn_id=? AND turn_id<>'')", (*self._who, memory_id, turn_id)),  # noqa: E501
                 ("UPDATE turns SET said='' WHERE character=? AND player=? AND turn_id=?", (*self._who, turn_id)),
                 ("DELETE FROM slots WHERE character=? AND player=?", self._who),
+                ("DELETE FROM talks WHERE character=? AND player=?", self._who),
             ]
         )  # fmt: skip
         self._store.compact()
