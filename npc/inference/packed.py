@@ -50,12 +50,16 @@ def write_packed(path: Path, config: ModelConfig, weights: Weights, report: Mapp
     header = json.dumps({"config": config.raw, "tensors": tensors, "report": dict(report)}).encode()
     header += b" " * (-(len(header) + 16) % 64)
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        file.write(_MAGIC + len(header).to_bytes(8, "little") + header)
-        for array in parts:
-            file.write(np.ascontiguousarray(array).tobytes())
-            file.write(b"\0" * (-array.nbytes % 64))
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(_MAGIC + len(header).to_bytes(8, "little") + header)
+            for array in parts:
+                file.write(np.ascontiguousarray(array).data)
+                file.write(b"\0" * (-array.nbytes % 64))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # a full disk is not made fuller by half a model
+        raise
 
 
 def read_packed(path: Path) -> tuple[ModelConfig, Weights, dict[str, Any]]:

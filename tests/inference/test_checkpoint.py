@@ -173,6 +173,17 @@ def test_packed_files_come_back_byte_for_byte(tmp_path: Path) -> None:
         assert (back.head is back.embedding) == config.tied
 
 
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    config, weights = tiny.model(Format.INT8)
+    with pytest.raises(OSError, match="No space left"):
+        write_packed(tmp_path / NAME, config, weights, {})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_damaged_packed_files(tmp_path: Path) -> None:
     config, weights = tiny.model(Format.INT8)
     path = tmp_path / NAME
