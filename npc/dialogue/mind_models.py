@@ -18,9 +18,9 @@ from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.knowledge.words import content
 from npc.dialogue.llm import LlmResponder
 from npc.dialogue.memory.store import PlayerMemory
-from npc.dialogue.prompt import EVERYTHING, Allowed
+from npc.dialogue.prompt import EVERYTHING, THIS_SESSION, Allowed
 from npc.dialogue.realiser.open import Composer, composed
-from npc.dialogue.router import Budget, RecordedModel, RemoteCall, RouterResponder
+from npc.dialogue.router import KEPT, Budget, RecordedModel, RemoteCall, RouterResponder
 from npc.inference.interface import LanguageModel
 
 
@@ -33,7 +33,7 @@ def with_model(
     *,
     remote: bool = False,
     remote_allowed: bool = False,
-    allowed: Allowed = EVERYTHING,
+    allowed: Allowed = THIS_SESSION,
     calls: deque[RemoteCall] | None = None,
     always: bool = False,
     budget: Budget | None = None,
@@ -49,12 +49,12 @@ def with_model(
 
     def make(character: Character, knowledge: Knowledge, memory: PlayerMemory) -> Responder:
         numbers = itertools.count(1)
-        used: LanguageModel = RecordedModel(model, calls if calls is not None else deque(maxlen=200), clock)
+        recorded = RecordedModel(model, calls if calls is not None else deque(maxlen=KEPT), clock)
         large = LlmResponder(
             character,
             knowledge,
             memory,
-            used if remote else model,
+            recorded if remote else model,
             new_id=lambda: f"llm_{next(numbers)}",
             clock=clock,
             allowed=allowed if remote else EVERYTHING,
@@ -70,6 +70,7 @@ def with_model(
             remote=remote,
             remote_allowed=remote_allowed,
             budget=budget,
+            calls=recorded.calls,
         )
 
     return make

@@ -52,6 +52,7 @@ class Allowed:
     """Which fields may go into a prompt; a remote model gets what the session allowed and no more.
 
     The player's present words and the character's open facts always go: without them there is nothing to answer.
+    `memories` are of earlier talks, `history` is this one, `scene` with what happens in it.
     """
 
     memories: bool = True
@@ -60,6 +61,8 @@ class Allowed:
 
 
 EVERYTHING = Allowed()
+#: What a session's opt-in to a remote model means (`privacy.remote_llm`): the text of this session, and no other's.
+THIS_SESSION = Allowed(memories=False)
 
 
 def build_prompt(
@@ -111,7 +114,8 @@ def _system(character: Character, context: Context) -> str:
 def _asked(character: Character, context: Context, evidence: Evidence, allowed: Allowed, turn: str, room: int) -> str:
     """The last message; what is data has `room` characters less what must be said."""
     affect = context.affect
-    event = f"(What just happened: {_data(context.event, 400) or 'nothing'}. Say something about it.)"
+    happened = _data(context.event, 400) if allowed.scene else ""
+    event = f"(What just happened: {happened or 'nothing'}. Say something about it.)"
     must = [
         turn or event,
         f"(You have already said: {_data(context.said, 1_000)!r}. Go on with the very next word and repeat nothing.)"

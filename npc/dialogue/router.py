@@ -13,9 +13,10 @@ considered when the session opted in, gets only the allowed fields, and every ca
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -23,6 +24,8 @@ from typing import Any, Literal
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Clause, Responder, ThinksAhead
 from npc.inference.interface import LanguageModel, Message, ModelError, Sampling, Token
+
+log = logging.getLogger(__name__)
 
 #: Choices and remote calls kept for the inspector.
 KEPT = 200
@@ -119,8 +122,10 @@ class RouterResponder:
         remote_allowed: bool = False,
         threshold: float = 0.4,
         budget: Budget | None = None,
+        calls: Sequence[RemoteCall] = (),
     ) -> None:
-        self._small = small
+        """`calls`: what a remote model was sent so far, for `notes`."""
+        self._small, self._calls = small, calls
         # Without the opt-in a remote model does not exist for this session.
         self._large = large if remote_allowed or not remote else None
         self._confidence, self._clock = confidence, clock
@@ -203,8 +208,11 @@ class RouterResponder:
                 await close()
 
     def notes(self) -> dict[str, Any]:
-        """The last choice, for the inspector."""
-        return {"router": asdict(self.ledger[-1])} if self.ledger else {}
+        """The last choice and the last remote call, for the inspector."""
+        found: dict[str, Any] = {"router": asdict(self.ledger[-1])} if self.ledger else {}
+        if self._calls:
+            found["remote"] = {"calls": len(self._calls), "last": asdict(self._calls[-1])}
+        return found
 
     async def _answer_small(self, context: Context, choice: Choice) -> AsyncGenerator[Clause, None]:
         count, start = 0, self._clock()
@@ -297,16 +305,19 @@ def _ended(text: str) -> bool:
 
 
 class RecordedModel:
-    """A remote LanguageModel whose every call is written to a list before the first byte leaves."""
+    """A remote LanguageModel whose every call is written to a list and to the log before the first byte leaves: which
+    model, which kinds of message, how many characters, and not what they say."""
 
     def __init__(self, model: LanguageModel, calls: deque[RemoteCall], clock: Callable[[], float]) -> None:
         self.name, self.context_tokens = model.name, model.context_tokens
-        self._model, self._calls, self._clock = model, calls, clock
+        self.calls = calls
+        self._model, self._clock = model, clock
 
     def stream(self, prompt: tuple[Message, ...], sampling: Sampling = _PLAIN) -> AsyncIterator[Token]:
         roles = tuple(message.role for message in prompt)
         size = sum(len(message.content) for message in prompt)
-        self._calls.append(RemoteCall(self._clock(), self.name, roles, size))
+        self.calls.append(RemoteCall(self._clock(), self.name, roles, size))
+        log.info("text goes to a remote model", extra={"model": self.name, "messages": len(roles), "characters": size})
         return self._model.stream(prompt, sampling)
 
     async def close(self) -> None:

@@ -19,8 +19,10 @@ from npc.dialogue.interface import Clause, PlayerTurn
 from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.knowledge.library import DocumentLibrary
 from npc.dialogue.llm import LlmResponder
+from npc.dialogue.memory.store import MemoryStore
 from npc.dialogue.mind_models import retrieval_confidence, with_model
 from npc.dialogue.mind_open import open_mind
+from npc.dialogue.prompt import EVERYTHING, THIS_SESSION, Allowed
 from npc.dialogue.router import Budget, Joiner, RecordedModel, RemoteCall, RouterResponder, measure_need
 from npc.inference.openai_compatible import Endpoint, OpenAICompatible
 
@@ -120,6 +122,31 @@ def test_remote_needs_the_opt_in() -> None:
     assert text_of(clauses) == "Because."
     assert script.bytes_in > 0
     assert calls[0].characters > 0
+
+
+@pytest.mark.parametrize(("allowed", "goes"), [(THIS_SESSION, False), (EVERYTHING, True)])
+def test_a_remote_model_gets_the_text_of_this_session_alone_and_each_call_is_recorded(
+    allowed: Allowed, goes: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Memories of earlier talks once went along, and the record of calls was kept where nobody could see it."""
+
+    async def go() -> None:
+        script, store = Script([["Because ", "hemp ", "is ", "dear."]]), MemoryStore()
+        store.player("ada", "player").commit("My secret name is Quillon.", "Oh.", now=1.0, turn_id="t0")
+        async with serve(script) as url:
+            model = OpenAICompatible(Endpoint(url, "big", retries=0))
+            make = with_model(model, remote=True, remote_allowed=True, allowed=allowed, budget=Budget(5.0, 5.0))
+            mind = open_mind(ADA, memory=store, responder=make, clock=lambda: 2.0)
+            await say(mind, f"What is my name? {OPEN}", "t1")
+            await mind.close()
+            await model.close()
+        assert script.bytes_in > 0
+        assert ("Quillon" in str(script.requests)) is goes
+        assert mind.state().notes["remote"]["calls"] == 1
+
+    with caplog.at_level("INFO", "npc.dialogue.router"):
+        asyncio.run(go())
+    assert [record.message for record in caplog.records] == ["text goes to a remote model"]
 
 
 def test_a_reply_that_was_cut_short_stands_in_the_ledger() -> None:
