@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc.asr.interface import Bias, Hypothesis, RecognizerStream, StreamingRecognizer
+from npc.asr.passes import believed
 from npc.audio.clock import LISTEN_RATE
 from npc.conversation.workers import Lane, LaneFull
 
@@ -105,7 +106,9 @@ class _Segment:
 
     @property
     def best(self) -> Hypothesis:
-        return self.refined or self.final or self.latest
+        if self.refined is None or self.final is None:
+            return self.refined or self.final or self.latest
+        return believed(self.final, self.refined)
 
 
 class Utterance:
@@ -226,7 +229,7 @@ class Utterance:
             if waiting:
                 self.broken = TimeoutError(f"the recogniser did not finish within {longest:.0f} s")
         confidence = [part.best.confidence for part in self._segments if part.best.text]
-        refined = segment.refined is not None
+        refined = segment.refined is not None and segment.best is segment.refined
         return Transcript(self.text, min(confidence, default=0.0), refined, loop.time() - began, self.words())
 
     async def close(self) -> None:
@@ -331,7 +334,8 @@ class Utterance:
         self._pace.took(asyncio.get_running_loop().time() - began, samples)
         if better is not None:
             segment.refined = better
-            self._on_text(self, better)
+            if segment.best is better:
+                self._on_text(self, better)
 
 
 def _release(segment: _Segment) -> None:
