@@ -52,6 +52,15 @@ FORBIDS = re.compile(
 _OF_OTHERS = re.compile(
     r"^\W*(?:and |so |but )?(?:can|could|do|does|did|will|would) (?!you\b|ya\b|u\b|i\b|we\b)\w+", re.I
 )
+#: "No, hang on, make that three." "I miscounted. Nine." "It's not forty, it's sixty."
+SETS_RIGHT = re.compile(
+    r"\bmake (?:that|it)\b|\bi (?:meant|mean|miscounted|was wrong)\b|\bnot \w+(?: \w+)?,? (?:but|it's|its)\b"
+    r"|\bor rather\b"
+    r"|^\W*(?:no,? )?(?:wait|hang on|hold on|sorry|actually|my mistake|correction)\b",
+    re.I,
+)
+#: What was not meant: "not forty".
+SETS_RIGHT_NOT = re.compile(r"\bnot (?:the |a )?\w+\b", re.I)
 #: Not now, or only in some case.
 _LATER = re.compile(
     r"\b(?:later|first|another time|not (?:now|yet)|in a (?:minute|moment|bit|while)|tomorrow|if you (?:ever )?need"

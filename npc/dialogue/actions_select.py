@@ -24,7 +24,7 @@ import numpy as np
 
 from npc.dialogue.actions import ArgumentError, Decision, names_entity, validate
 from npc.dialogue.actions_bans import Bans, opposed
-from npc.dialogue.actions_forms import ASKS, FORBIDS, forms
+from npc.dialogue.actions_forms import ASKS, FORBIDS, SETS_RIGHT, SETS_RIGHT_NOT, forms
 from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, phrased, requests
 from npc.dialogue.actions_slots import Filled, Surroundings, fill
 from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity
@@ -167,6 +167,25 @@ class ActionSelector:
         missing = tuple(n for n in spec.parameters.get("required", ()) if n not in whole.arguments)
         request = Request(("",), text, text, True)
         return self._judge(_Scored(spec, request, replace(whole, missing=missing), 1.0, 1.0), around, now)
+
+    def redone(self, last: Action, text: str, around: Surroundings, now: Situation) -> Decision | None:
+        """The last deed again with what the player sets right ("No, make that three"); None for other turns."""
+        spec = next((spec for spec in self._character.actions if spec.name == last.name), None)
+        if spec is None or len(tokens(text)) > _SET_RIGHT_WORDS or not SETS_RIGHT.search(text) or ASKS.match(text):
+            return None
+        around = self.sensing(text, around)
+        changed: dict[str, Any] = {}
+        for name, schema in spec.parameters.get("properties", {}).items():
+            if _is_free(schema) or name not in last.arguments:
+                continue
+            found = fill(_only(spec, name), SETS_RIGHT_NOT.sub(" ", text), around)
+            if found.said and found.arguments.get(name) not in (None, last.arguments[name]):
+                changed[name] = found.arguments[name]
+        if not changed:
+            return None
+        whole = Filled({**last.arguments, **changed}, (), {}, len(changed), ())
+        request = Request(("",), text, text, True)
+        return self._judge(_Scored(spec, request, whole, 1.0, 1.0), around, now)
 
     def call(self, spec: ActionSpec, filled: Filled, around: Surroundings, score: float = 1.0) -> Decision:
         """The call itself, validated. An argument that does not satisfy the schema is a refusal, never a call."""
@@ -374,6 +393,8 @@ class ActionSelector:
 
 #: Words of an answer to "Which one do you mean?" at most.
 _ANSWER_WORDS = 12
+#: Words of a turn that sets a deed right at most.
+_SET_RIGHT_WORDS = 24
 _ANAPHORA_ANSWER = re.compile(r"\b(?:that|this|it|them|those|these|same|any|either|both|whichever)\b", re.I)
 
 

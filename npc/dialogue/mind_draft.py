@@ -190,8 +190,6 @@ class Drafter:
         if move_of(text) is not None or is_empty_assent(text, last):
             return Decision()
         players = [exchange.player for exchange in moment.history]
-        if amendment(text, settled(players), players[-1] if players else "") is not None:
-            return Decision()
         said = "\n".join(exchange.player for exchange in moment.history[-6:])
         before = context_before(moment.history)
         recent = [part for e in reversed(moment.history[-4:]) for part in (e.read, e.player)]
@@ -199,6 +197,11 @@ class Drafter:
         around = Surroundings(
             moment.scene, last, self._near(f"{text} {last}"), before=before, player_words=said, talk=talk
         )
+        done = pending.action if pending.kind == "confirm" else moment.lately[-1] if moment.lately else None
+        if done is not None and (found := self._selector.redone(done, text, around, moment.situation)):
+            return found
+        if amendment(text, settled(players), players[-1] if players else "") is not None:
+            return Decision()
         if pending.kind == "ask" and (found := self._selector.completed(pending, text, around, moment.situation)):
             return found
         return self._selector.select(text, around, moment.situation)

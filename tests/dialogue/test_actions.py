@@ -282,3 +282,19 @@ def test_an_argument_asked_for_is_taken_from_the_next_turn() -> None:
 )
 def test_no_request(text: str) -> None:
     assert decide(SELA, text).kind == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("No, hang on, make that three.", {"item": "storm lamp", "quantity": 3}),
+        ("Sorry, I meant the hand lamp.", {"item": "hand lamp", "quantity": 2}),
+        ("That's a fine lamp.", None),
+        ("Sorry, what do they cost?", None),
+    ],
+)
+def test_a_deed_is_done_again_as_it_was_set_right(text: str, arguments: dict[str, Any] | None) -> None:
+    selector = ActionSelector(SELA, lambda: "c", ENCODER)
+    last = Action("c0", "sell_item", {"item": "storm lamp", "quantity": 2})
+    found = selector.redone(last, text, Surroundings(SceneState.of(SELA.scene)), Situation())
+    assert (found.action.arguments if found is not None and found.action is not None else None) == arguments

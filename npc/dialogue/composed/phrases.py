@@ -122,7 +122,7 @@ OPENERS = ("", "", "", "Well, ", "As it happens, ", "Let me see. ")
 SCENE = ("That's {thing}.", "You mean {thing}.", "That would be {thing}.", "{Thing}, that is.")
 
 _CALLS = re.compile(
-    r"\bcalls? (?:\w+ ){0,3}?(?:people|everyone|everybody|strangers|visitors|guests|players|customers|them|all|the player)?\s*['‘\"“](?P<word>[\w' -]{2,24})['’\"”]",  # noqa: E501
+    r"\bcalls? (?:\w+ ){0,3}?(?:people|everyone|everybody|strangers|visitors|guests|players|customers|them|all|the player)?\s*['‘\"“](?P<word>\w[\w -]{1,23})['’\"”]",  # noqa: E501
     re.I,
 )
 _SAYS = re.compile(r"\bsays? ['‘\"“](?P<word>[\w' ,-]{2,24})['’\"”]", re.I)

@@ -150,7 +150,12 @@ def opens_asking(plain: str) -> bool:
         plain,
     ):
         return True
-    return bool(re.search(rf", (?:and |so |but |then )?{_AUX} (?:i|you|we)\b(?!,| believe\b)", plain))
+    return bool(re.search(rf", (?:and |so |but |then )?{_AUX} (?:i|you|we)\b(?!,| believe\b)", plain)) or bool(
+        # "That ladder you've got there, is it safe": but "it's quiet, isn't it" is only a tag.
+        re.search(
+            r", (?:is|are|was|were|does|do|did|can|will|has|have) (?:it|he|she|they|that|this|those|there)\b .", plain
+        )
+    )
 
 
 def wanted_of(asking: str) -> Wanted:

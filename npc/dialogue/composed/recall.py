@@ -25,6 +25,11 @@ _TOLD, _LASTING = 150, 0.4
 _TOGETHER = 24
 #: Questions of the player's kept as sayings, the last ones, and words of one at most.
 _QUESTIONS, _LONG = 8, 24
+_ADDRESS = re.compile(
+    r"^(?:(?-i:[A-Z])[\w'’-]+,(?! (?:it|he|she|they|i|we|you|was|is|were|are|not|and)\b)|(?:oh |ah )?"
+    r"(?:good (?:morning|day|evening|afternoon)|hello|hi|hey|back again|me again|listen|look|please)\b)",
+    re.I,
+)
 _OWN_THING = re.compile(r"\b(?:my|our|me|i'm|i am|i've|we're|we are)\b", re.I)
 
 
@@ -76,8 +81,13 @@ def whole(piece: str, turns: Sequence[str], memory: PlayerMemory | None) -> list
         parts = [m.text for m in noted if turn_id and m.turn_id == turn_id]
     if not parts or piece not in parts:
         return [piece]
-    kept = [part for part in parts if not is_name(part) or part == piece]
+    kept = [part for part in parts if part == piece or _goes_with(part)]
     return kept if sum(len(part.split()) for part in kept) <= _TOGETHER else [piece]
+
+
+def _goes_with(part: str) -> bool:
+    """Whether a piece is told back beside another of its turn: no greeting, no name, nobody addressed."""
+    return not (_ADDRESS.match(part) or name_in(part) is not None)
 
 
 def quoted(piece: str) -> bool:

@@ -99,9 +99,13 @@ _POINTS = re.compile(
 )
 
 
+#: Says that something was said, and nothing of what.
+_SAID_SO = re.compile(r"^(?:as )?(?:i|we)(?:'ve| have)?(?: just| already)? (?:told|said|asked|mentioned)\b", re.I)
+
+
 def _tells(text: str) -> bool:
     words = tokens(text)
-    if _POINTS.match(text):
+    if _POINTS.match(text) or (_SAID_SO.match(text) and len(words) <= 6 and not (numbers_in(text) or names_in(text))):
         return False
     if ordered(text) and not (numbers_in(text) or names_in(text) or {"my", "our"} & set(words)):
         return False

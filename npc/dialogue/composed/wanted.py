@@ -40,6 +40,18 @@ _TIME = _any(
     "minutes second seconds day days daily week weeks weekday weekdays weekend weekends month months year years season tide "  # noqa: E501
     "today tomorrow yesterday tonight since until till twice once \\w+day always vespers prime"
 )
+#: A time that something takes or lasts: "ninety hours", "two and a half days", "since June", "until Friday".
+_SPAN = re.compile(
+    r"\b(?:seconds?|minutes?|hours?|days?|nights?|weeks?|fortnights?|months?|years?|seasons?|overnight|since|until|till"
+    r"|for ever|forever|always|never|lifetime|from .+ to|quarter of an hour|moment|while)\b",
+    re.I,
+)
+#: Asks what somebody or something is called.
+_NAME_ASKED = re.compile(
+    r"\b(?:what|which)(?:'s| is| was| were| are)? .*\b(?:names?|called|surname)\b|\bname of\b"
+    r"|\bwhat (?:do|did) .* call (?:him|her|it|them)\b",
+    re.I,
+)
 _CLOCK = re.compile(
     r"\b\d{4}\b|\b\d{1,2}[.:]\d\d\b|\b(?:at|from|by|before|after|to) (?:half|quarter|a quarter|one|two|three|four|five|six|"  # noqa: E501
     r"seven|eight|nine|ten|eleven|twelve|\d+|\w+teen hundred)\b",
@@ -69,7 +81,11 @@ def fits(wanted: Wanted, text: str, asking: str, likeness: Callable[[str, str], 
         verdict = bool(price) and (number or bool(re.search(r"\b(free|nothing|half|a|quarter)\b", text)))
     elif wanted == "count":
         verdict = counts(text, asking, likeness)
-    elif wanted in ("when", "howlong", "howoften"):
+    elif wanted == "howlong":
+        verdict = bool(_SPAN.search(text))
+    elif _NAME_ASKED.search(asking):
+        verdict = _somebody(text) > 0
+    elif wanted in ("when", "howoften"):
         verdict = bool(_TIME.search(text) or _CLOCK.search(text))
     elif wanted == "measure":
         verdict = number or bool(_MEASURE.search(text))
