@@ -50,6 +50,8 @@ LAST_WORDS = 4.0
 LEAVE = "end_attempt"
 #: Judging may take this long before the attempt goes on without it, seconds.
 JUDGE_DEADLINE = 20.0
+#: A session that ends waits so long for the language model's opinion, seconds.
+OPINION_AT_CLOSE = 5.0
 
 
 class StoryClock:
@@ -118,6 +120,7 @@ class RunningScenario:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
+        self._asking: asyncio.Task[str] | None = None
         keeps = play.attempt.consent.audio
         self._ears = Ears(self._anchor, play.writer if keeps else None)
         self._mouth = Mouth(self._anchor, play.writer if keeps else None)
@@ -227,7 +230,13 @@ class RunningScenario:
             self._save(cut_off=reason)
             self._state = "finished"
         else:
-            await self._over.wait()
+            try:
+                await asyncio.wait_for(self._over.wait(), OPINION_AT_CLOSE)
+            except TimeoutError:
+                # A server that stops cannot wait for a language model: its items are "not observed".
+                if self._asking is not None:
+                    self._asking.cancel()
+                await self._over.wait()
         for timer in self._timers.values():
             timer.cancel()
         await asyncio.to_thread(self._writer.close)
@@ -353,11 +362,18 @@ class RunningScenario:
         model, items = self._play.model, free_items(self._play.package)
         if model is None or not items or self._timeline.opinion is not None:
             return self._timeline.opinion
+        turns = [turn.judged() for turn in self._timeline.turns()]
+        self._asking = self._loop.create_task(free.answer(model, items, turns))
         try:
-            answer = await free.answer(model, items, [turn.judged() for turn in self._timeline.turns()])
+            await asyncio.wait({self._asking})
+            if self._asking.cancelled():
+                raise free.NotAnswered("the session ended before the language model had answered")
+            answer = self._asking.result()
         except free.NotAnswered as error:
             log.warning("free items were not judged: %s", error, extra={"attempt": self._attempt.id})
             return None
+        finally:
+            self._asking.cancel()
         assert self._stage is not None, "an attempt is judged while it runs"
         self._stage.record("rehearsal.opinion", {"model": model.name, "answer": answer})
         return answer

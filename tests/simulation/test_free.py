@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from npc.cli.scenario_studio import in_studio
+from npc.conversation.companion import Wish
+from npc.conversation.people import PlayerRef
 from npc.conversation.replay import replay
 from npc.dialogue.character_library import find_character
 from npc.inference.encoder import EncoderError
 from npc.inference.openai_compatible import Endpoint, OpenAICompatible
+from npc.protocol import NpcInstructor, Rehearsal
 from npc.simulation import free
 from npc.simulation.attempt import list_attempts, log_files
 from npc.simulation.driver import TraineeClient
@@ -21,6 +24,7 @@ from npc.simulation.free import NotAnswered, answer, ask, checked
 from npc.simulation.judging import judge
 from npc.simulation.package import Package, open_package
 from npc.simulation.rubric import Item, RubricEngine, Turn
+from npc.simulation.scenarios import Scenarios
 from npc.simulation.timeline import timeline
 from npc.simulation.trainees import Step
 from npc.store import read_lines
@@ -175,3 +179,48 @@ def test_without_a_model_the_item_is_not_observed_and_costs_nothing(
     assert (care.state, care.points) == ("not_observed", None)
     assert "no language model" in care.reason
     assert attempt.score is not None
+
+
+class Thinker(Oracle):
+    """Takes its time."""
+
+    async def stream(self, prompt: object, sampling: object = None) -> Any:
+        await asyncio.sleep(60.0)
+        yield None
+
+
+def test_a_session_that_ends_does_not_wait_for_a_model_that_thinks(
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited two minutes, and the server that stopped with it."""
+    monkeypatch.setattr("npc.simulation.running.OPINION_AT_CLOSE", 0.1)
+
+    async def main() -> None:
+        folders = (package.folder.parent,)
+        scenarios = Scenarios(folders, tmp_path / "attempts", model=lambda _: Thinker(""))  # type: ignore
+        wish = Wish("till", Rehearsal(), PlayerRef("t1"), package.main.id, "sess_x")
+        companion = await scenarios.join(wish)
+        tasks = set()
+
+        class Stage:
+            def __getattr__(self, name: str) -> Any:
+                return lambda *_: 0.0
+
+            def record(self, kind: str, data: Any) -> None:
+                companion.recorder.record(kind, data, 1.0)
+
+            def spawn(self, work: Any) -> object:
+                tasks.add(asyncio.ensure_future(work))
+                return None
+
+        companion.begin(Stage())  # type: ignore[arg-type]
+        companion.instruct(NpcInstructor(action="end"), "boss")
+        async with asyncio.timeout(20.0):
+            await companion.close("the server stops")
+            await asyncio.wait(tasks)
+
+    asyncio.run(main())
+    ((_, attempt),) = list_attempts(tmp_path / "attempts")
+    assert attempt.outcome == "ended_by_instructor"
+    care = {one.item: one for one in attempt.verdicts}["care"]
+    assert care.state == "not_observed"
