@@ -72,6 +72,9 @@ _TEMPERAMENT: Mapping[str, Literal["yield", "finish", "protest"]] = {
     "protest": "protest",
 }
 
+#: Sessions that are still open when the service closes get so long, seconds: the server has given them theirs before.
+CLOSED_BY = 5.0
+
 
 def build(settings: Settings, workers: Workers | None = None) -> TalkService:
     """The service, not started yet. `workers` run the engines; None: threads."""
@@ -120,7 +123,9 @@ class TalkService:
         self._started = True
 
     async def close(self) -> None:
-        await asyncio.gather(*(session.close("the service stops") for session in tuple(self._sessions)))
+        closing = [asyncio.ensure_future(session.close("the service stops")) for session in tuple(self._sessions)]
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSED_BY)
         if self._model is not None:
             await self._model.close()
         await asyncio.to_thread(self._unload)

@@ -273,6 +273,8 @@ class Hub:
         self.metrics = metrics
         self.new_token = new_token
         self.draining = False
+        self._silent_by: float | None = None
+        """Loop time by which a stopping server has fallen silent."""
         self._live: dict[str, Live] = {}
         self._by_token: dict[bytes, Live] = {}
 
@@ -381,12 +383,14 @@ class Hub:
                 other.watchers.remove(live)
 
     async def drain(self) -> None:
-        """Stop: no new sessions, idle ones end at once, those that speak may finish within `drain_s`."""
+        """Stop: no new sessions, idle ones end at once, those that speak may finish within `drain_s`, and all get as
+        long again to close. Called again, it has no more time than that."""
         self.draining = True
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.bounds.drain_s
+        if self._silent_by is None:
+            self._silent_by = loop.time() + self.bounds.drain_s
         while self._live:
-            late = loop.time() >= deadline
+            late = loop.time() >= self._silent_by
             ending = []
             for live in self.sessions():
                 if late or not (live.carrier.busy and live.link is not None):
@@ -394,10 +398,13 @@ class Hub:
                         live.link.shut(CloseCode.RESTARTING, "server is stopping")
                     ending.append(live.end("server stopping"))
             if ending:
-                await asyncio.wait(ending, timeout=self.bounds.drain_s)
+                until = self._silent_by + (self.bounds.drain_s if late else 0.0)
+                await asyncio.wait(ending, timeout=max(0.0, until - loop.time()))
             if late:
                 break
             await asyncio.sleep(0.05)
+        for live in self.sessions():
+            logger.error("a session did not close in time", extra={"session": live.session_id})
 
 
 def _digest(token: str) -> bytes:

@@ -23,10 +23,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from npc.conversation.port import Opening, Outbox
 from npc.protocol import NpcMetrics, Response, ResponseCreated, ResponseDone
-from npc.server import ServerSettings, serve, tracing
+from npc.server import Bounds, ServerSettings, serve, tracing
+from npc.server.auth import Identity
+from npc.server.hub import Hub
+from npc.server.metrics import Metrics
 from npc.server.page import content_policy
-from tests.server.scripted import ScriptedService
+from tests.server.scripted import ScriptedConversation, ScriptedService
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -168,3 +172,28 @@ def test_a_session_and_its_responses_become_spans(monkeypatch: pytest.MonkeyPatc
     assert not failed.status.is_ok
     assert failed.parent.span_id == spans["npc.session"].context.span_id
     assert spans["npc.session"].attributes["npc.end"] == "client left"
+
+
+def test_sessions_that_do_not_close_hold_a_stop_up_for_no_longer_than_they_were_given() -> None:
+    """Each call of the drain waited anew: twice `drain_s` for uvicorn, twice more in the lifespan."""
+
+    class Stuck(ScriptedConversation):
+        async def close(self, reason: str) -> None:
+            await asyncio.Event().wait()
+
+    class StuckService(ScriptedService):
+        def open(self, opening: Opening, outbox: Outbox) -> Stuck:
+            return Stuck(opening, outbox, frames=1, frame_s=0.0)
+
+    async def main() -> None:
+        hub = Hub(StuckService(), Bounds(drain_s=0.3), Metrics())
+        live = hub.open("ada", Identity(), opted_in=False)
+        hub.start(live)
+        began = asyncio.get_running_loop().time()
+        await hub.drain()
+        await hub.drain()
+        assert asyncio.get_running_loop().time() - began < 0.9
+        live.task.cancel()
+        await asyncio.wait([live.task])
+
+    asyncio.run(main())
