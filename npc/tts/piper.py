@@ -184,8 +184,12 @@ def _read_config(model: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
         known = config["phoneme_id_map"]
         int(config["audio"]["sample_rate"])
+        if config.get("phoneme_type", "espeak") != "text":
+            str(config["espeak"]["voice"])
+        if not all(isinstance(ids, list) for ids in known.values()):
+            raise ValueError("phoneme_id_map must give a list of ids for each symbol")
         missing = [symbol for symbol in (_BOS, _EOS, _PAD) if symbol not in known]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a Piper voice description: {error!r}") from error
     if missing:
         raise ValueError(f"{path}: phoneme_id_map lacks {' '.join(missing)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,6 +139,19 @@ consent: {basis: synthetic, statement: nobody's voice at all}
 provenance: made up for a test
 watermark: false
 """
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"espeak": None}, {"phoneme_id_map": {"^": 1, "$": 2, "_": 0}}, {"phoneme_id_map": []}, {"audio": {}}],
+)
+def test_a_description_that_lacks_something_is_refused_at_once(tmp_path: Path, change: dict[str, Any]) -> None:
+    """Regression: a missing eSpeak voice was found out by the first clause."""
+    model = tiny_voice(tmp_path, durations=True)
+    path = tmp_path / "tiny.onnx.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ValueError, match=r"tiny\.onnx\.json: not a Piper voice description"):
+        PiperVoice(model, PiperSettings(str(model)))
 
 
 def test_a_card_finds_its_model_beside_it_and_says_what_is_missing(tmp_path: Path) -> None:
