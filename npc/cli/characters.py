@@ -231,7 +231,7 @@ def _conditions(character: Character) -> Iterator[str]:
 
 def _documents(character: Character, folder: Path) -> Iterator[str]:
     """What is wrong with the character's documents, and what of them is left out."""
-    from npc.dialogue.knowledge.ingest import DocumentError, read_document
+    from npc.dialogue.knowledge.ingest import SUFFIXES, DocumentError, read_document
     from npc.dialogue.knowledge.library import files_of
 
     for source in character.knowledge:
@@ -241,7 +241,7 @@ def _documents(character: Character, folder: Path) -> Iterator[str]:
             yield str(error)
             continue
         if not files:
-            yield f"{source.path!r} holds no file of the kinds {', '.join(source.include)}"
+            yield f"{source.path!r} holds no file of the kinds {', '.join(source.include or SUFFIXES)}"
         for file in files:
             try:
                 yield from (f"{note} (warning)" for note in read_document(file).notes)
@@ -296,10 +296,15 @@ def _mind(installed: Installed, *, seed: int, clock: object = None) -> Character
 
     from npc.dialogue.mind_open import open_mind, prepare
 
-    shared = prepare(installed.character, installed.path.parent)
+    shared = prepare(installed.character, installed.path.parent, progress=_reading if sys.stderr.isatty() else None)
     for problem in shared.problems:
         print(problem, file=sys.stderr)
     return open_mind(shared, seed=seed, clock=clock if callable(clock) else time.time)
+
+
+def _reading(file: str, done: int, files: int) -> None:
+    """One line that is written over: sentences of a long document take a while to index."""
+    print(f"\r\033[K{f'reading {file} ({done + 1} of {files})' if file else ''}", end="", file=sys.stderr, flush=True)
 
 
 async def _exchange(mind: CharacterMind, text: str, turn_id: str) -> str:

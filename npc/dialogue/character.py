@@ -128,7 +128,8 @@ class KnowledgeSource(_Authored):
     path: Short
     secret: bool = False
     tell_to: Short | None = None
-    include: tuple[Short, ...] = ("**/*.md", "**/*.txt", "**/*.html", "**/*.pdf", "**/*.csv", "**/*.json")
+    include: tuple[Short, ...] = ()
+    """Patterns of the files of a folder that are read, such as "prices/*.csv"; none: every kind that can be."""
     citation: Short | None = None
     """How the source is named to a player; None: the document's own title."""
 

@@ -18,7 +18,7 @@ from npc.dialogue.emotion_words import load_word_emotions
 from npc.dialogue.interface import Responder
 from npc.dialogue.knowledge.facts import holders
 from npc.dialogue.knowledge.knowledge import Knowledge
-from npc.dialogue.knowledge.library import Documents
+from npc.dialogue.knowledge.library import Documents, Progress
 from npc.dialogue.knowledge.library_postgres import open_library
 from npc.dialogue.memory.store import MemoryStore, PlayerMemory
 from npc.dialogue.mind import CharacterMind
@@ -66,9 +66,11 @@ def prepare(
     folder: Path | None = None,
     encoder: SentenceEncoder | None = None,
     documents: Postgres | None = None,
+    progress: Progress | None = None,
 ) -> Shared:
     """Index the character's knowledge and load the small models. `folder` is where its relative paths begin,
-    `documents` the server that keeps the index of its documents; None: a SQLite file in the cache.
+    `documents` the server that keeps the index of its documents; None: a SQLite file in the cache. `progress` is told
+    which document is being read.
 
     Raises AuthoredFileError for a broken narrative, DocumentError when a knowledge source of the file names nothing
     that is there; files that cannot be read are left out and listed in `problems`.
@@ -79,7 +81,7 @@ def prepare(
     if character.knowledge and folder is not None:
         key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
         library = open_library(documents or cache_dir() / "knowledge", f"{character.id}-{key}", encoder)
-        problems = library.index(folder, character.knowledge, holders=holders(character)).problems
+        problems = library.index(folder, character.knowledge, progress, holders(character)).problems
     return Shared(
         character=character,
         folder=folder,

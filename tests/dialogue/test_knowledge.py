@@ -16,7 +16,7 @@ from npc.dialogue.character import Character, KnowledgeSource
 from npc.dialogue.knowledge.facts import facts_of
 from npc.dialogue.knowledge.grammar import parts
 from npc.dialogue.knowledge.ingest import MAX_FACTS, DocumentError, read_document
-from npc.dialogue.knowledge.library import DocumentLibrary, Documents
+from npc.dialogue.knowledge.library import DocumentLibrary, Documents, files_of
 from npc.dialogue.knowledge.library_postgres import PostgresLibrary, connect, open_library
 from npc.dialogue.knowledge.words import numbers_in, repair, stem, tokens
 from npc.dialogue.llm_tags import Cite, TagParser
@@ -422,6 +422,24 @@ def test_a_pattern_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
     _write(tmp_path, "a.txt", "The gate is shut.")
     with pytest.raises(DocumentError, match=r"knowledge path '\.'.*cannot be listed"):
         DocumentLibrary(None).index(tmp_path, [KnowledgeSource(path=".", include=("/etc/*",))])
+
+
+def test_every_kind_of_document_in_a_folder_is_read_unless_patterns_say_which(tmp_path: Path) -> None:
+    """LIST.CSV, a.htm and a.markdown were once passed over without a word."""
+    for name in ("a.markdown", "b.htm", "LIST.CSV", "c.xls", "sub/d.MD"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        _write(tmp_path, name, "The gate,is shut now\nThe well,is dry now\n")
+    assert [file.name for file in files_of(tmp_path, KnowledgeSource(path="."))] == [
+        "LIST.CSV", "a.markdown", "b.htm", "d.MD",
+    ]  # fmt: skip
+    assert [file.name for file in files_of(tmp_path, KnowledgeSource(path=".", include=("sub/*",)))] == ["d.MD"]
+
+
+def test_progress_names_each_file_and_then_none(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    DocumentLibrary(None).index(tmp_path, _three_shelves(tmp_path), lambda *step: told.append(step))
+    assert [step[1:] for step in told] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert told[-1][0] == ""
 
 
 def test_library_stays_inside_its_folder(tmp_path: Path) -> None:

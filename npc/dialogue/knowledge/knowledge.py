@@ -149,7 +149,8 @@ def _about(character: Character) -> list[Candidate]:
 
 def _biography(text: str) -> list[Candidate]:
     pieces = [piece.strip() for piece in re.split(r"(?<=[.!?])\s+", text[:60_000]) if len(piece.split()) >= 3]
-    return [Candidate(f"bio/{i}", piece, "self") for i, piece in enumerate(pieces[:_BIOGRAPHY_SENTENCES])]
+    once = list(dict.fromkeys(pieces))[:_BIOGRAPHY_SENTENCES]
+    return [Candidate(f"bio/{i}", piece, "self") for i, piece in enumerate(once)]
 
 
 #: Things of a scene that become candidates, what is attended to among them; scenes of 10,000 entities stay cheap.

@@ -24,7 +24,7 @@ import numpy as np
 
 from npc.dialogue.character import KnowledgeSource
 from npc.dialogue.knowledge.facts import Fact, known_to
-from npc.dialogue.knowledge.ingest import DocumentError, read_document
+from npc.dialogue.knowledge.ingest import SUFFIXES, DocumentError, read_document
 from npc.dialogue.knowledge.words import STOPWORDS, tokens
 from npc.dialogue.memory.extract import contradicts
 from npc.dialogue.memory.store import word_likeness
@@ -364,10 +364,13 @@ def files_of(folder: Path, source: KnowledgeSource) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise DocumentError(f"knowledge path {source.path!r} does not exist in {folder}")
+    patterns = source.include or ("**/*",)
     try:
-        found = {file for pattern in source.include for file in place.glob(pattern) if file.is_file()}
+        found = {file for pattern in patterns for file in place.glob(pattern) if file.is_file()}
     except (NotImplementedError, ValueError, OSError) as error:
         raise DocumentError(f"knowledge path {source.path!r}: its files cannot be listed ({error})") from error
+    if not source.include:
+        found = {file for file in found if file.suffix.lower() in SUFFIXES}
     return sorted(file for file in found if file.resolve().is_relative_to(root))
 
 
