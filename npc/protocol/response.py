@@ -85,7 +85,7 @@ class Response(Wire):
 
 
 class ResponseParams(Wire):
-    """What `response.create` may set for one response. `conversation: "none"` keeps it out of the history."""
+    """What `response.create` may set for one response; which of it has an effect: `docs/protocol.md`."""
 
     instructions: Opt[Annotated[str, Field(max_length=100_000)]] = None
     output_modalities: Opt[Modalities] = None
