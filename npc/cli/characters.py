@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,6 +157,8 @@ def _place(folder: Path | None, name: str) -> Path:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from npc.cli.character_check import problems_of
+
     found: list[Installed] = []
     broken = 0
     if args.character:
@@ -177,76 +178,10 @@ def _check(args: argparse.Namespace) -> int:
         for unusable in errors:
             print("\n".join(unusable.problems))
     for installed in found:
-        problems = _problems(installed)
+        problems = problems_of(installed)
         broken += any(not problem.endswith("(warning)") for problem in problems)
         print("\n".join(problems) if problems else f"{installed.path}: good")
     return 1 if broken else 0
-
-
-def _problems(installed: Installed) -> list[str]:
-    """What the file alone cannot show: conditions, the narrative, documents, the voice, pronunciations."""
-    from npc.dialogue.narrative_check import check_narrative
-    from npc.phonetics.arpabet import parse_all
-    from npc.tts import VoiceNotFound, find_card
-
-    character, folder = installed.character, installed.path.parent
-    problems = [f"{installed.path}: {problem}" for problem in _conditions(character)]
-    if character.narrative is not None:
-        try:
-            problems += check_narrative(folder / character.narrative)
-        except AuthoredFileError as error:
-            problems += error.problems
-    problems += [f"{installed.path}: knowledge: {problem}" for problem in _documents(character, folder)]
-    if character.voice.card is not None:
-        try:
-            find_card(character.voice.card)
-        except VoiceNotFound as error:
-            problems.append(f"{installed.path}: voice: {error}; another is chosen by gender and age (warning)")
-    for word, phones in character.lexicon.items():
-        try:
-            parse_all(phones)
-        except ValueError as error:
-            problems.append(f"{installed.path}: lexicon.{word}: {error}")
-    if not character.licence:
-        problems.append(f"{installed.path}: licence: say under which licence others may use the character (warning)")
-    return problems
-
-
-def _conditions(character: Character) -> Iterator[str]:
-    """Conditions that can never be judged: a secret that never opens, an action that is always refused."""
-    from npc.dialogue.conditions import is_sentence, problem_of
-
-    guarded = [(f"facts.{fact.id}", fact.tell_to) for fact in character.facts]
-    guarded += [(f"knowledge.{source.path}", source.tell_to) for source in character.knowledge]
-    for where, condition in guarded:
-        # A misspelt kind ("flags:x") would be read as a sentence that nobody ever says.
-        odd = condition is not None and re.fullmatch(r"\w+:\S+", condition.strip()) is not None
-        if condition is not None and (odd or not is_sentence(condition)) and (problem := problem_of(condition)):
-            yield f"{where}.tell_to: {problem}, or a sentence about what the player says"
-    for action in character.actions:
-        for condition in action.preconditions:
-            if problem := problem_of(condition):
-                yield f"actions.{action.name}.preconditions: {problem}"
-
-
-def _documents(character: Character, folder: Path) -> Iterator[str]:
-    """What is wrong with the character's documents, and what of them is left out."""
-    from npc.dialogue.knowledge.ingest import SUFFIXES, DocumentError, read_document
-    from npc.dialogue.knowledge.library import files_of
-
-    for source in character.knowledge:
-        try:
-            files = files_of(folder, source)
-        except DocumentError as error:
-            yield str(error)
-            continue
-        if not files:
-            yield f"{source.path!r} holds no file of the kinds {', '.join(source.include or SUFFIXES)}"
-        for file in files:
-            try:
-                yield from (f"{note} (warning)" for note in read_document(file).notes)
-            except DocumentError as error:
-                yield str(error)
 
 
 def _diff(args: argparse.Namespace) -> int:

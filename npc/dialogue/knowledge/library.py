@@ -24,7 +24,8 @@ import numpy as np
 
 from npc.dialogue.character import KnowledgeSource
 from npc.dialogue.knowledge.facts import Fact, known_to
-from npc.dialogue.knowledge.ingest import SUFFIXES, DocumentError, read_document
+from npc.dialogue.knowledge.ingest import DocumentError, read_document
+from npc.dialogue.knowledge.sources import digest_of, named
 from npc.dialogue.knowledge.words import STOPWORDS, tokens
 from npc.dialogue.memory.extract import contradicts
 from npc.dialogue.memory.store import word_likeness
@@ -110,12 +111,7 @@ class Documents(ABC):
         somebody else holds are left out (`facts.holders`; None: nobody is somebody else). Raises DocumentError when a
         source names nothing that exists or lies outside `folder`.
         """
-        wanted: dict[str, tuple[Path, KnowledgeSource]] = {}
-        for source in sources:
-            for file in files_of(folder, source):
-                stricter = _secrecy(source) >= _secrecy(wanted[str(file)][1]) if str(file) in wanted else True
-                if stricter:
-                    wanted[str(file)] = (file, source)
+        wanted = {str(file): (file, source) for file, source in named(folder, sources)}
         with self._indexing:
             known = self._known()
             removed = [path for path in known if path not in wanted]
@@ -128,7 +124,7 @@ class Documents(ABC):
                 if progress is not None:
                     progress(file.name, number, len(wanted))
                 try:
-                    digest = _digest(file, source, holders)
+                    digest = digest_of(file, source, holders)
                     if known.get(path) == (digest, stamp):
                         unchanged += 1
                         continue
@@ -350,42 +346,6 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         db.close()
         raise
     return db
-
-
-def files_of(folder: Path, source: KnowledgeSource) -> list[Path]:
-    """The files a source names, sorted. Raises DocumentError when it names nothing, or what lies outside `folder`."""
-    root = folder.resolve()
-    place = (folder / source.path).resolve()
-    if not place.is_relative_to(root):
-        raise DocumentError(
-            f"knowledge path {source.path!r} leads out of {folder}; keep documents beside the character"
-        )
-    if place.is_file():
-        return [place]
-    if not place.is_dir():
-        raise DocumentError(f"knowledge path {source.path!r} does not exist in {folder}")
-    patterns = source.include or ("**/*",)
-    try:
-        found = {file for pattern in patterns for file in place.glob(pattern) if file.is_file()}
-    except (NotImplementedError, ValueError, OSError) as error:
-        raise DocumentError(f"knowledge path {source.path!r}: its files cannot be listed ({error})") from error
-    if not source.include:
-        found = {file for file in found if file.suffix.lower() in SUFFIXES}
-    return sorted(file for file in found if file.resolve().is_relative_to(root))
-
-
-def _secrecy(source: KnowledgeSource) -> int:
-    """How little a source tells: everything, on a condition, nothing."""
-    return 1 if source.tell_to is not None else 2 if source.secret else 0
-
-
-def _digest(file: Path, source: KnowledgeSource, holders: frozenset[str] | None) -> str:
-    try:
-        with file.open("rb") as handle:
-            content = hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError as error:
-        raise DocumentError(f"{file.name}: cannot be read ({error.strerror})") from error
-    return f"{content}/{source.secret}/{source.tell_to}/{source.citation}/{sorted(holders or ())}"
 
 
 def row_of(fact: Fact) -> tuple[object, ...]:
