@@ -61,12 +61,44 @@ _QUESTION = re.compile(r"\?\s*$")
 WEIGHTS = "reactions.npz"
 #: Probability that a sentence strikes at all from which it is believed; a question strikes rarely, so more is asked.
 BELIEVED, BELIEVED_OF_A_QUESTION = 0.5, 0.7
+#: Speaks of the speaker, and of the listener or what stands before both.
+_OF_ME = re.compile(r"\b(?:i|i'm|i've|i'd|i'll|im|ive|my|me|we|we're|we've|our|us)\b", re.I)
+_OF_YOU = re.compile(r"\b(?:you|you're|you've|you'd|you'll|youre|your|yours|yourself|ya|u|this|that|that's)\b", re.I)
+#: What only a sentence about the listener can be.
+_JUDGEMENTS = frozenset({"insult", "threat", "praise", "accusation"})
+
+Network = tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.float16], NDArray[np.float16]]
+"""Inner weights [units, width] and bias, outer weights [reactions, units] and bias."""
+Networks = tuple[Network, ...]
 
 
 @lru_cache(maxsize=1)
-def _reactions() -> tuple[tuple[str, ...], NDArray[np.float32]]:
+def _reactions() -> tuple[tuple[str, ...], Networks]:
     with (files("npc.dialogue") / "data" / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as data:
-        return tuple(json.loads(str(data["names"]))), data["weights"].astype(np.float32)
+        parts = (data["w1"], data["b1"], data["w2"], data["b2"])
+        return tuple(json.loads(str(data["names"]))), tuple(zip(*parts, strict=True))
+
+
+def odds_of(networks: Networks, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Odds [rows, reactions] of unit vectors: the mean of the networks."""
+    total = np.zeros((len(vectors), networks[0][3].size), np.float32)
+    for w1, b1, w2, b2 in networks:
+        logits = np.maximum(vectors @ w1.T.astype(np.float32) + b1, 0.0) @ w2.T.astype(np.float32) + b2
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        total += odds / odds.sum(axis=1, keepdims=True)
+    return total / np.float32(len(networks))
+
+
+def believed(sentence: str, odds: Mapping[str, float]) -> tuple[str, float]:
+    """The reaction that a sentence is believed to be, and the probability that it strikes; "none" and 0.0 below the
+    bar. What speaks of the speaker alone judges nobody."""
+    straight = sentence.replace("’", "'")
+    about_self = _OF_ME.search(straight) is not None and _OF_YOU.search(straight) is None
+    likely = {name: p for name, p in odds.items() if name != "none" and not (about_self and name in _JUDGEMENTS)}
+    moved = sum(likely.values())
+    if moved < (BELIEVED_OF_A_QUESTION if _QUESTION.search(sentence) else BELIEVED):
+        return "none", 0.0
+    return max(likely, key=lambda name: likely[name]), moved
 
 
 #: "Sorry" that is no apology: it comes with one of these.
@@ -123,17 +155,13 @@ class PlayerReader:
         """The reaction of the sentence that strikes hardest, and how hard."""
         if self._encoder is None:
             return "none", 0.0
-        names, weights = _reactions()
+        names, networks = _reactions()
         best, strength = "none", 0.0
-        for sentence, vector in zip(pieces := struck_by(text), self._encoder.encode(pieces), strict=True):
-            logits = weights[:, :-1] @ vector + weights[:, -1]
-            odds = np.exp(logits - logits.max())
-            odds /= odds.sum()
-            moved = 1.0 - float(odds[names.index("none")])
-            bar = BELIEVED_OF_A_QUESTION if _QUESTION.search(sentence) else BELIEVED
-            if moved >= max(bar, strength):
-                odds[names.index("none")] = 0.0
-                best, strength = names[int(odds.argmax())], moved
+        pieces = struck_by(text)
+        for sentence, row in zip(pieces, odds_of(networks, self._encoder.encode(pieces)), strict=True):
+            reaction, moved = believed(sentence, dict(zip(names, row.tolist(), strict=True)))
+            if moved > strength:
+                best, strength = reaction, moved
         return best, 0.35 + 0.5 * strength if best != "none" else 0.0
 
 

@@ -1,8 +1,10 @@
 """Train the reader of how words strike a listener: `python -m npc.training.reactions`.
 
-Softmax regression on sentence vectors of MiniLM: 384 numbers a reaction. The sentences of `data/reactions*.txt` (label,
-sentence) stand for themselves; every other turn of the written talks in `data/minds` strikes nobody and is "none".
-Prints accuracy and recall by reaction in five-fold cross-validation, then writes weights fitted on everything.
+Three small networks (384 -> 128 -> reactions) on sentence vectors of MiniLM, averaged. The sentences of
+`data/reactions*.txt` (label, sentence) stand for themselves; every other turn of the written talks in `data/minds`
+strikes nobody and is "none". Prints, in five-fold cross-validation at the bars of the reader, how many plain sentences
+are left alone and how many of the others are named, by reaction; then writes weights fitted on everything. Six minutes
+of one core.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import zlib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,14 +20,26 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 
 from npc.dialogue.emotion_appraisal import REACTIONS
-from npc.dialogue.emotion_reading import WEIGHTS, struck_by
+from npc.dialogue.emotion_reading import WEIGHTS, Network, Networks, believed, odds_of, struck_by
 from npc.inference.encoder import load_encoder
 from npc.training.turns import written_minds
 
-#: Weight decay: with 384 inputs and some 30 sentences a reaction, less fits the topics instead of the manner.
-DECAY = 2e-3
+log = Console(stderr=True, highlight=False)
+
+FOLDS = 5
+#: Unit vectors have entries of about 0.05: too small for a network's usual start.
+SCALE = 4.0
+#: Networks that are averaged, units of each, passes over the data. More units or passes, or learning the CC BY emotion
+#: set beside it, gained nothing in cross-validation; a linear reader names a seventh fewer.
+NETWORKS, UNITS, EPOCHS = 3, 128, 12
+#: Share of a layer left out, noise on vectors of length 1 and weight decay: nine in ten sentences are "none".
+DROPPED, NOISE, DECAY = 0.4, 0.02, 1e-2
+#: Rare reactions count more, by (number of sentences) ** -RARE. With -0.5 the odds mean little and need a bar of 0.8.
+RARE = 0.25
+_RATE, _BATCH = 4e-3, 256
 
 
 def labelled() -> list[tuple[str, str]]:
@@ -60,26 +75,33 @@ def reaction_to(emotions: Sequence[str]) -> str | None:
     return None
 
 
-def fit(vectors: NDArray[np.float32], labels: Sequence[int], classes: int, seed: int = 0) -> NDArray[np.float32]:
-    """Weights [classes, width + 1]; rare reactions count as much as common ones by the square root of their share."""
+def fit(vectors: NDArray[np.float32], labels: Sequence[int], classes: int) -> Networks:
+    """Networks on rows of unit length."""
+    return tuple(_network(vectors, labels, classes, seed) for seed in range(NETWORKS))
+
+
+def _network(vectors: NDArray[np.float32], labels: Sequence[int], classes: int, seed: int) -> Network:
     torch.manual_seed(seed)
-    x = torch.from_numpy(np.concatenate([vectors, np.ones((len(vectors), 1), np.float32)], 1)) * 4.0
-    y = torch.tensor(labels)
-    counts = torch.bincount(y, minlength=classes).float().clamp(min=1.0)
-    importance = counts.rsqrt()[y] / counts.rsqrt()[y].mean()
-    w = torch.zeros(classes, x.shape[1], requires_grad=True)
-    optimiser = torch.optim.LBFGS([w], max_iter=120, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimiser.zero_grad()
-        each = torch.nn.functional.cross_entropy(x @ w.T, y, reduction="none")
-        value = (each * importance).mean() + DECAY * w.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
-    result: NDArray[np.float32] = (w.detach() * 4.0).numpy()
-    return result
+    x, y = torch.from_numpy(vectors) * SCALE, torch.tensor(labels)
+    importance = torch.bincount(y, minlength=classes).float().clamp(min=1.0).pow(-RARE)[y]
+    importance /= importance.mean()
+    inner, outer = torch.nn.Linear(x.shape[1], UNITS), torch.nn.Linear(UNITS, classes)
+    net = torch.nn.Sequential(inner, torch.nn.ReLU(), torch.nn.Dropout(DROPPED), outer)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=DECAY)
+    each = len(x) // _BATCH
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=EPOCHS * each)
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(x))
+        for rows in order[: each * _BATCH].view(each, _BATCH):
+            noisy = x[rows] + NOISE * SCALE * torch.randn(len(rows), x.shape[1])
+            loss = torch.nn.functional.cross_entropy(net(noisy), y[rows], reduction="none")
+            optimiser.zero_grad()
+            (loss * importance[rows]).mean().backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+    parts = (inner.weight * SCALE, inner.bias, outer.weight, outer.bias)
+    w1, b1, w2, b2 = (part.detach().numpy().astype(np.float16) for part in parts)
+    return w1, b1, w2, b2
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -90,19 +112,25 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     data = labelled()
     names = sorted({label for label, _ in data})
-    vectors = load_encoder().encode([sentence for _, sentence in data])
-    labels = [names.index(label) for label, _ in data]
-    fold = np.random.default_rng(1).integers(0, 5, len(data))
+    texts = [sentence for _, sentence in data]
+    log.print(f"{len(data)} sentences")
+    vectors = load_encoder().encode(texts)
+    labels = np.array([names.index(label) for label, _ in data])
+    fold = np.array([zlib.crc32(text.lower()[:40].encode()) % FOLDS for text in texts])
     guesses = np.zeros(len(data), int)
-    for k in range(5):
-        w = fit(vectors[fold != k], [label for label, f in zip(labels, fold, strict=True) if f != k], len(names))
-        guesses[fold == k] = (vectors[fold == k] @ w[:, :-1].T + w[:, -1]).argmax(1)
-    truth = np.array(labels)
-    recall = {name: round(float((guesses[truth == i] == i).mean()), 3) for i, name in enumerate(names)}
-    report = {"sentences": len(data), "accuracy": round(float((guesses == truth).mean()), 3), "recall": recall}
-    print(json.dumps(report), file=sys.stderr)
-    w = fit(vectors, labels, len(names))
-    np.savez_compressed(options.out, names=json.dumps(names), weights=w.astype(np.float16))
+    for k in range(FOLDS):
+        log.print(f"fold {k + 1} of {FOLDS}")
+        nets = fit(vectors[fold != k], labels[fold != k].tolist(), len(names))
+        odds = odds_of(nets, vectors[fold == k])
+        at = np.nonzero(fold == k)[0]
+        for i, row in zip(at, odds, strict=True):
+            name, _ = believed(texts[i], dict(zip(names, row.tolist(), strict=True)))
+            guesses[i] = names.index(name)
+    recall = {name: round(float((guesses[labels == i] == i).mean()), 3) for i, name in enumerate(names)}
+    print(json.dumps({"sentences": len(data), "left_alone": recall.pop("none"), "named": recall}), file=sys.stderr)
+    nets = fit(vectors, labels.tolist(), len(names))
+    w1, b1, w2, b2 = (np.stack([net[i] for net in nets]) for i in range(4))
+    np.savez_compressed(options.out, names=json.dumps(names), w1=w1, b1=b1, w2=w2, b2=b2)
     return 0
 
 
