@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from npc.protocol import Item, MessageItem
+from npc.protocol import FunctionCallItem, Item, MessageItem
 from npc.protocol.items import ContentPart
 
 PartKind = Literal["output_audio", "output_text"]
 
-#: Items kept; the oldest leave first. A day of talk, and a bound on what one session can cost.
-MOST_ITEMS = 4000
+#: Items kept, and characters of text in them; the oldest leave first. A day of talk, and a bound on what one session
+#: can cost.
+MOST_ITEMS, MOST_CHARS = 4000, 4_000_000
 
 
 class ItemError(ValueError):
@@ -28,6 +29,7 @@ class Items:
 
     _order: list[str] = field(default_factory=list)
     _by_id: dict[str, Item] = field(default_factory=dict)
+    _chars: int = 0
 
     def __len__(self) -> int:
         return len(self._order)
@@ -45,8 +47,9 @@ class Items:
         place = len(self._order) if after is None else 0 if after == "root" else self._order.index(after) + 1
         self._order.insert(place, item.id)
         self._by_id[item.id] = item
-        while len(self._order) > MOST_ITEMS:
-            del self._by_id[self._order.pop(0)]
+        self._chars += _chars(item)
+        while len(self._order) > MOST_ITEMS or (self._chars > MOST_CHARS and len(self._order) > 1):
+            self._chars -= _chars(self._by_id.pop(self._order.pop(0)))
             place -= 1
         return self._order[place - 1] if place > 0 else None
 
@@ -62,16 +65,28 @@ class Items:
     def replace(self, item: Item) -> None:
         """New contents for an item that may have been deleted meanwhile."""
         if item.id in self._by_id:
+            self._chars += _chars(item) - _chars(self._by_id[item.id])
             self._by_id[item.id] = item
 
     def delete(self, item_id: str) -> None:
-        self.get(item_id)
+        self._chars -= _chars(self.get(item_id))
         self._order.remove(item_id)
         del self._by_id[item_id]
 
     def clear(self) -> None:
         self._order.clear()
         self._by_id.clear()
+        self._chars = 0
+
+
+def _chars(item: Item) -> int:
+    match item:
+        case MessageItem():
+            return sum(len(part.text or part.transcript or "") for part in item.content)
+        case FunctionCallItem():
+            return len(item.arguments)
+        case _:
+            return len(item.output)
 
 
 def with_text(item: Item, text: str, complete: bool, kind: PartKind = "output_audio") -> Item:

@@ -193,18 +193,33 @@ class Requests:
 
     def _create(self, item: Item, after: str | None) -> None:
         ground, parts = self._ground, self._parts
-        given = item if item.id is not None else item.model_copy(update={"id": ground.new_id("item")})
+        given = self._checked(item, "item")
+        given = given if given.id is not None else given.model_copy(update={"id": ground.new_id("item")})
         given = given.model_copy(update={"object": "realtime.item", "status": "completed"})
         previous = ground.items.add(given, after)
         ground.record("item.added", {"item": given.model_dump(mode="json"), "after": previous})
         ground.outbox.send(ConversationItemAdded(previous_item_id=previous, item=given))
         ground.outbox.send(ConversationItemDone(previous_item_id=previous, item=given))
         if isinstance(given, MessageItem) and given.role == "user" and given.text().strip():
-            parts.turns.typed.append(given.text().strip())
+            parts.turns.type(given.text().strip())
         elif isinstance(given, MessageItem) and given.role == "system" and given.text().strip():
             parts.character.observe(WorldEvent("event", {"text": given.text(), "salience": 0.5, "react": False}))
         elif isinstance(given, FunctionCallOutputItem):
             parts.character.observe(WorldEvent("action_result", _result(given)))
+
+    def _checked(self, item: Item, param: str) -> Item:
+        """The item without its sound, which nobody listens to. Refused with more text than the client was told."""
+        if not isinstance(item, MessageItem):
+            return item
+        limits = self._ground.opening.limits
+        if limits is not None and len(item.text()) > limits.max_text_chars:
+            raise _Refused(
+                f"the message holds {len(item.text())} characters; {limits.max_text_chars} may come in one",
+                "text_too_long",
+                f"{param}.content",
+            )
+        silent = [part.model_copy(update={"audio": None}) for part in item.content]
+        return item.model_copy(update={"content": silent})
 
     def _truncate(self, event: ConversationItemTruncate) -> None:
         ground, parts = self._ground, self._parts
@@ -241,9 +256,10 @@ class Requests:
         if params is not None:
             if params.output_modalities is not None:
                 text_only = "audio" not in params.output_modalities
-            for item in params.input or ():
+            given = [self._checked(item, f"response.input[{n}]") for n, item in enumerate(params.input or ())]
+            for item in given:
                 if isinstance(item, MessageItem) and item.role == "user" and item.text().strip():
-                    parts.turns.typed.append(item.text().strip())
+                    parts.turns.type(item.text().strip())
             if params.instructions:
                 parts.character.observe(WorldEvent("whisper", {"text": params.instructions}))
         parts.turns.respond(text_only, params.metadata if params is not None else None)

@@ -61,6 +61,10 @@ class Turns:
         if self._finishing is not None:
             await asyncio.wait({self._finishing}, timeout=2.0)
 
+    def type(self, text: str) -> None:
+        """The player typed something; it is answered when that is asked for."""
+        self.typed = [*self.typed, text][-MOST_UNANSWERED:]
+
     def answered(self, texts: tuple[str, ...]) -> None:
         """Something of the answer to these was heard."""
         left = list(texts)
