@@ -159,6 +159,10 @@ def _strong_ban(text: str) -> bool:
     return bool(
         re.match(r"^\s*(?:no|nobody|none|never)\b", text, re.IGNORECASE)
         or re.search(
-            r"\b(?:may not|must not|never|forbidden|prohibited|not allowed|nobody|cannot)\b", text, re.IGNORECASE
+            r"\b(?:may not|must not|never|forbidden|prohibited|not allowed|nobody|cannot)\b"
+            # "Opened by the master only".
+            r"|\b(?:by|to) [\w' ]{2,30} (?:only|alone)\b|\bonly by\b",
+            text,
+            re.IGNORECASE,
         )
     )
