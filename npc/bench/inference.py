@@ -2,7 +2,9 @@
 
 Every engine is a process of its own (`inference_worker.py`) that sleeps while others are measured. A round runs each
 engine's burst after the other's, with the machine's read bandwidth before it; a figure is the median over rounds and a
-ratio the median of the rounds' ratios, so that a neighbour's load hits both sides alike. Logits are compared with
+ratio the median of the rounds' ratios, so that a neighbour's load hits both sides alike. Before each burst nobody works
+for a moment, and its first prompt does not count: threads of the engine before it may still spin, and what slept for
+seconds has to be woken, which is neither engine's speed. Logits are compared with
 `transformers` in float32 on the same weights before any speed is believed.
 """
 
@@ -38,6 +40,12 @@ _QUICK_S, _FULL_S = 150.0, {"135m": 60.0, "0.5b": 150.0, "1b": 200.0}
 #: the longest anything takes here is exporting 1 B weights to OpenVINO, some minutes
 _DEADLINE_S: Final = 900.0
 _TORCH: Final = ("transformers", "bf16")
+#: seconds before an engine's burst: threads of OpenMP and TBB spin for up to 0.2 s after their last work
+_SETTLE_S: Final = 0.25
+#: prompts of a burst: so many seconds of them, but no more than so many
+_PROMPTS_S, _PROMPTS = 0.5, 5
+#: beside busy cores: two threads and one by turns, for so many seconds each, so many times at most, so long in all
+_BUSY_S, _BUSY_PAIRS, _BUSY_MOST_S = 1.0, 7, 20.0
 #: not in --quick: exporting and loading them takes minutes
 _SLOW: Final = (("ctranslate2", "INT8"), ("openvino", "INT4"))
 _SHOWN: Final = (
@@ -105,6 +113,15 @@ class Worker:
             self._process.wait()
 
 
+def _prompts(worker: Worker, threads: int, tokens: int) -> list[float]:
+    """Seconds of each prompt of a burst, without the first."""
+    worker.ask("prefill", threads=threads, tokens=tokens)
+    seconds: list[float] = []
+    while not seconds or (len(seconds) < _PROMPTS and sum(seconds) < _PROMPTS_S):
+        seconds.append(worker.ask("prefill", threads=threads, tokens=tokens)["seconds"])
+    return seconds
+
+
 def _measure_round(workers: dict[Engine, Worker], report: Report, threads: int, quick: bool) -> None:
     samples = report.samples
     samples.bandwidth[threads].append(kernels.read_bandwidth(threads, 384, 2))
@@ -115,8 +132,12 @@ def _measure_round(workers: dict[Engine, Worker], report: Report, threads: int, 
 
     def note(what: str, engine: Engine, do: str, scale: float, **fields: Any) -> None:
         value: float | None = None
+        time.sleep(_SETTLE_S)
         try:
-            seconds = workers[engine].ask(do, threads=threads, **fields)["seconds"]
+            if do == "prefill":
+                seconds = _prompts(workers[engine], threads, fields["tokens"])
+            else:
+                seconds = workers[engine].ask(do, threads=threads, **fields)["seconds"]
             value = scale / float(np.median(seconds))
         except WorkerFailed as error:
             log.print(f"    {engine[0]} {engine[1]} {what}: {error}")
@@ -147,25 +168,33 @@ def _measure_round(workers: dict[Engine, Worker], report: Report, threads: int, 
 
 
 def _beside_busy_cores(worker: Worker) -> dict[str, float]:
-    """Decode speed with one busy process on each core: share of the quiet speed, and beside one thread."""
+    """Decode speed with one busy process on each core: share of the quiet speed, and beside one thread (medians of
+    bursts by turns: where the scheduler puts three or four threads on two cores differs from second to second)."""
 
     def run(threads: int, count: int) -> float:
         seconds: list[float] = worker.ask("decode", threads=threads, context=16, count=count)["seconds"]
         return len(seconds) / sum(seconds)
 
-    def speed(threads: int) -> float:
+    def burst(threads: int, speed: float) -> float:
         # long enough for many turns of the scheduler, short enough for the context and for who is very slow
-        return run(threads, max(24, min(1000, int(1.5 * run(threads, 24)))))
+        return run(threads, max(24, min(1000, int(_BUSY_S * speed))))
 
-    quiet = speed(2)
+    quiet = burst(2, run(2, 24))
+    two: list[float] = []
+    one: list[float] = []
     with _busy(os.cpu_count() or 1):
-        busy_two, busy_one = speed(2), speed(1)
+        begin, expected = time.monotonic(), {2: run(2, 24), 1: run(1, 24)}
+        while not two or (len(two) < _BUSY_PAIRS and time.monotonic() - begin < _BUSY_MOST_S):
+            two.append(burst(2, expected[2]))
+            one.append(burst(1, expected[1]))
+    busy_two, busy_one = float(np.median(two)), float(np.median(one))
     return {
         "quiet_2_threads_tok_s": round(quiet, 1),
         "busy_2_threads_tok_s": round(busy_two, 1),
         "busy_1_thread_tok_s": round(busy_one, 1),
+        "pairs": len(two),
         "share_of_quiet": round(busy_two / quiet, 3),
-        "two_threads_over_one": round(busy_two / busy_one, 3),
+        "two_threads_over_one": round(float(np.median(np.divide(two, one))), 3),
     }
 
 
