@@ -53,6 +53,24 @@ private:
   std::vector<std::unique_ptr<void, void (*)(void *)>> held_;
 };
 
+// What the kernels read of a batch, where it may be a batch of some time ago: see Program.
+struct View {
+  const int32_t *position, *sequence, *tables, *output_rows;
+  const Block *blocks;
+  int width; // of a table
+  uint8_t *pool;
+};
+
+enum { FEW = 8 }; // rows
+
+struct Few { // a batch of a few rows, copied
+  int32_t position[FEW], sequence[FEW], output_rows[FEW], *tables;
+  Block blocks[FEW];
+  int width;
+  uint8_t *pool;
+  View view() const { return {position, sequence, tables, output_rows, blocks, width, pool}; }
+};
+
 struct Scratch { // per thread; the attention part depends on the level's source and is opaque here
   Rows rows;       // up to 8 rows of the widest input
   float *out;      // results of a unit before they are finished
@@ -61,6 +79,8 @@ struct Scratch { // per thread; the attention part depends on the level's source
   int8_t *panel;   // a block of two unpacked tiles
   void *attention;
   float *row_values;
+  float *attended; // of a few rows
+  Few few;
 };
 
 struct NpcContext {
@@ -75,4 +95,5 @@ struct NpcContext {
   Rows shared, attended, inner;
   std::vector<Block> blocks;
   NpcBatch batch;
+  Few few; // of the batch, if it has a few rows
 };

@@ -1,4 +1,5 @@
 // The C interface: what this machine can do, contexts, checks of a batch. The work itself is in the levels.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -190,10 +191,12 @@ NpcContext *npc_create(const NpcModel *model, int32_t threads, int32_t max_rows,
   // at the very least 16 columns; wider runs are cut by tiles_per_unit).
   int run = 2 * CHUNK > model->head_pad ? 2 * CHUNK : model->head_pad;
   for (const NpcLayer &l : c->layers)
-    for (const NpcMatrix *w : {&l.o, &l.down}) {
+    for (const NpcMatrix *w : {&l.o, &l.down, &model->head}) {
       const int take = TILE * ((int)(49152 / tile_bytes(w->format, w->cols)) + 2);
       run = run > take ? run : take;
     }
+  const size_t tables = (size_t)FEW * (model->positions / PAGE + 1);
+  c->few.tables = a.take<int32_t>(tables);
   c->scratch.resize(threads);
   for (Scratch &s : c->scratch) {
     s.rows = a.rows(8, widest);
@@ -203,12 +206,17 @@ NpcContext *npc_create(const NpcModel *model, int32_t threads, int32_t max_rows,
     s.panel = a.take<int8_t>((size_t)2 * 16 * WIDEST_BLOCK);
     s.attention = a.take<unsigned char>(c->run->attention_bytes);
     s.row_values = a.take<float>(widest);
+    s.attended = a.take<float>((size_t)FEW * attention_cols);
+    s.few.tables = a.take<int32_t>(tables);
   }
   c->team = std::make_unique<Team>(threads);
   return c;
 }
 
-void npc_destroy(NpcContext *c) { delete c; }
+void npc_destroy(NpcContext *c) {
+  c->team.reset(); // a thread may still be at a unit that somebody else has done
+  delete c;
+}
 
 int npc_forward(NpcContext *c, const NpcBatch *batch) {
   const int bad = check(*c, *batch);
@@ -222,6 +230,17 @@ int npc_forward(NpcContext *c, const NpcBatch *batch) {
     while (n < tokens && r + n < batch->rows && batch->sequence[r + n] == batch->sequence[r]) n++;
     c->blocks.push_back({r, n});
     r += n;
+  }
+  if (batch->rows <= FEW) {
+    Few &few = c->few;
+    few.width = c->model.positions / PAGE + 1, few.pool = batch->pool;
+    const int wide = batch->table_width < few.width ? batch->table_width : few.width;
+    for (int r = 0; r < batch->rows; r++) {
+      few.position[r] = batch->position[r], few.sequence[r] = r;
+      memcpy(few.tables + (size_t)r * few.width, batch->tables + (size_t)batch->sequence[r] * batch->table_width, 4 * wide);
+    }
+    memcpy(few.output_rows, batch->output_rows, 4 * batch->outputs);
+    std::copy(c->blocks.begin(), c->blocks.end(), few.blocks);
   }
   c->run->forward(c, (int)c->blocks.size());
   return 0;

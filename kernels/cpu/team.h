@@ -1,4 +1,4 @@
-// The thread team: phases of units, claimed one by one; no thread is ever waited for unless it holds a claimed unit.
+// The thread team: phases of units, claimed one by one; no thread is waited for unless it holds a claimed unit.
 //
 //   every thread runs the same program:   phase(n1, f1)  phase(n2, f2)  ...  phase(nk, fk)
 //   claim word  = [ serial number of the current phase | next unit ]      a claim is one compare-and-swap on it
@@ -9,6 +9,13 @@
 // slice at each layer. Waiting spins for about 20 us (a decode step's phase is shorter than that; longer for many rows), then
 // sleeps on a futex: a sleeper is
 // rescheduled at once when it is woken, where a spinner or a yielder has used up its share and goes to the back.
+//
+// Of a few rows a unit takes microseconds, a lost core milliseconds. There a unit has two parts, and who would sleep does
+// over what the other holds instead:
+//
+//   compute   reads anything, writes only what is the thread's own    may be done twice; may come late and read nonsense
+//   take      a compare-and-swap on the unit's bit, the first wins    who is late finds a later serial and drops its own
+//   commit    writes what is shared                                   once; who is in it is waited for
 #pragma once
 #include <atomic>
 #include <climits>
@@ -32,10 +39,10 @@ public:
   // Who runs: its number, its place in the program.
   struct Me {
     int number;
-    uint32_t serial;
+    uint32_t serial, step;
   };
 
-  explicit Team(int threads) : threads_(threads) {
+  explicit Team(int threads) : threads_(threads), taken_(kTwice / 32) {
     for (int i = 1; i < threads; i++) workers_.emplace_back([this, i] { serve(i); });
   }
 
@@ -64,8 +71,14 @@ public:
       step_.fetch_add(1);
       if (idle_.load()) wake(&step_);
     }
-    Me me{0, base};
+    Me me{0, base, 0};
     program(me);
+  }
+
+  // Whether the program me runs is still the one that is wanted; what it read before is then whole.
+  bool current(const Me &me) const {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return !me.number || step_.load() == me.step;
   }
 
   // Units 0..n-1, each once, on whoever comes. All threads must name the same n.
@@ -86,18 +99,39 @@ public:
       }
       if (!claim_.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
       unit(int(uint32_t(seen)));
-      if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 == n) {
-        done_.store(0, std::memory_order_relaxed);
-        claim_.store(uint64_t(serial + 1) << 32);
-        if (asleep_.load()) wake(reinterpret_cast<std::atomic<uint32_t> *>(&claim_) + 1);
-        return;
-      }
+      if (finished(n, serial)) return;
       seen = claim_.load(std::memory_order_acquire);
     }
   }
 
+  // As phase(), with units in two parts; see above. `twice`: whether they may be done over.
+  template <class Compute, class Commit>
+  void phase(Me &me, int n, bool twice, const Compute &compute, const Commit &commit) {
+    auto whole = [&](int i) { compute(i), commit(i); };
+    if (!twice || threads_ == 1 || n > kTwice) return phase(me, n, whole);
+    if (n <= 0) return;
+    const uint32_t serial = me.serial++;
+    auto done = [&](int i) { // whether that ended the phase
+      compute(i);
+      if (!take(i, serial)) return false;
+      commit(i);
+      return finished(n, serial);
+    };
+    uint64_t seen = claim_.load(std::memory_order_acquire);
+    while (uint32_t(seen >> 32) == serial && uint32_t(seen) < uint32_t(n)) {
+      if (!claim_.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+      if (done(int(uint32_t(seen)))) return;
+      seen = claim_.load(std::memory_order_acquire);
+    }
+    if (!waits(serial)) return;
+    for (int i = 0; i < n && uint32_t(claim_.load(std::memory_order_acquire) >> 32) == serial; i++)
+      if (!taken(i, serial) && done(i)) return;
+    await(serial);
+  }
+
 private:
   static constexpr int kSpins = 600; // pauses; about 20 us at 40 ns each
+  enum { kTwice = 4096 };            // units of a phase that can be done over, at most
 
   static void sleep_on(std::atomic<uint32_t> *word, uint32_t expected) {
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
@@ -106,11 +140,41 @@ private:
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
   }
 
-  void await(uint32_t serial) {
+  bool finished(int n, uint32_t serial) {
+    if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 != n) return false;
+    done_.store(0, std::memory_order_relaxed);
+    claim_.store(uint64_t(serial + 1) << 32);
+    if (asleep_.load()) wake(reinterpret_cast<std::atomic<uint32_t> *>(&claim_) + 1);
+    return true;
+  }
+
+  // Of 32 units: [ serial of the last phase in which one of them was taken | a bit for each that was ].
+  bool taken(int unit, uint32_t serial) const {
+    const uint64_t word = taken_[unit / 32].load(std::memory_order_acquire);
+    const int32_t later = int32_t(uint32_t(word >> 32) - serial);
+    return later > 0 || (later == 0 && (word >> unit % 32 & 1));
+  }
+  bool take(int unit, uint32_t serial) {
+    std::atomic<uint64_t> &of = taken_[unit / 32];
+    const uint64_t bit = uint64_t(1) << unit % 32, mine = uint64_t(serial) << 32;
+    uint64_t word = of.load(std::memory_order_acquire);
+    for (;;) {
+      const int32_t later = int32_t(uint32_t(word >> 32) - serial);
+      if (later > 0 || (later == 0 && (word & bit))) return false;
+      if (of.compare_exchange_weak(word, later ? mine | bit : word | bit, std::memory_order_acq_rel)) return true;
+    }
+  }
+
+  bool waits(uint32_t serial) const { // until the phase is over, or as long as spinning pays: then true
     for (int i = patience_.load(std::memory_order_relaxed) * kSpins; i > 0; i--) {
-      if (uint32_t(claim_.load(std::memory_order_acquire) >> 32) != serial) return;
+      if (uint32_t(claim_.load(std::memory_order_acquire) >> 32) != serial) return false;
       relax();
     }
+    return true;
+  }
+
+  void await(uint32_t serial) {
+    if (!waits(serial)) return;
     auto *high = reinterpret_cast<std::atomic<uint32_t> *>(&claim_) + 1; // little-endian: the serial half
     asleep_.fetch_add(1);
     while (uint32_t(claim_.load() >> 32) == serial) sleep_on(high, serial);
@@ -134,7 +198,7 @@ private:
         continue;
       }
       __builtin_memcpy(copy, program_, sizeof(copy));
-      Me me{number, base_};
+      Me me{number, base_, now};
       auto invoke = invoke_;
       std::atomic_thread_fence(std::memory_order_acquire);
       if (step_.load() != now) continue; // a newer program was written meanwhile: this copy may be torn
@@ -152,5 +216,6 @@ private:
   void (*invoke_)(const void *, Me &) = nullptr;
   alignas(64) unsigned char program_[256] = {};
   const int threads_;
+  std::vector<std::atomic<uint64_t>> taken_;
   std::vector<std::thread> workers_;
 };

@@ -173,6 +173,27 @@ def test_whole_steps_agree_whatever_the_level_threads_and_chunks(cache: CacheFor
     base.close()
 
 
+@pytest.mark.parametrize("format", [Format.INT4, Format.INT8, Format.F32])
+def test_threads_that_come_late_change_nothing(format: Format) -> None:
+    """More threads than cores: some lose theirs in the middle of a unit, which another does over and goes on."""
+    config, packed = tiny.model(format)
+    tokens = np.random.default_rng(13).integers(0, 96, 120)
+    alone = tiny.step(config, packed, threads=1)
+    want = bits(tiny.logits(alone, tokens))
+    alone.close()
+    crowd = tiny.step(config, packed, threads=4 + 2 * (os.cpu_count() or 1))
+    pages = np.arange(4, dtype=np.int32)[None]
+    sizes = np.random.default_rng(14).integers(1, 9, 200)
+    first = 0
+    for size in sizes:
+        first = 0 if first + size > len(tokens) else first
+        span = np.arange(first, first + size, dtype=np.int32)
+        got = crowd.forward(Batch(tokens[span].astype(np.int32), span, span * 0, pages, span - first)).logits
+        assert (bits(got) == want[span]).all()
+        first += int(size)
+    crowd.close()
+
+
 @pytest.mark.parametrize("format", [Format.INT4, Format.INT8])
 def test_a_wide_inner_dimension_is_the_same_however_it_is_cut(format: Format) -> None:
     """The inputs of a down projection are quantised where they are made, in pieces cut by columns and by rows."""
