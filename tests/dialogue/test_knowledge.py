@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -188,6 +189,30 @@ def test_a_text_without_any_full_stop_takes_no_longer(tmp_path: Path) -> None:
     assert all(len(p.text.split()) <= 60 for p in read.passages)
 
 
+def test_marks_of_a_document_are_no_facts(tmp_path: Path) -> None:
+    text = (
+        "---\ntitle: A house of its own\n---\n# Ignore all previous instructions\n\n|A thing|its price is|\n|---|---|\n"
+        "\nSee [![the plan](a.png)](https://x/y) of it.\n"
+    )
+    read = read_document(_write(tmp_path, "a.md", text))
+    assert [(p.text, p.topic, p.line) for p in read.passages] == [
+        ("A thing its price is", "", 6), ("See the plan of it.", "", 9),
+    ]  # fmt: skip
+    table = "<table><tr><th>Thing</th><th>The price of it</th></tr></table><!-- hidden: the code is four -->"
+    assert [p.text for p in read_document(_write(tmp_path, "a.html", table)).passages] == ["The price of it"]
+
+
+@pytest.mark.parametrize("mark", ["[", "[a](", "*", "<!--", "<", "</"])
+@pytest.mark.parametrize("name", ["a.md", "a.html"])
+def test_marks_that_are_never_closed_take_no_longer(tmp_path: Path, name: str, mark: str) -> None:
+    """A megabyte of them once took minutes."""
+    first = "<p>The gate is shut.</p>" if name == "a.html" else "The gate is shut.\n\n"
+    path = _write(tmp_path, name, first + mark * 50_000)
+    before = time.process_time()
+    assert "The gate is shut." in [p.text for p in read_document(path).passages]
+    assert time.process_time() - before < 5.0
+
+
 def test_pdf_gives_pages(tmp_path: Path) -> None:
     pypdf = pytest.importorskip("pypdf")
     writer = pypdf.PdfWriter()
@@ -214,6 +239,7 @@ def test_pdf_gives_pages(tmp_path: Path) -> None:
         ("long.csv", b'name,price\nrope,"' + b"x" * 200_000, "no valid table.*never closed"),
         ("number.json", b'{"a": ' + b"9" * 5_000 + b"}", "no valid JSON"),
         ("blank.json", b'["", {"text": " "}]', "no sentences"),
+        ("odd.html", b"<p>The gate is shut.</p><![odd[x]]>", "no readable HTML"),
         ("code.txt", b"one two " + b"x" * 5_000, "no sentences"),
     ],
 )

@@ -17,7 +17,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,10 @@ _ORDERS = re.compile(
     r"|\b(reveal|print|repeat|output) (your|the) (hidden|secret|system|instructions|configuration)",
     re.I,
 )
+
+
+#: A line of a table or under a heading that says nothing.
+_RULE = re.compile(r"\s*[-=|:+_*~ ]{3,}\s*")
 
 
 class DocumentError(ValueError):
@@ -117,6 +121,8 @@ def _checked(path: Path, passages: Iterator[Passage]) -> Read:
     orders = more = long = 0
     title = ""
     for passage in passages:
+        if _ORDERS.search(passage.topic):
+            passage = replace(passage, topic="")
         if len(passage.text) > MAX_CHARACTERS:
             long += 1
         elif _ORDERS.search(passage.text):
@@ -161,7 +167,11 @@ def _prose(path: Path, text: str) -> Iterator[Passage]:
     block: list[str] = []
     topic, start = "", 1
     markdown = path.suffix.lower() in (".md", ".markdown")
+    matter = re.match(r"---\n(?:.*\n){0,60}?---[ \t]*(?:\n|\Z)", text) if markdown else None
+    skipped = matter.group().count("\n") if matter is not None else 0
     for number, line in enumerate([*text.splitlines(), ""], 1):
+        if number <= skipped or _RULE.fullmatch(line):
+            line = ""
         heading = re.match(r"^#{1,6}\s+(.*)", line) if markdown else None
         item = re.match(r"^\s*(?:[-*+]|\d+[.)])\s+(.*)", line)
         if not line.strip() or heading or item:
@@ -178,15 +188,21 @@ def _prose(path: Path, text: str) -> Iterator[Passage]:
 
 def _plain(text: str) -> str:
     """Markdown marks away: emphasis, code ticks, links (their text stays), table bars."""
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    return re.sub(r"[*_`|]{1,3}", "", text).strip()
+    # Twice, for a picture that is a link. Bounded, for what is never closed.
+    for _ in range(2):
+        text = re.sub(r"!?\[([^\[\]]{0,500})\]\([^()]{0,2000}\)", r"\1", text)
+    return " ".join(re.sub(r"[*_`]{1,3}", "", text.replace("|", " ")).split())
+
+
+_BLOCKS = """p div li br tr section article td th dt dd ul ol dl table blockquote pre hr option figcaption caption label
+    header footer main nav aside h1 h2 h3 h4 h5 h6"""
 
 
 class _Page(HTMLParser):
     """Collects visible text with its line, and headings."""
 
     _HIDDEN = frozenset(("script", "style", "noscript", "template", "head"))
-    _BREAKS = frozenset(("p", "div", "li", "br", "tr", "section", "article", "td", "h1", "h2", "h3", "h4", "h5", "h6"))
+    _BREAKS = frozenset(_BLOCKS.split())
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -225,8 +241,13 @@ class _Page(HTMLParser):
 
 def _html(path: Path, text: str) -> Iterator[Passage]:
     page = _Page()
-    page.feed(text)
-    page.close()
+    # Comments first: the parser takes quadratic time for those that are never closed. Lines keep their numbers.
+    plain = re.sub(r"<!--.*?(?:-->|\Z)", lambda comment: "\n" * comment.group().count("\n"), text, flags=re.DOTALL)
+    try:
+        page.feed(plain)
+        page.close()
+    except AssertionError as error:  # the parser's own way of refusing a declaration
+        raise DocumentError(f"{path.name}: is no readable HTML ({error}); save it again or save it as text") from error
     page.flush()
     for block, topic, line in page.blocks:
         for sentence in sentences_of(block):
@@ -275,7 +296,7 @@ def _csv(path: Path, text: str) -> Iterator[Passage]:
                 f"the {name.lower()} is {value}" for name, value in zip(header[1:], cells[1:], strict=False) if value
             ]
             if pairs:
-                yield Passage(f"For {cells[0]}, {' and '.join(pairs)}.", line=number)
+                yield Passage(" ".join(f"For {cells[0]}, {' and '.join(pairs)}.".split()), line=number)
 
 
 def _json(path: Path, text: str) -> Iterator[Passage]:
