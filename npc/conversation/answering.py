@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from npc.conversation.engines import Engines
-from npc.conversation.ledger import LedgerAction
+from npc.conversation.outcome import Asked, Outcome, heard_of
 from npc.conversation.playout import Delivery, Happening, Playout
 from npc.conversation.port import Outbox
 from npc.conversation.reply import Reply, Stage
@@ -29,50 +29,6 @@ from npc.protocol import Cues, Item, Session
 LAST_REPORT = 0.4
 #: Writing history may take this long before the talk goes on without it, seconds.
 COMMIT_DEADLINE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a reply answers: the turn (None: the character speaks of itself), when it was decided, when voice ended."""
-
-    turn: PlayerTurn | None
-    decided: float
-    voice_ended: float | None = None
-    transcribed: float | None = None
-    metadata: dict[str, Any] | None = None
-    text_only: bool | None = None
-    line: tuple[Clause, ...] | None = None
-    """Said instead of asking the mind."""
-    answers: tuple[str, ...] = ()
-    """What the player said that is answered by it, newest last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a reply."""
-
-    response_id: str
-    item_id: str
-    turn: PlayerTurn | None
-    text: str
-    heard: str
-    played: int
-    rate: int
-    status: str
-    interrupted: bool
-    text_only: bool
-    begun: tuple[LedgerAction, ...]
-    cancelled: tuple[LedgerAction, ...]
-    undone: frozenset[str]
-    stages: dict[str, float]
-    speculation: dict[str, float]
-    answers: tuple[str, ...] = ()
-    answered: bool = False
-    """`Host.on_answered` has been told of them."""
-    asked_again: bool = False
-    """A later reply answers the same."""
-    mind_failed: Exception | None = None
-    voice_failed: Exception | None = None
 
 
 class Host(Protocol):
@@ -356,7 +312,7 @@ class Answering:
         if self._live is live:
             self._live = None
         live.reported.clear()
-        live.answered = not flushed or bool(_heard(live.playout)[0])
+        live.answered = not flushed or bool(heard_of(live.playout)[0])
         if live.answered:
             # At once: the next turn may be asked before the client has told how far exactly it came.
             self._host.on_answered(live.asked.answers)
@@ -407,7 +363,7 @@ class Answering:
 
     def _outcome(self, live: _Live, flushed: bool) -> Outcome:
         playout, reply = live.playout, live.playout.reply
-        heard, played = _heard(playout)
+        heard, played = heard_of(playout)
         whole = " ".join(word.text for word in playout.ledger.words)
         if reply.text_only and playout.ledger.sent == 0 and flushed:
             whole = heard
@@ -442,18 +398,3 @@ class Answering:
             mind_failed=failed or reply.failure,
             voice_failed=reply.voice_failure,
         )
-
-
-def _heard(playout: Playout) -> tuple[str, int]:
-    """What was heard of a reply by what is known now, and the samples played. Text is read, not heard: what was sent
-    was taken in."""
-    played = playout.ledger.played(playout.pacer.lead)
-    if playout.reply.text_only and playout.ledger.sent == 0:
-        return " ".join(clause.text for clause in playout.reply.made[: playout.clauses_told]), played
-    return playout.ledger.heard_text(played), played
-
-
-def merged(turn: PlayerTurn, earlier: tuple[str, ...]) -> PlayerTurn:
-    """A turn together with what the player had said before it and was never answered."""
-    text = " ".join(part for part in (*earlier, turn.text) if part)
-    return replace(turn, text=text)

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 from typing import Any
 
-from npc.conversation.answering import Answering, Asked, Outcome
+from npc.conversation.answering import Answering
 from npc.conversation.ground import Ground
 from npc.conversation.items import PartKind, with_text
+from npc.conversation.outcome import Asked, Outcome
 from npc.conversation.turn_events import State, Typed
 from npc.conversation.turns import Turns
 from npc.dialogue.interface import Clause, PlayerTurn, WorldEvent

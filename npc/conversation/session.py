@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from npc.asr.interface import Hypothesis
 from npc.audio.clock import LISTEN_RATE, rescale
-from npc.conversation.answering import Answering, Outcome
+from npc.conversation.answering import Answering
 from npc.conversation.attending import Attending
 from npc.conversation.character_side import CharacterSide
 from npc.conversation.company import Company
@@ -27,6 +27,7 @@ from npc.conversation.ear import EarEvent
 from npc.conversation.engines import Engines
 from npc.conversation.ground import Ground
 from npc.conversation.hearing import NOTHING, Hearing
+from npc.conversation.outcome import Outcome
 from npc.conversation.parts import Parts
 from npc.conversation.playout import Happening
 from npc.conversation.port import Opening, Outbox

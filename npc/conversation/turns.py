@@ -12,10 +12,11 @@ from typing import Any
 
 from npc.asr.interface import Hypothesis
 from npc.audio.clock import LISTEN_RATE
-from npc.conversation.answering import Answering, Asked, merged
+from npc.conversation.answering import Answering
 from npc.conversation.ground import Ground
 from npc.conversation.hearing import Hearing
 from npc.conversation.items import spoken_item, with_text
+from npc.conversation.outcome import Asked, merged
 from npc.conversation.speculation import words_of
 from npc.conversation.turn_events import Committed, NothingSaid, ReplyOver, State, Typed, Words
 from npc.conversation.utterance import Transcript, Utterance
