@@ -134,7 +134,7 @@ class EmotionState:
     feelings: tuple[Feeling, ...] = ()
     at: float = 0.0
     seen: Mapping[str, int] = field(default_factory=dict)
-    """How often each cause kind was felt lately; a repeated cause moves less."""
+    """How often each cause was felt lately, the latest last; a repeated cause moves less."""
 
     @classmethod
     def rest(cls, baseline: Baseline, at: float = 0.0) -> EmotionState:
@@ -151,8 +151,9 @@ class EmotionState:
             known = strengths.get(impulse.emotion)
             key = f"{impulse.emotion}: {impulse.cause}"
             # Habituation: the same cause again moves 0.7 as much, so praise cannot be farmed.
-            strength = min(1.0, impulse.strength) * 0.7 ** seen.get(key, 0)
-            seen[key] = min(6, seen.get(key, 0) + 1)
+            times = seen.pop(key, 0)
+            strength = min(1.0, impulse.strength) * 0.7**times
+            seen[key] = min(6, times + 1)
             old = known.strength if known else 0.0
             cause = impulse.cause if known is None or strength >= known.strength else known.cause
             strengths[impulse.emotion] = Feeling(impulse.emotion, 1 - (1 - old) * (1 - strength), now, cause, now)

@@ -102,6 +102,16 @@ def test_fading_in_steps_equals_fading_at_once() -> None:
     assert stepped.feelings[0].strength == pytest.approx(once.feelings[0].strength)
 
 
+def test_a_cause_felt_again_and_again_is_not_the_first_forgotten() -> None:
+    """Of many causes those met first were once forgotten first, however often they came again."""
+    state = EmotionState.rest(Baseline.of(person()))
+    praise = Impulse("joy", 0.5, "praise")
+    for number in range(40):
+        state = state.feel([praise], float(number))
+        state = state.feel([Impulse("curiosity", 0.2, f"thing {number}")], float(number))
+    assert state.seen["joy: praise"] == 6
+
+
 def test_praise_cannot_be_farmed() -> None:
     state = EmotionState.rest(Baseline("neutral", (0.0, 0.0, 0.0)))
     first = state.feel([Impulse("joy", 0.5, "praise")], 0.0)
