@@ -135,7 +135,9 @@ def by_rule(spec: ActionSpec, name: str, text: str, around: Surroundings) -> tup
     """What rules give for a parameter of choices or things, whether the player named it, and all it could be."""
     schema = spec.parameters["properties"][name]
     if "enum" in schema:
-        value, named = _enum(name, schema["enum"], text, around, name in spec.parameters.get("required", ()))
+        value, named = _enum(
+            name, schema["enum"], _in_digits(text), around, name in spec.parameters.get("required", ())
+        )
         if value is None and _names_a_goal(text):
             return None, False, []
         return value, named, [Option(choice, str(choice).replace("_", " ")) for choice in schema["enum"]]
@@ -189,10 +191,15 @@ def _said_numbers(name: str, schema: Mapping[str, Any], text: str) -> list[float
     return []
 
 
+def _in_digits(text: str) -> str:
+    """ "Room three oh seven" is room 307."""
+    return _SPELT.sub(lambda m: "".join(_DIGITS[word] for word in re.split(r"[ -]", m.group(0).lower())), text)
+
+
 def _numbers(text: str) -> list[float]:
     text = re.sub(r"\b([a-z]+)['’](?:ll|d)\b", r"\1", text, flags=re.I)
     masked = _ONE_PAIR.sub(" ", _NOT_A_NUMBER.sub(" ", _HALF_DOZEN.sub("6", text)))
-    masked = _SPELT.sub(lambda m: "".join(_DIGITS[word] for word in re.split(r"[ -]", m.group(0).lower())), masked)
+    masked = _in_digits(masked)
     found = [value for value, _ in numbers_in(masked)]
     found += [value for word in re.findall(r"\b(\w{3,})pence\b", masked.lower()) for value, _ in numbers_in(word)]
     found += [float(_WORD_NUMBERS[word]) for word in tokens(masked) if word in _WORD_NUMBERS]
@@ -371,7 +378,8 @@ def _meant(options: Sequence[Option], text: str, around: Surroundings, ruled: An
         at = _nearest(text, [(o.name, o.description) for o in options], around) if ruled is None else None
     else:
         at, _ = chosen(weighed(options, text, around.talk, around.nearness, around.taught, ruled))
-        ruled = None
+        # A thing looked at, or spoken of last, was weighed there; a choice that a fact near the request names stands.
+        ruled = None if any(option.description or option.attended for option in options) else ruled
     return (options[at].value, True) if at is not None else (ruled, False)
 
 

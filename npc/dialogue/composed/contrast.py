@@ -44,6 +44,9 @@ _ORDINALS = frozenset(
 )
 
 
+_RANKS = frozenset(stem(word) for word in _ORDINALS)
+
+
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """Words of a text with what stands beside them: stem of the word -> stems of what qualifies it."""
@@ -70,6 +73,12 @@ def pairs_of(text: str) -> Pairs:
     return Pairs(frozenset(found), frozenset(stem(word) for word in words), time.group().lower() if time else "")
 
 
+@lru_cache(maxsize=1024)
+def _ranks(mark: str) -> bool:
+    """Whether a quality tells one of a kind from the next: a number or an ordinal, not "small" or "red"."""
+    return mark in _RANKS or bool(numbers_in(mark))
+
+
 def _names(word: str, doing: str) -> bool:
     return len(word) > 2 and word not in STOPWORDS and word not in PREPOSITIONS and word != doing
 
@@ -86,6 +95,6 @@ def contrast(asked: Pairs, told: Pairs) -> dict[str, float]:
         theirs = [mark for noun, mark in told.beside if noun == word]
         if quality in theirs:
             same = 1.0
-        elif theirs and quality not in told.stems:
+        elif _ranks(quality) and quality not in told.stems and any(_ranks(mark) for mark in theirs):
             other = 1.0
     return {"other_one": other, "same_one": same, "other_time": float(bool(asked.time) and asked.time != told.time)}
