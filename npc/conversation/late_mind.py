@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from npc.animation.interface import Affect
 from npc.dialogue.interface import Clause, HeardReply, Mind, MindState, PlayerTurn, WorldEvent
+from npc.dialogue.tools import Equipment
 
 
 class LateMind:
@@ -36,6 +37,15 @@ class LateMind:
         mind = self._ready()
         if mind is not None:
             mind.listen(partial)
+
+    def equip(self, equipment: Equipment) -> None:
+        if not self._made.done():
+            # Before whoever waits for the mind goes on: that takes two turns of the loop, and this one.
+            self._made.add_done_callback(lambda _: self.equip(equipment))
+            return
+        equip = getattr(self._ready(), "equip", None)
+        if equip is not None:
+            equip(equipment)
 
     def decided(self) -> None:
         decided = getattr(self._ready(), "decided", None)

@@ -154,6 +154,11 @@ class Requests:
                 keep_mind=parts.company.companion is not None,
             )
         ground.outbox.send(SessionUpdated(session=merged))
+        if event.session.model_fields_set & {"tools", "tool_choice"}:
+            for tool in parts.terms.equip():
+                self._refuse(
+                    _Refused(f"{tool.why}; it is not used", "not_supported", f"session.tools[{tool.index}]"), event
+                )
         given = event.session.npc
         if given is not None and "privacy" in given.model_fields_set and "retain" in given.privacy.model_fields_set:
             self._retain(given.privacy.retain)

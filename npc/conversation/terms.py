@@ -11,6 +11,7 @@ from npc.conversation.ground import Ground
 from npc.conversation.hearing import Hearing
 from npc.conversation.people import PlayerRef, Temperament
 from npc.dialogue.interface import Mind
+from npc.dialogue.tools import ClientTool, Equipment, Equippable, Unusable, equipment_of
 from npc.protocol import Session
 
 
@@ -19,6 +20,7 @@ class Terms:
 
     def __init__(self, ground: Ground, hearing: Hearing, attending: Attending, answering: Answering) -> None:
         self._ground, self._hearing, self._attending, self._answering = ground, hearing, attending, answering
+        self._equipment = Equipment()
 
     def listen_as_asked(self) -> None:
         """Ear and listening body as the effective session wants them."""
@@ -48,6 +50,19 @@ class Terms:
         data = {"session": ground.session.model_dump(mode="json"), "rules": asdict(ground.turn.rules)}
         ground.record("session.updated", data)
 
+    def equip(self) -> tuple[Unusable, ...]:
+        """The client's functions become what the character can do; those that it can never call come back."""
+        session = self._ground.session
+        offered = session.tools if session.tool_choice != "none" else ()
+        tools = [ClientTool(tool.name, tool.description or "", tool.parameters) for tool in offered]
+        self._equipment, unusable = equipment_of(tools)
+        self._equip(self._ground.mind)
+        return unusable
+
+    def _equip(self, mind: Mind) -> None:
+        if isinstance(mind, Equippable):
+            mind.equip(self._equipment)
+
     def set_player(self, player: PlayerRef, *, keep_mind: bool) -> None:
         """Another player than the ticket named, or another wish about privacy: the mind is opened anew, unless it
         is a companion's. Another name is heard with the next turn."""
@@ -59,6 +74,7 @@ class Terms:
     def swap_mind(self, mind: Mind) -> None:
         """The character goes on as another mind; the old one is closed."""
         old, self._ground.mind = self._ground.mind, mind
+        self._equip(mind)
         self._answering.mind = mind
         self._hearing.expect(self._ground.bias())
         self._ground.spawn(old.close())

@@ -119,6 +119,11 @@ class ActionSelector:
         self._vectors = encoder.encode([text for _, text in lines]) if encoder is not None and lines else None
         self._bans = Bans(character, encoder, self._verbs)
 
+    def with_further(self, actions: Sequence[ActionSpec]) -> ActionSelector:
+        """One that chooses among these as well. Reads their texts: some milliseconds each."""
+        able = self._character.model_copy(update={"actions": (*self._character.actions, *actions)})
+        return ActionSelector(able, self._new_id, self._encoder, self._likeness, self._rival)
+
     def select(self, text: str, around: Surroundings, now: Situation) -> Decision:
         """Decide about a turn. Looks at the first 1,500 characters."""
         text = text[:1_500]
@@ -481,7 +486,7 @@ def allowed_actions(character: Character, context: Context) -> tuple[ActionSpec,
         told=frozenset(fact for exchange in context.history for fact in exchange.fact_ids),
         turns=len(context.history),
     )
-    return tuple(spec for spec in character.actions if not_permitted(spec, now) is None)
+    return tuple(spec for spec in (*character.actions, *context.actions) if not_permitted(spec, now) is None)
 
 
 def not_permitted(spec: ActionSpec, now: Situation) -> Decision | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from npc.animation.interface import Affect
+from npc.dialogue.character import ActionSpec
 from npc.dialogue.interface import Action, PlayerTurn
 
 #: What the player's turn is to the character, decided by safety, actions and emotion before a reply is composed.
@@ -94,6 +95,8 @@ class Context:
     """A question that offers what was perhaps meant ("Shall I ring the bell?"), where there is nothing else to say."""
     standing: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    actions: tuple[ActionSpec, ...] = ()
+    """What the client of this talk can do besides the character's own actions."""
     seed: int = 0
     event: str = ""
     """Plain words for what just happened, when the turn has none: remark on it (a result, a thing seen, a silence)."""

@@ -45,6 +45,7 @@ from npc.dialogue.narrative import Narrative
 from npc.dialogue.safety import Moderator, clean
 from npc.dialogue.scene import SceneState
 from npc.dialogue.storyteller import Meaning, StoryTeller, Told
+from npc.dialogue.tools import Equipment
 from npc.dialogue.whisper import read
 
 #: Exchanges kept in the context; older talk lives in memory.
@@ -99,6 +100,7 @@ class CharacterMind:
         self._events: list[str] = []
         self._teller = StoryTeller(story, level, meaning)
         self._undo: tuple[ActionSpec, Action] | None = None
+        self._equipment = Equipment()
         self._whisper = ""
         self._notes: dict[str, Any] = {}
         self._heard_memory, self._memories = False, ""
@@ -109,6 +111,11 @@ class CharacterMind:
 
     def bias_words(self) -> tuple[str, ...]:
         return bias_words(self.character, self._held.scene)
+
+    def equip(self, equipment: Equipment) -> None:
+        """See `tools.Equippable`."""
+        self._equipment = equipment.beside(self.character.actions)
+        self._drafter.equip(self._equipment.actions)
 
     async def greet(self) -> AsyncIterator[Clause]:
         await self._wake()
@@ -164,7 +171,7 @@ class CharacterMind:
             instead = not turn.text or (told is not None and told.effects.instead and draft.verdict.kind == "ok")
             draft = replace(draft, lines=lines, fixed=draft.fixed or (lines[0] if instead else ""))
         self._remember_draft(turn.turn_id, draft)
-        self._note(draft)
+        self._notes |= draft.notes()
         clauses = self._said(draft)
         placed = draft.action is None
         async for clause in clauses:
@@ -178,7 +185,7 @@ class CharacterMind:
                 placed = True
             known = self._cited.get(turn.turn_id, ())
             self._cited[turn.turn_id] = (*known, *(c.fact_id for c in clause.citations if c.fact_id not in known))
-            yield clause
+            yield self._equipment.as_called(clause)
 
     async def observe(self, event: WorldEvent) -> bool:
         await self._wake()
@@ -483,16 +490,6 @@ class CharacterMind:
 
     def _want_to_say(self, text: str) -> None:
         self._events = [*self._events, re.sub(r"\s+", " ", text)][-MAX_EVENTS:]
-
-    def _note(self, draft: Draft) -> None:
-        self._notes["reading"] = {"reaction": draft.reading.reaction, **draft.reading.witnesses}
-        self._notes["safety"] = {"kind": draft.verdict.kind, "rule": draft.verdict.rule}
-        self._notes["decision"] = {
-            "kind": draft.decision.kind,
-            "action": draft.decision.spec.name if draft.decision.spec else None,
-            "reason": draft.decision.reason,
-            "score": round(draft.decision.score, 3),
-        }
 
 
 def _texts(memory: PlayerMemory) -> str:

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from npc.dialogue.actions import Decision
 from npc.dialogue.actions_choice import Talk
@@ -95,6 +97,20 @@ class Draft:
     lines: tuple[str, ...] = ()
     """Authored lines of the story, said word for word after the reply."""
 
+    def notes(self) -> dict[str, Any]:
+        """For the inspector."""
+        decision = self.decision
+        return {
+            "reading": {"reaction": self.reading.reaction, **self.reading.witnesses},
+            "safety": {"kind": self.verdict.kind, "rule": self.verdict.rule},
+            "decision": {
+                "kind": decision.kind,
+                "action": decision.spec.name if decision.spec else None,
+                "reason": decision.reason,
+                "score": round(decision.score, 3),
+            },
+        }
+
 
 class Drafter:
     """Makes drafts for one character."""
@@ -112,11 +128,26 @@ class Drafter:
         self._character = character
         self._reader = reader
         self._moderator = moderator
-        self._selector = selector
+        self._selector = self._own_selector = selector
+        self._further: tuple[ActionSpec, ...] = ()
+        self._selector_for: tuple[ActionSpec, ...] = self._further
+        self._choosing = threading.Lock()
         known = [fact.text for fact in character.facts if not fact.is_secret]
         known += split_sentences(character.biography[:20_000])
         self._open_facts = tuple((set(content(text)), text) for text in known)
         self._known = tuple(fact.text for fact in character.facts if not fact.is_secret)[:_KNOWN]
+
+    def equip(self, actions: tuple[ActionSpec, ...]) -> None:
+        """Further actions in place of those given before. Their texts are read with the next draft."""
+        self._further = actions
+
+    def _selecting(self) -> ActionSelector:
+        """On a worker thread, of which a draft and thinking ahead have one each."""
+        with self._choosing:
+            if self._selector_for is not self._further:
+                own, self._selector_for = self._own_selector, self._further
+                self._selector = own.with_further(self._further) if self._further else own
+            return self._selector
 
     def draft(self, turn: PlayerTurn, moment: Moment) -> Draft:
         """Decide about a turn (10-40 ms with the sentence encoder: call it on a worker thread)."""
@@ -153,6 +184,7 @@ class Drafter:
             affect=emotion.affect(),
             standing=moment.standing,
             variables=moment.variables,
+            actions=self._further,
             seed=moment.seed,
             event=moment.event if not text else "",
         )
@@ -197,14 +229,15 @@ class Drafter:
         around = Surroundings(
             moment.scene, last, self._near(f"{text} {last}"), before=before, player_words=said, talk=talk
         )
+        selector = self._selecting()
         done = pending.action if pending.kind == "confirm" else moment.lately[-1] if moment.lately else None
-        if done is not None and (found := self._selector.redone(done, text, around, moment.situation)):
+        if done is not None and (found := selector.redone(done, text, around, moment.situation)):
             return found
         if amendment(text, settled(players), players[-1] if players else "") is not None:
             return Decision()
-        if pending.kind == "ask" and (found := self._selector.completed(pending, text, around, moment.situation)):
+        if pending.kind == "ask" and (found := selector.completed(pending, text, around, moment.situation)):
             return found
-        return self._selector.select(text, around, moment.situation)
+        return selector.select(text, around, moment.situation)
 
     def _near(self, text: str) -> tuple[str, ...]:
         """Open facts that share most words with the request: where slots may be filled from."""

@@ -260,21 +260,22 @@ def _scripted(talk: Callable[[Running, Talk], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def _embedded(talk: Callable[[Running, Talk], Awaitable[None]], folder: Path) -> None:
+def _embedded(talk: Callable[[Running, Talk], Awaitable[None]], folder: Path, said: Talk | None = None) -> None:
     """The same with the real session, recogniser, mind and voice of the embedded profile."""
     from npc.config.settings import load_settings
     from npc.server.assembly import build
 
-    said = Talk("sela-marrow", _speech("What do you sell?"), "I want to buy two silk ropes.", "sell_item", 0.02)
+    if said is None:
+        said = Talk("sela-marrow", _speech("What do you sell?"), "I want to buy two silk ropes.", "sell_item", 0.02)
 
-    async def main() -> None:
+    async def main(said: Talk) -> None:
         service = build(load_settings(profile="embedded", overrides={"store.folder": str(folder)}))
         async with running(service) as server:
             # What a character knows is indexed in the background; the test is about the conversation.
             await asyncio.wrap_future(service._minds[said.character])
             await asyncio.wait_for(talk(server, said), 200)
 
-    asyncio.run(main())
+    asyncio.run(main(said))
 
 
 def test_the_openai_sdk_with_a_scripted_session() -> None:
@@ -289,6 +290,28 @@ def test_the_agents_sdk_with_a_scripted_session() -> None:
 @pytest.mark.timeout(300)
 def test_the_openai_sdk_with_the_embedded_profile(tmp_path: Path) -> None:
     _embedded(_openai_conversation, tmp_path)
+
+
+async def _own_function(server: Running, talk: Talk) -> None:
+    client = _client(server)
+    async with client.realtime.connect(model=talk.character) as connection:
+        bridge = {"type": "function", "name": talk.tool, "description": "Lift the drawbridge", "parameters": None}
+        await connection.session.update(session={"type": "realtime", "output_modalities": ["text"], "tools": [bridge]})
+        await _typed(connection, talk.call)
+        call = (await _until(connection, "response.done"))["response.function_call_arguments.done"]
+        assert (call.name, call.arguments) == (talk.tool, "{}")
+        await connection.conversation.item.create(
+            item={"type": "function_call_output", "call_id": call.call_id, "output": '{"ok":true}'}
+        )
+        await connection.session.update(session={"type": "realtime", "tool_choice": "none"})
+        await _typed(connection, talk.call)
+        assert "response.function_call_arguments.done" not in await _until(connection, "response.done")
+    await client.close()
+
+
+@pytest.mark.timeout(300)
+def test_a_function_of_the_clients_own_is_called_by_its_name(tmp_path: Path) -> None:
+    _embedded(_own_function, tmp_path, Talk("sela-marrow", b"", "Lift the drawbridge, please.", "liftBridge"))
 
 
 @pytest.mark.timeout(300)
