@@ -46,6 +46,13 @@ _NO = re.compile(r"^\W*(?:no|nope|nah|don't|do not|stop|wait|never mind|leave it
 
 _TALK = frozenset({"insult", "praise", "thanks", "sympathy", "apology", "good_news", "bad_news", "distress"})
 
+#: A remark that asks for nothing, where it plainly strikes.
+_REMARK = re.compile(
+    r"(?:(?:oh|ah|well|wow|and|but|so),? )*"
+    r"(?:i (?:\w+ )?(?:think|love|like|adore|admire|hate|find)(?! to\b)|i(?:'ve| have) never|you(?:'re| are|r)?"
+    r"|what an?|how|that(?:'s| is)?|these|those|this) (?!.*\bplease\b)[^?,;:]*$",
+    re.I,
+)
 #: Facts that an argument may be read out of.
 _KNOWN = 80
 
@@ -161,6 +168,9 @@ class Drafter:
             decision = self._decide(text, moment)
             if decision.kind == "refuse" and decision.spec is None and decision.fact_id is None and _is_talk(reading):
                 # "Burn it and sell phone covers, grandad": nothing is wanted that could be refused.
+                decision = Decision()
+            if decision.kind == "call" and _is_talk(reading) and _REMARK.match(text) is not None:
+                # "I think your lamps are beautiful." asks for none to be lit.
                 decision = Decision()
         strikes = self._strikes(verdict, reading, decision, text)
         dominance = moment.emotion.affect().dominance

@@ -262,3 +262,12 @@ def test_what_was_just_told_is_not_told_again_to_a_remark(encoder: SentenceEncod
     assert "two coppers" in talk.say("What does a passenger on foot pay?").text
     assert "two coppers" not in talk.say("That's too much for a passenger on foot.").text
     assert talk.say("It's late, I should go.").route == "goodbye"
+
+
+@pytest.mark.parametrize(("agreeableness", "route"), [(0.8, "borne"), (0.4, "insult")])
+def test_an_agreeable_character_bears_an_insult(agreeableness: float, route: str) -> None:
+    personality = CHARACTER.personality.model_copy(update={"agreeableness": agreeableness})
+    character = CHARACTER.model_copy(update={"personality": personality})
+    responder = ComposedResponder(character, Knowledge(character))
+    context = Context(PlayerTurn("t", "You people are useless.", False), reaction="insult")
+    assert responder.compose(context).route == route

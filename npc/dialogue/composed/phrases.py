@@ -64,6 +64,12 @@ INSULT = (
     "Mind your tongue{you}.", "I've been called worse by better.", "There's no need for that.", "Keep a civil tongue, please.",  # noqa: E501
     "Say that again and we're done talking.", "That was uncalled for.",
 )  # fmt: skip
+#: From who is agreeable: whoever works with people has heard worse, and wants the talk to go on.
+INSULT_BORNE = (
+    "I can hear that you're upset. Tell me what went wrong.", "I'm sorry you see it that way{you}.",
+    "That's hard to hear. Let's start again, shall we?", "I'd like to help, but please speak to me civilly.",
+    "You're angry, I understand. What would help?", "I'll let that go{you}. What is it you need?",
+)  # fmt: skip
 APOLOGY = ("No harm done.", "It's forgotten{you}.", "All right. We'll say no more of it.", "I accept that.")
 THREAT = (
     "Don't threaten me{you}.",

@@ -61,7 +61,8 @@ _TOLD_TO = -4.0
 _EITHER = 0.7
 #: Spread of the scores of a fact's parts below which the whole fact is said: longer, but never the wrong half.
 _WHOLE = 3.0
-
+#: Agreeableness from which a character bears an insult.
+_AGREEABLE = 0.65
 
 _GREETS = re.compile(
     r"^\W*(?:(?:oh|ah|well),? )?(?:hello|hi|hiya|hey|howdy|good (?:morning|day|evening|afternoon)|morning|evening"
@@ -457,6 +458,8 @@ class _Turn:
             "apology": phrases.APOLOGY, "sympathy": phrases.SYMPATHY, "bad_news": phrases.BAD_NEWS,
             "good_news": phrases.GOOD_NEWS,
         }  # fmt: skip
+        if context.reaction == "insult" and self._character.personality.agreeableness >= _AGREEABLE:
+            return self._line(phrases.INSULT_BORNE, "borne")
         if context.reaction in by_reaction:
             return self._line(by_reaction[context.reaction], context.reaction)
         name = name_in(context.turn.text)
