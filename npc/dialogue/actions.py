@@ -79,6 +79,11 @@ def names_entity(schema: Mapping[str, Any]) -> bool:
     )
 
 
+def takes_text(schema: Mapping[str, Any]) -> bool:
+    """Whether a parameter takes any text."""
+    return schema.get("type") == "string" and "enum" not in schema and not names_entity(schema)
+
+
 def _check(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
     kind = schema.get("type")
     if kind == "integer" and isinstance(value, float) and value.is_integer():

@@ -20,7 +20,7 @@ _MAY_I = re.compile(r"\b(?:may|might|can|could|shall) (?:i|we)\b|\bmind if\b", r
 
 
 #: What the player is going to do: "I'll fetch it myself", "let me get my case". Taking and having are wishes.
-_OWN_DEED = re.compile(
+OWN_DEED = re.compile(
     r"\b(?:i|we)(?:'ll| will| can| could| shall| must| should| might|'d better|'m going to| am going to| was going to)"
     r"(?: just| better| also| always| only)?"
     r" (?!have\b|take\b|buy\b|try\b|like\b|need\b|want\b|get (?:one|two|some)\b|pay\b)\w+"
@@ -77,7 +77,7 @@ def forms(text: str) -> dict[str, float]:
         "please": _PLEASE.search(text),
         "wish": _WISH.search(text),
         "permission": _MAY_I.search(text),
-        "own_deed": _OWN_DEED.search(text),
+        "own_deed": OWN_DEED.search(text),
         "later": _LATER.search(text),
         "denied": _DENIED.search(text),
         "forbids": FORBIDS.search(text),

@@ -20,6 +20,8 @@ _OTHER_NUMBER = re.compile(
     re.I,
 )
 _PREFIX = re.compile(r"^(?:the|a|an|on|at|in|it's|its|that's)\s+", re.I)
+#: What the player meant when they asked: all of the turn that asked is looked at then.
+_MEANT = re.compile(r"\bi mean(?:t)?\b", re.I)
 #: Words of a correction at most: "Thom" and "the tenth of May", no whole sentence.
 _MOST = 4
 
@@ -34,7 +36,10 @@ def amendment(text: str, told: Sequence[str], last: str = "") -> tuple[str, str]
         new, old = (_PREFIX.sub("", part.strip(" .,!")) for part in found)
         if not new or not old or max(len(new.split()), len(old.split())) > _MOST:
             return None
-        if re.search(rf"(?<!\w){re.escape(old)}(?!\w)", understand(last).asking, re.I):
+        asked = understand(last).asking
+        if asked and _MEANT.search(text):
+            asked = last
+        if re.search(rf"(?<!\w){re.escape(old)}(?!\w)", asked, re.I):
             return None
         for saying in reversed(told):
             pattern = re.compile(rf"(?<!\w){re.escape(old)}(?!\w)", re.I)
