@@ -94,7 +94,11 @@ class MindPart(_Part):
     """Steering directions of the checkpoint in `path`, made by `npc steer learn` (`native`): the character's feelings
     lean on them."""
     adapters: Path | None = None
-    """Folder of LoRA adapters for the dialogue model, one folder a character id."""
+    """Folder of LoRA adapters, one PEFT folder a character id: for the checkpoint in `path` with `native`, else for the
+    dialogue model."""
+    draft: Path | None = None
+    """Directory of a smaller checkpoint with the vocabulary of the one in `path` (`native`): it guesses ahead, and the
+    replies stay the same."""
 
 
 class KeepingPart(_Part):

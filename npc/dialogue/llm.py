@@ -139,9 +139,14 @@ class LlmResponder:
         return build_prompt(self._character, context, evidence, self._model.context_tokens, self._allowed), evidence
 
     def _held_to(self, context: Context, evidence: Evidence) -> Sampling:
-        """How to sample this reply: leaning with the character's feelings where the engine knows directions, held to
-        its grammar where it can."""
-        sampling = replace(self._sampling, steering=leaning(context.affect, getattr(self._model, "directions", ())))
+        """How to sample this reply: with the character's own adapter where the engine has one, leaning with the
+        character's feelings where it knows directions, held to its grammar where it can."""
+        who = self._character.id
+        sampling = replace(
+            self._sampling,
+            adapter=who if who in getattr(self._model, "adapters", ()) else self._sampling.adapter,
+            steering=leaning(context.affect, getattr(self._model, "directions", ())),
+        )
         if not getattr(self._model, "takes_grammar", False):
             return sampling
         facts = [name for name, _, _ in evidence.facts]

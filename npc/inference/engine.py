@@ -15,6 +15,7 @@ The engine has no threads and no clock. It is driven by one thread (`npc.inferen
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,6 +34,8 @@ from npc.inference.speculate import Drafter
 from npc.inference.states import StateTable, StateTree
 from npc.inference.step import Batch, Result, Step
 from npc.inference.textstream import TextStream
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,8 @@ class Engine:
         self.tree.clear()
         assert self.pool.free == self.pool.count, "a cache page leaked"
         self.model.close()
+        if self._drafter is not None:
+            self._drafter.close()
 
     # One step
 
@@ -295,9 +300,15 @@ class Engine:
         count = min(count, left)
         if self._drafter is None or count <= 0:
             return []
-        return self._drafter.propose(
-            s.id, s.tokens, count, lambda logits, at: choose(logits, s.sampling, lambda: uniform(s.seed, at))
-        )
+        try:
+            return self._drafter.propose(
+                s.id, s.tokens, count, lambda logits, at: choose(logits, s.sampling, lambda: uniform(s.seed, at))
+            )
+        except Exception:  # replies do not need guesses: one that fails must cost no sequence its reply
+            log.exception("the drafter failed: going on without it")
+            self._drafter.close()
+            self._drafter = None
+            return []
 
     def _reserve(self, s: Request, rows: int, plan: list[tuple[Request, int]]) -> bool:
         """Pages for the next rows; sends the last of the lowest priority back to waiting where there are none left."""

@@ -29,7 +29,7 @@ from npc.inference.mamba import MambaConfig, MambaStep, MambaWeights, is_mamba, 
 from npc.inference.packed import NAME, read_packed
 from npc.inference.reference import ReferenceStep
 from npc.inference.request import Event
-from npc.inference.speculate import PromptLookup
+from npc.inference.speculate import Drafter, DraftModel, PromptLookup
 from npc.inference.steering import Direction, combine, fitting
 from npc.inference.step import KernelStep, Step
 from npc.inference.textstream import TextStream
@@ -46,7 +46,8 @@ class NativeSettings:
     """How to load a model.
 
     `format` packs a checkpoint that is not packed yet (INT4: 4.25 bits a weight). `context` bounds a sequence and
-    `cache_mib` the pages of all sequences and cached prefixes. `steering_decay` fades a direction per token.
+    `cache_mib` the pages of all sequences and cached prefixes. `steering_decay` fades a direction per token. `draft`
+    is the directory of a smaller model of the same vocabulary that guesses ahead; without one the prompt is looked up.
     """
 
     format: Format = Format.INT4
@@ -56,6 +57,7 @@ class NativeSettings:
     threads: int = 2
     limits: Limits = field(default_factory=Limits)
     lookup: bool = True
+    draft: Path | None = None
     draft_tokens: int = 32
     steering_decay: float = 1.0
 
@@ -96,6 +98,22 @@ def open_mamba(config: MambaConfig, weights: MambaWeights, settings: NativeSetti
     """A state-space model ready to run: as many states as `cache_mib` holds, at least four."""
     per_state = 4 * config.layers * (config.inner * config.state + (config.kernel - 1) * config.conv)
     return MambaStep(config, weights, pages=max(4, settings.cache_mib * 2**20 // per_state))
+
+
+def open_draft(folder: Path, tokenizer: TextTokenizer, vocab: int, settings: NativeSettings) -> DraftModel:
+    """The model in `folder`, to guess for one with this tokenizer and vocabulary. Raises CheckpointError."""
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such directory of a draft model")
+    if is_mamba(folder):
+        raise CheckpointError(f"{folder}: a state-space model cannot draft: a guess that fails must be taken back")
+    config, weights = load_weights(folder, settings)
+    if config.vocab != vocab or TextTokenizer(folder, config.vocab).tokens != tokenizer.tokens:
+        raise CheckpointError(
+            f"{folder}: the draft model has another vocabulary ({config.vocab} tokens) than the model it is to draft"
+            f" for ({vocab}): take a smaller model of the same family"
+        )
+    return DraftModel(open_step(config, weights, settings))
 
 
 class _Worker:
@@ -182,15 +200,19 @@ class NativeModel:
         if not folder.is_dir():
             raise CheckpointError(f"{folder}: no such model directory")
         step: Step
+        drafter: Drafter | None = PromptLookup() if settings.lookup else None
         if is_mamba(folder):
+            if settings.draft is not None:
+                raise CheckpointError(f"{folder}: a state-space model takes no draft model")
             recurrent, states = load_mamba(folder, settings.format, settings.threads)
             tokenizer = TextTokenizer(folder, recurrent.vocab, recurrent.end_tokens)
             step = open_mamba(recurrent, states, settings)
         else:
             config, weights = load_weights(folder, settings)
             tokenizer = TextTokenizer(folder, config.vocab, config.end_tokens)
+            if settings.draft is not None:
+                drafter = open_draft(settings.draft, tokenizer, config.vocab, settings)
             step = open_step(config, weights, settings)
-        drafter = PromptLookup() if settings.lookup else None
         engine = Engine(step, limits=settings.limits, drafter=drafter, seeds=lambda: secrets.randbits(63))
         return cls(folder.name, engine, tokenizer, settings)
 

@@ -26,6 +26,9 @@ class Drafter(Protocol):
     def forget(self, key: int) -> None:
         """The sequence is gone."""
 
+    def close(self) -> None:
+        """Free what it holds."""
+
 
 class PromptLookup:
     """The continuation of the latest earlier occurrence of the last three, two or one tokens (Saxena 2023)."""
@@ -51,6 +54,9 @@ class PromptLookup:
     def forget(self, key: int) -> None:
         """Nothing is kept."""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class DraftModel:
     """A smaller model of the same vocabulary guesses, choosing as the sequence will (same random numbers)."""
@@ -62,7 +68,7 @@ class DraftModel:
         self._limit = min(width * PAGE, step.positions)
         self._tables = np.arange(sequences * width, dtype=np.int32).reshape(sequences, width)
         self._slots: dict[int, tuple[int, list[int]]] = {}
-        self._free = list(range(sequences))
+        self._free: list[tuple[int, list[int]]] = [(slot, []) for slot in range(sequences)]
 
     def propose(
         self, key: int, tokens: Sequence[int], count: int, choose: Callable[[np.ndarray, int], int]
@@ -71,16 +77,14 @@ class DraftModel:
         if key not in self._slots:
             if not self._free:
                 return []
-            self._slots[key] = (self._free.pop(), [])
+            # A reply begins as the one before it did: what the slot holds of that is not computed again.
+            likest = max(self._free, key=lambda free: _common(free[1], tokens))
+            self._free.remove(likest)
+            self._slots[key] = likest
         slot, held = self._slots[key]
         if len(tokens) + count > self._limit:
             return []
-        same = 0
-        for a, b in zip(held, tokens[:-1], strict=False):
-            if a != b:
-                break
-            same += 1
-        del held[same:]
+        del held[_common(held, tokens[:-1]) :]
         guesses: list[int] = []
         while len(guesses) < count:
             pending = [*tokens, *guesses][len(held) :]
@@ -99,4 +103,14 @@ class DraftModel:
     def forget(self, key: int) -> None:
         """Free the sequence's slot."""
         if key in self._slots:
-            self._free.append(self._slots.pop(key)[0])
+            self._free.append(self._slots.pop(key))
+
+    def close(self) -> None:
+        """Free the draft model."""
+        self._step.close()
+
+
+def _common(held: Sequence[int], tokens: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    pairs = enumerate(zip(held, tokens, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(held), len(tokens)))

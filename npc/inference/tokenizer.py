@@ -52,6 +52,11 @@ class TextTokenizer:
         added = self._tokenizer.get_added_tokens_decoder().values()
         self._marks = control_marks([token.content for token in added if token.special])
 
+    @property
+    def tokens(self) -> dict[str, int]:
+        """The id of every token."""
+        return dict(self._tokenizer.get_vocab(with_added_tokens=True))
+
     def encode(self, text: str, specials: bool = False) -> list[int]:
         """Token ids; `specials` adds what the tokenizer puts around a text (a start token)."""
         return list(self._tokenizer.encode(text, add_special_tokens=specials).ids)

@@ -163,7 +163,8 @@ class TalkService:
             self._recognizer.prepare(Bias())
         self._model = self._part("llm", lambda: load_model(self.settings))
         mind = self.settings.llm
-        self._composed = self._part("wording", lambda: composer(mind.wording, mind.adapters))
+        own = None if mind.model == "native" else mind.adapters  # else they are the larger model's
+        self._composed = self._part("wording", lambda: composer(mind.wording, own))
         fingerprints(found[0].character)  # reads the weights' files once, here off the event loop
         for installed in found:
             # Voices load in a moment; what a character knows is indexed behind the back of a server that is up.

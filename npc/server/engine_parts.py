@@ -65,10 +65,16 @@ def load_model(settings: Settings) -> LanguageModel | None:
         from npc.inference.transformers import TransformersModel
 
         return TransformersModel(path)
-    from npc.inference.native import NativeModel
+    from npc.inference.native import NativeModel, NativeSettings
     from npc.inference.steering import load_directions
 
-    model = NativeModel.load(path)
+    for name, folder in (("draft", mind.draft), ("adapters", mind.adapters)):
+        if folder is not None and not folder.expanduser().is_dir():
+            raise RuntimeError(f"llm.{name}: there is no directory {folder}")
+    model = NativeModel.load(path, NativeSettings(draft=mind.draft))
+    for folder in sorted(mind.adapters.expanduser().iterdir()) if mind.adapters is not None else ():
+        if folder.is_dir() and not folder.name.startswith("."):
+            model.add_adapter(folder.name, folder)
     for direction in load_directions(mind.directions) if mind.directions is not None else ():
         model.add_direction(direction)
     return model

@@ -310,3 +310,21 @@ def test_feelings_lean_on_the_directions_an_engine_knows() -> None:
     assert leaning(furious, ("arousal",)) == (("arousal", 0.5),)
     assert leaning(furious, ()) == ()
     assert leaning(Affect(), ("valence", "arousal")) == ()
+
+
+def test_a_character_speaks_with_its_own_adapter_where_the_engine_has_one() -> None:
+    asked: list[str | None] = []
+
+    class Adapted(Scripted):
+        adapters = (ADA.id, "someone-else")
+
+        async def stream(self, prompt: tuple[Message, ...], sampling: Sampling) -> AsyncIterator[Token]:
+            asked.append(sampling.adapter)
+            yield Token("Aye.")
+
+    class Others(Adapted):
+        adapters = ("someone-else",)
+
+    respond(Adapted([]), context())
+    respond(Others([]), context())
+    assert asked == [ADA.id, None]

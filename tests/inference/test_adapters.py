@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from npc.cli.steer import main as steer
+from npc.config.settings import load_settings
 from npc.inference.adapters import Adapter, load_adapter
 from npc.inference.checkpoint import Checkpoint, write_safetensors
 from npc.inference.config import CheckpointError, parse_config
@@ -18,6 +19,7 @@ from npc.inference.interface import Message, ModelError, Sampling
 from npc.inference.kernels import CacheFormat, Floats, Format
 from npc.inference.native import NativeModel, NativeSettings
 from npc.inference.reference import ReferenceStep
+from npc.inference.speculate import DraftModel
 from npc.inference.steering import (
     Direction,
     combine,
@@ -28,6 +30,7 @@ from npc.inference.steering import (
 )
 from npc.inference.step import Batch
 from npc.inference.weights import from_tensors
+from npc.server.engine_parts import load_model
 from tests.inference import tiny
 from tests.inference.test_engine import drain, made, no_leak
 
@@ -184,6 +187,40 @@ def test_adapters_from_folders_of_one_name_share_no_cache(tmp_path: Path) -> Non
             await model.close()
 
     assert asyncio.run(said("pirate", "monk")) == asyncio.run(said("monk"))
+
+
+@tiny.needs_kernels
+def test_a_service_loads_an_adapter_a_character_and_a_draft_model(tmp_path: Path) -> None:
+    place = tiny.directory(tmp_path / "model")
+    for seed, who in enumerate(("sela-marrow", "callum-brack")):
+        save_adapter(tmp_path / "adapters" / who, MODULES, seed=seed)
+    (tmp_path / "adapters" / ".cache").mkdir()
+    chosen = {
+        "llm.model": "native",
+        "llm.path": str(place),
+        "llm.adapters": str(tmp_path / "adapters"),
+        "llm.draft": str(tiny.directory(tmp_path / "draft", num_hidden_layers=1)),
+    }
+    model = load_model(load_settings(overrides=chosen, environment={}))
+    assert isinstance(model, NativeModel)
+    assert set(model.adapters) == {"sela-marrow", "callum-brack"}
+    assert isinstance(model._worker.engine._drafter, DraftModel)
+
+    async def go() -> list[str]:
+        told = []
+        for who in (None, "sela-marrow", "callum-brack"):
+            sampling = Sampling(max_tokens=24, adapter=who)
+            told.append("".join([t.text async for t in model.stream((Message("user", "Hello"),), sampling)]))
+        await model.close()
+        return told
+
+    assert len(set(asyncio.run(go()))) == 3
+    for name in ("llm.adapters", "llm.draft"):
+        with pytest.raises(RuntimeError, match=f"{name}: there is no directory .*nowhere"):
+            load_model(load_settings(overrides={**chosen, name: str(tmp_path / "nowhere")}, environment={}))
+    (tmp_path / "adapters" / "stray").mkdir()
+    with pytest.raises(CheckpointError, match=r"stray/adapter_config\.json"):
+        load_model(load_settings(overrides=chosen, environment={}))
 
 
 @tiny.needs_kernels

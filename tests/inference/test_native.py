@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from npc.inference.checkpoint import write_safetensors
@@ -18,6 +19,8 @@ from npc.inference.engine import Engine, Limits
 from npc.inference.interface import Anticipating, LanguageModel, Message, ModelError, Sampling, Token
 from npc.inference.kernels import CacheFormat, Format
 from npc.inference.native import NativeModel, NativeSettings, open_step
+from npc.inference.speculate import DraftModel
+from npc.inference.step import Batch, Result
 from tests.inference import tiny
 from tests.inference.test_engine import drain
 
@@ -246,6 +249,76 @@ def test_forgetting_and_unused_drafts_leave_nothing(model: NativeModel) -> None:
         model.forget("never")
 
     asyncio.run(turn())
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_draft_model_changes_no_reply(folder: Path, tmp_path: Path, same: bool) -> None:
+    """Guesses of the model itself are all right and save steps; those of another are nearly all wrong."""
+    draft = folder if same else tiny.directory(tmp_path, seed=5, num_hidden_layers=1)
+    sampling = Sampling(max_tokens=30, temperature=0.8, seed=3)
+    told: list[list[str]] = []
+    steps: list[int] = []
+    for settings in (replace(SETTINGS, lookup=False), replace(SETTINGS, draft=draft)):
+        model = NativeModel.load(folder, settings)
+        forward, rows = model._worker.engine.model.forward, []
+        model._worker.engine.model.forward = lambda batch, f=forward, r=rows: (r.append(1), f(batch))[1]  # type: ignore
+        told.append([text_of(asyncio.run(say(model, said, sampling))) for said in ("hello", "good bye")])
+        steps.append(len(rows))
+        asyncio.run(model.close())
+    assert told[0] == told[1]
+    assert steps[1] < steps[0] / 2 if same else steps[1] <= steps[0]
+
+
+def test_a_draft_model_goes_on_from_the_reply_before(folder: Path) -> None:
+    read: list[int] = []
+
+    class Counting:
+        pages, positions = 16, 512
+
+        def forward(self, batch: Batch) -> Result:
+            read.append(len(batch.tokens))
+            return Result(np.zeros((1, 258), np.float32))
+
+    drafter = DraftModel(Counting(), sequences=2)  # type: ignore[arg-type]
+    shared = list(range(60))
+    for key, tokens in enumerate(([*shared, 70, 71], [9, 9, 9], [*shared, 80, 81, 82])):
+        read.clear()
+        assert drafter.propose(key, tokens, 1, lambda logits, at: 0) == [0]
+        drafter.forget(key)
+    assert sum(read) == 3, "of the third prompt only what is new"
+
+
+def test_a_draft_model_that_fails_costs_no_reply(folder: Path) -> None:
+    plain = NativeModel.load(folder, SETTINGS)
+    wanted = text_of(asyncio.run(say(plain, "hello")))
+    asyncio.run(plain.close())
+    model = NativeModel.load(folder, replace(SETTINGS, draft=folder))
+    drafter = model._worker.engine._drafter
+    assert isinstance(drafter, DraftModel)
+    drafter._step.close()
+    drafter._step.forward = fail  # type: ignore[method-assign]
+    assert text_of(asyncio.run(say(model, "hello"))) == wanted
+    asyncio.run(model.close())
+
+
+def fail(batch: Batch) -> Result:
+    raise RuntimeError("a kernel crashed")
+
+
+def test_draft_models_that_do_not_fit(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="nowhere: no such directory of a draft model"):
+        NativeModel.load(folder, replace(SETTINGS, draft=tmp_path / "nowhere"))
+    wide = tiny.directory(tmp_path / "wide", vocab_size=264)
+    with pytest.raises(CheckpointError, match=r"wide: the draft model has another vocabulary \(264 tokens\).*\(258\)"):
+        NativeModel.load(folder, replace(SETTINGS, draft=wide))
+    other = tiny.directory(tmp_path / "other")
+    path = other / "tokenizer.json"
+    words = json.loads(path.read_text())
+    vocab = words["model"]["vocab"]
+    vocab["a"], vocab["b"] = vocab["b"], vocab["a"]
+    path.write_text(json.dumps(words))
+    with pytest.raises(CheckpointError, match="other: the draft model has another vocabulary"):
+        NativeModel.load(folder, replace(SETTINGS, draft=other))
 
 
 def test_a_schema_holds_the_output(model: NativeModel) -> None:
