@@ -42,6 +42,7 @@ from npc.dialogue.mind_snapshot import Held, dump, load, stored
 from npc.dialogue.mind_words import bias_words
 from npc.dialogue.narrative import Happening as StoryHappening
 from npc.dialogue.narrative import Narrative
+from npc.dialogue.protest import Protest
 from npc.dialogue.safety import Moderator, clean
 from npc.dialogue.scene import SceneState
 from npc.dialogue.storyteller import Meaning, StoryTeller, Told
@@ -101,6 +102,7 @@ class CharacterMind:
         self._teller = StoryTeller(story, level, meaning)
         self._undo: tuple[ActionSpec, Action] | None = None
         self._equipment = Equipment()
+        self._protest = Protest(character.protest if character.interruption == "protest" else ())
         self._whisper = ""
         self._notes: dict[str, Any] = {}
         self._heard_memory, self._memories = False, ""
@@ -174,6 +176,8 @@ class CharacterMind:
         self._notes |= draft.notes()
         clauses = self._said(draft)
         placed = draft.action is None
+        if turn.text and self._protest.line and draft.verdict.kind == "ok":
+            yield Clause(self._protest.line, draft.context.affect)
         async for clause in clauses:
             if clause.affect == Affect():
                 clause = replace(clause, affect=draft.context.affect)
@@ -197,8 +201,9 @@ class CharacterMind:
                 await self._game_state(data)
                 if problems:
                     self._notes["scene_problems"] = list(problems)
-                return False
             case "event":
+                if data.get("trigger") == "interrupted":
+                    self._protest.interrupted()
                 return self._happened(data)
             case "action_result":
                 calls, outcome = self._held.calls.result(
@@ -219,7 +224,6 @@ class CharacterMind:
                 if self._memory is not None:
                     mind = stored(self._held)
                     await asyncio.to_thread(self._memory.save, slot, now=self._clock(), mind=mind)
-                return False
             case "load":
                 slot = str(data["slot"])
                 kept: Mapping[str, Any] = {}
@@ -231,20 +235,16 @@ class CharacterMind:
                     # Saved by an earlier process: feelings go on from the moment of saving, as they do within one.
                     self._held = load(kept)
                 self._drafts.clear()
-                return False
-            case "silence":
-                return False
             case "tick":
                 return self._tell(StoryHappening("time"))
             case "level":
                 story = self._teller.turn_dial(self._held.story, str(data.get("level", "")))
                 self._held = replace(self._held, story=story)
-                return False
             case "whisper":
                 self._whisper = clean(str(data.get("text", "")), 400)
                 impulses = [Impulse(name, strength, "my own mind") for name, strength in read(self._whisper).moods]
                 self._held = replace(self._held, emotion=self._held.emotion.feel(impulses, self._clock()))
-                return False
+        return False
 
     async def commit(self, turn: PlayerTurn | None, reply: HeardReply | None) -> None:
         turn_id = turn.turn_id if turn is not None else reply.turn_id if reply is not None else ""
@@ -255,6 +255,8 @@ class CharacterMind:
         heard = reply.text if reply is not None else ""
         now = self._clock()
         held = self._held
+        if player:
+            self._protest.answered(heard, whole=reply is not None and not reply.interrupted)
         if player or heard:
             whole = reply is not None and not reply.interrupted
             exchange = Exchange(player, heard, cited, plain if whole else "")

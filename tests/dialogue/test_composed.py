@@ -271,3 +271,11 @@ def test_an_agreeable_character_bears_an_insult(agreeableness: float, route: str
     responder = ComposedResponder(character, Knowledge(character))
     context = Context(PlayerTurn("t", "You people are useless.", False), reaction="insult")
     assert responder.compose(context).route == route
+
+
+def test_the_same_question_is_answered_again(encoder: SentenceEncoder | None) -> None:
+    talk = Talk(encoder)
+    for _ in range(3):
+        assert "two coppers" in talk.say("What does a passenger on foot pay?").text
+    assert "nine" in talk.say("When does the last ferry run?").text or encoder is None
+    assert "two coppers" in talk.say("what does a passenger on foot pay").text

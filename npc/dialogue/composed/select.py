@@ -153,15 +153,16 @@ def same_fact(choice: Choice, chosen: Scored) -> Sequence[Scored]:
     return sorted(parts, key=lambda s: s.candidate.part)
 
 
-#: Log-odds for a secret whose condition this very turn fulfilled: it is what the player is after.
-_JUST_UNLOCKED = 9.0
+#: Log-odds for a secret whose condition this very turn fulfilled, and for what answered the very same question before:
+#: it is what the player is after.
+_WANTED = 9.0
 
 
-def favour(choice: Choice, unlocked: frozenset[str]) -> Choice:
-    """Raise what has just been unlocked."""
-    if not unlocked:
+def favour(choice: Choice, wanted: frozenset[str]) -> Choice:
+    """Raise the facts that the player is after whatever the search thinks of them."""
+    if not wanted:
         return choice
-    raised = [replace(s, score=s.score + _JUST_UNLOCKED * (s.candidate.fact_id in unlocked)) for s in choice.ranked]
+    raised = [replace(s, score=s.score + _WANTED * (s.candidate.fact_id in wanted)) for s in choice.ranked]
     return replace(choice, ranked=tuple(sorted(raised, key=lambda s: -s.score)))
 
 
