@@ -32,7 +32,7 @@ from npc.dialogue.composed.polarity import verdict
 from npc.dialogue.composed.question import Question, understand
 from npc.dialogue.composed.recollect import wants_name
 from npc.dialogue.composed.reply import Reply, behind, cite, clauses
-from npc.dialogue.composed.select import Choice, choose, compare, favour, is_comparison, said_part, same_fact
+from npc.dialogue.composed.select import Choice, choose, compare, favour, is_comparison, said_part, same_fact, told_to
 from npc.dialogue.composed.speech import decapitalised, in_first_person, in_second_person, shortened
 from npc.dialogue.composed.wanted import fits
 from npc.dialogue.context import Context
@@ -328,7 +328,9 @@ class _Turn:
         open_ones = tuple(
             s for s in open_ones if s.candidate.origin != "said" or s.score - everything.nothing > told_least
         )
-        choice = favour(replace(everything, ranked=open_ones), (allowed - before) | self._told_to_this())
+        choice = favour(
+            replace(everything, ranked=open_ones), (allowed - before) | told_to(self._question, context.history)
+        )
         best = compare(choice) or choice.best
         if locked is not None and locked.score > max(choice.nothing, best.score if best else choice.nothing):
             fact = self._knowledge.fact(locked.candidate.fact_id or "")
@@ -388,16 +390,6 @@ class _Turn:
             return None
         near = best.score - second.score < _EITHER and second.score > choice.nothing
         return second if near and not is_comparison(choice.asking) else None
-
-    def _told_to_this(self) -> frozenset[str]:
-        """What was told when the very same was asked before. Following on what was told last, the search looks for
-        something else."""
-        asked = tokens(self._question.asking)
-        same = (
-            e for e in reversed(self._context.history) if e.fact_ids and tokens(understand(e.player).asking) == asked
-        )
-        exchange = next(same, None) if asked else None
-        return frozenset(exchange.fact_ids) if exchange is not None else frozenset()
 
     def _is_open(self, fact_id: str | None, allowed: frozenset[str]) -> bool:
         if fact_id is None or fact_id in allowed:

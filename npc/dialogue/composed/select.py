@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc.dialogue.composed.features import Candidate, Heard, Index, Leaning, Scored, asking_text, measure
-from npc.dialogue.composed.question import Question
+from npc.dialogue.composed.question import Question, understand
+from npc.dialogue.context import Exchange
 from npc.dialogue.knowledge.words import numbers_in, stem, tokens
 
 
@@ -164,6 +165,15 @@ def favour(choice: Choice, wanted: frozenset[str]) -> Choice:
         return choice
     raised = [replace(s, score=s.score + _WANTED * (s.candidate.fact_id in wanted)) for s in choice.ranked]
     return replace(choice, ranked=tuple(sorted(raised, key=lambda s: -s.score)))
+
+
+def told_to(question: Question, history: Sequence[Exchange]) -> frozenset[str]:
+    """The facts told when the very same was asked before: the search, following on what was told last, looks for
+    something else."""
+    asked = tokens(question.asking)
+    same = (e for e in reversed(history) if e.fact_ids and tokens(understand(e.player).asking) == asked)
+    exchange = next(same, None) if asked else None
+    return frozenset(exchange.fact_ids) if exchange is not None else frozenset()
 
 
 def said_part(told: Sequence[Candidate], reply: str) -> Candidate | None:
