@@ -13,8 +13,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import sys
+import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +66,23 @@ def main(argv: list[str]) -> int:
         parser.error(f"--out {given.out.parent}: there is no such folder")
     try:
         with local_server() if given.url is None else contextlib.nullcontext(given.url) as url:
+            for line in () if given.quiet else missing_parts(url):
+                print(f"npc talk: {line}", file=sys.stderr, flush=True)
             return asyncio.run(_Talk(given, url, recordings).run())
     except (ServerFailed, ConnectionLost, SoundUnavailable, ValueError) as error:
         print(f"npc talk: {error}", file=sys.stderr)
         return 1
+
+
+def missing_parts(url: str) -> list[str]:
+    """A line for each part that the server could not load and does without; none where it does not tell."""
+    address = f"http{url[2:]}" if url.startswith("ws") else url
+    try:
+        with urllib.request.urlopen(f"{address.rstrip('/')}/readyz", timeout=2) as answer:
+            parts = json.load(answer)["components"].items()
+        return [f"{name} is {part['state']}: {part['message']}" for name, part in parts if part["state"] != "ok"]
+    except (OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError):
+        return []
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from npc.audio.wav import read_wav
-from npc.cli.talk import _parser, _Talk, main
+from npc.cli.talk import _parser, _Talk, main, missing_parts
 from npc.protocol import (
-    Response,
+    Response as Reply,
+)
+from npc.protocol import (
     ResponseAudioDelta,
     ResponseAudioDone,
     ResponseDone,
@@ -33,8 +36,8 @@ Answer = Callable[[ServerConnection], Awaitable[None]]
 
 
 @contextlib.contextmanager
-def server(answer: Answer) -> Iterator[str]:
-    """A server that says hello and does `answer` for each `response.create`; its address."""
+def server(answer: Answer, readyz: str = "") -> Iterator[str]:
+    """A server that says hello and does `answer` for each `response.create`; its address. `readyz` is its health."""
     ready = threading.Event()
     address: list[str] = []
     over: list[Callable[[], object]] = []
@@ -45,11 +48,14 @@ def server(answer: Answer) -> Iterator[str]:
             if json.loads(message)["type"] == "response.create":
                 await answer(socket)
 
+    def health(socket: ServerConnection, request: Request) -> Response | None:
+        return socket.respond(200, readyz) if request.path == "/readyz" else None
+
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         over.append(lambda: loop.call_soon_threadsafe(stop.set))
-        async with serve(play, "127.0.0.1", 0, subprotocols=["realtime"]) as listening:  # type: ignore[list-item]
+        async with serve(play, "127.0.0.1", 0, subprotocols=["realtime"], process_request=health) as listening:  # type: ignore[list-item]
             address.append(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
             ready.set()
             await stop.wait()
@@ -70,7 +76,7 @@ async def say(socket: ServerConnection, seconds: float = 0.1) -> None:
         ResponseTranscriptDelta(**place, delta="Good day."),
         ResponseAudioDelta(**place, delta=base64.b64encode(pcm).decode()),
         ResponseAudioDone(**place),
-        ResponseDone(response=Response(id="r", status="completed")),
+        ResponseDone(response=Reply(id="r", status="completed")),
     ]
     for event in events:
         await socket.send(dump(event))
@@ -93,6 +99,25 @@ def test_a_typed_turn_is_answered_and_kept(tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == "ada: Good day.\n"
     pcm, rate = read_wav(out)
     assert (int((pcm == 1000).sum()), rate) == (2400, 24_000)
+
+
+@pytest.mark.parametrize(
+    ("readyz", "told"),
+    [
+        (
+            '{"components": {"llm": {"state": "down", "message": "there is no directory /x"}, "vad": {"state": "ok"}}}',
+            "npc talk: llm is down: there is no directory /x\n",
+        ),
+        ('{"components": []}', ""),
+        ("no JSON", ""),
+    ],
+)
+def test_a_part_that_the_server_lacks_is_named(capsys: pytest.CaptureFixture[str], readyz: str, told: str) -> None:
+    """A model that did not load was answered for by `composed` without a word."""
+    with server(say, readyz) as url:
+        assert missing_parts(url.replace("http", "ws")) == ([told[10:-1]] if told else [])
+        assert main(["--url", url, "--character", "ada", "--text", "hello"]) == 0
+    assert capsys.readouterr().err.count(" is down") == bool(told)
 
 
 @pytest.mark.parametrize("answer", [die, say_and_die])
