@@ -28,6 +28,7 @@ from npc.audio.wav import WavError, read_wav, write_wav
 from npc.cli.sound import Loudspeaker, SoundUnavailable, microphone
 from npc.client import ConnectionLost, Pacer, Playback, RealtimeClient
 from npc.client.local_server import ServerFailed, local_server
+from npc.inference import kernels
 from npc.protocol import (
     ConversationItemCreate,
     ErrorEvent,
@@ -65,6 +66,8 @@ def main(argv: list[str]) -> int:
     if given.out and not given.out.absolute().parent.is_dir():
         parser.error(f"--out {given.out.parent}: there is no such folder")
     try:
+        if given.url is None:
+            kernels.load()  # compiled here, where it says so, rather than in a server whose log nobody reads
         with local_server() if given.url is None else contextlib.nullcontext(given.url) as url:
             for line in () if given.quiet else missing_parts(url):
                 print(f"npc talk: {line}", file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ of its sources' hash, so a changed source is built anew and an unchanged one nev
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import shlex
@@ -18,6 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Final
+
+log = logging.getLogger(__name__)
 
 _COMMON: Final = [
     *("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-pthread"),
@@ -97,6 +100,9 @@ def library(build: bool = True) -> Path:
             return place
     if not build:
         raise BuildError(f"{name} is not built yet: run python -m npc.inference.build")
+    if compiler() is not None:
+        # A warning, so that a command without logging of its own says it too: it looks as if it hung.
+        log.warning("compiling the CPU kernels: about a minute, once")
     return compile_library(sources, cache_dir() / "kernels" / name)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npc.config.paths import data_dir
-from npc.inference import formats, kernels, reference
+from npc.inference import build, formats, kernels, reference
 from npc.inference.build import BuildError, compile_library
 from npc.inference.kernels import CacheFormat, Floats, Format, Level, linear, pad
 from npc.inference.step import Batch
@@ -306,6 +306,25 @@ def test_without_a_compiler_there_is_one_clear_notice(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "running on NumPy" in done.stderr
+
+
+def test_a_build_is_announced_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Commands without logging of their own seemed to hang for the minute that it takes."""
+    monkeypatch.setenv("NPC_CACHE", str(tmp_path))
+    monkeypatch.setattr(build, "library_name", lambda sources: "fresh.so")
+    monkeypatch.setattr(build, "compiler", lambda: "g++")
+
+    def compiled(sources: Path, target: Path) -> Path:
+        assert [one.levelname for one in caplog.records] == ["WARNING"], "said before, not after"
+        target.parent.mkdir()
+        target.touch()
+        return target
+
+    monkeypatch.setattr(build, "compile_library", compiled)
+    assert build.library() == build.library() == tmp_path / "kernels" / "fresh.so"
+    assert [one.message for one in caplog.records] == ["compiling the CPU kernels: about a minute, once"]
 
 
 @pytest.mark.parametrize(
