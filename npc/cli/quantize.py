@@ -7,6 +7,9 @@ import json
 import sys
 from pathlib import Path
 
+from npc.bench.mind import carried_set
+from npc.bench.mind_set import read_set
+from npc.bench.model_minds import hold_with, table
 from npc.config.paths import data_dir
 from npc.inference.config import CheckpointError
 from npc.inference.kernels import Format
@@ -47,6 +50,15 @@ def main(argv: list[str]) -> int:
         "--text", type=Path, help="UTF-8 text to calibrate and measure on (default: the shipped characters)"
     )
     parser.add_argument("--tokens", type=int, default=1024, help="tokens to measure on (default 1024)")
+    parser.add_argument(
+        "--mind",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="FILE",
+        help="hold this mind set (alone: the small one carried in the package) with the model before and after: the "
+        "dialogue table of npc bench mind",
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     given = parser.parse_args(argv)
@@ -61,7 +73,14 @@ def main(argv: list[str]) -> int:
     )
     try:
         text = given.text.read_text(encoding="utf-8") if given.text else shipped_text()
+        cases = () if given.mind is None else read_set(carried_set() if given.mind == Path() else given.mind)
         report = quantize(given.source, given.out, plan, text, lambda line: print(line, file=sys.stderr))
+        if cases:
+            print("holding the dialogues with the model before and after", file=sys.stderr)
+            report["mind"] = {
+                name: hold_with(folder, Format.BF16, cases)
+                for name, folder in (("original", given.source), ("packed", given.out))
+            }
     except (CheckpointError, OSError, UnicodeDecodeError, ValueError) as error:
         print(f"npc quantize: {error}", file=sys.stderr)
         return 1
@@ -75,4 +94,6 @@ def main(argv: list[str]) -> int:
     )
     print(f"argmax agrees in {report['argmax_agreement']:.1%}, cosine of logits {report['cosine']}")
     print(f"decode {report['decode_tok_s_original']:.1f} (bf16) -> {report['decode_tok_s_packed']:.1f} tok/s")
+    if cases:
+        print(table(**report["mind"]))
     return 0

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from npc.bench.mind import carried_set
+from npc.bench.model_minds import table
 from npc.cli.quantize import main
 from npc.inference import formats
 from npc.inference.checkpoint import Checkpoint, write_safetensors
@@ -185,3 +187,21 @@ def test_attention_of_the_first_layers_keeps_eight_bits() -> None:
     assert made.layers[0].down.format is made.head.format is Format.INT4
     plain = from_tensors(config, tensors, Format.INT4, entry_format=Format.INT4)
     assert all(matrix.format is Format.INT4 for matrix in plain.matrices().values())
+
+
+def test_the_command_holds_dialogues_with_both_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tiny.directory(tmp_path / "source", max_position_embeddings=8192)
+    held = json.loads(carried_set().read_text("utf-8").splitlines()[0])
+    held["dialogues"] = [{"id": "d1", "turns": held["dialogues"][0]["turns"][:2]}]
+    (tmp_path / "set.jsonl").write_text(json.dumps(held))
+    (tmp_path / "t.txt").write_text(TEXT)
+    call = [str(source), "--out", str(tmp_path / "out"), "--text", str(tmp_path / "t.txt"), "--format", "int8"]
+    assert main([*call, "--mind", str(tmp_path / "set.jsonl"), "--json"]) == 0
+    mind = json.loads(capsys.readouterr().out)["mind"]
+    for result in (mind["original"], mind["packed"]):
+        assert sum(kind["n"] for kind in result["kinds"].values()) == 2
+        assert set(result["routes"]) == {"llm:source"} or set(result["routes"]) == {"llm:out"}
+        assert result["words_mean"] > 0, "the model itself spoke"
+    assert table(**mind).splitlines()[0].split() == ["dialogues", "original", "packed"]
+    assert main([*call, "--mind", str(tmp_path / "nothing.jsonl")]) == 1
+    assert "nothing.jsonl" in capsys.readouterr().err
