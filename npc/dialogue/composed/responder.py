@@ -59,7 +59,8 @@ _TOLD_TO = -4.0
 #: Log-odds within which two facts are as likely meant, and both are said: 7 % of the turns, and 1 in 120 of the facts
 #: right that was not (cross-validated; 1.0 gives half as much more for 2 % of the turns more).
 _EITHER = 0.7
-#: Spread of the scores of a fact's parts below which the whole fact is said: longer, but never the wrong half.
+#: Spread of the scores of a fact's parts below which the whole fact is said: longer, but never the wrong half. Of 104
+#: turns that name a forbidden neighbour 40 are told it at 3.0, 29 at 1.5, 24 at 1.0, which loses 4 of 66 follow-ups.
 _WHOLE = 3.0
 #: Agreeableness from which a character bears an insult.
 _AGREEABLE = 0.65
