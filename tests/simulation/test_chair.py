@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,12 @@ class Peer:
         self._task = asyncio.get_running_loop().create_task(self._read())
 
     async def _read(self) -> None:
-        async for message in self.socket:
-            if isinstance(message, str):
-                self.got.append(json.loads(message))
-                self._new.set()
+        # A session that is over closes with a code of its own.
+        with contextlib.suppress(websockets.ConnectionClosed):
+            async for message in self.socket:
+                if isinstance(message, str):
+                    self.got.append(json.loads(message))
+                    self._new.set()
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.socket.send(json.dumps({"type": kind, **fields}))
