@@ -64,7 +64,7 @@ def _measure(run: Run, profile: str, no_model: bool) -> dict[str, Any]:
     path = Path(run.options.get("set") or carried_set())
     cases = half(read_set(path), str(run.options["half"]))
     log.print(f"{path.name}: {len(cases)} characters; {encoder_status().detail}")
-    judged = asyncio.run(_hold_all(cases, run.seed, composer(_wording(run, no_model))))
+    judged = asyncio.run(hold_all(cases, run.seed, composer(_wording(run, no_model))))
     result = summarise(judged)
     result = {"set": path.name, "profile": profile, "half": run.options["half"], "model": not no_model, **result}
     result["baseline_i_dont_know"] = _constant(judged)
@@ -74,7 +74,7 @@ def _measure(run: Run, profile: str, no_model: bool) -> dict[str, Any]:
     return result
 
 
-async def _hold_all(cases: Sequence[Case], seed: int, responder: ResponderFactory) -> list[Judged]:
+async def hold_all(cases: Sequence[Case], seed: int, responder: ResponderFactory) -> list[Judged]:
     """Every dialogue with a memory file of its own on disk, so that second sessions start from what was stored."""
     encoder = load_encoder() if encoder_status().available else None
     found: list[tuple[Case, str, Turn, Answer]] = []

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from npc.bench.mind import _hold_all, summarise
+from npc.bench.mind import hold_all, summarise
 from npc.bench.mind_set import Case
 from npc.dialogue.character import Character
 from npc.dialogue.context import Context
@@ -57,7 +57,7 @@ def hold_with(folder: Path, format: Format, cases: Sequence[Case], seed: int = 0
         )
 
     try:
-        return summarise(asyncio.run(_hold_all(cases, seed, responder)))
+        return summarise(asyncio.run(hold_all(cases, seed, responder)))
     finally:
         asyncio.run(model.close())
 
