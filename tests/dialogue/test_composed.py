@@ -9,7 +9,7 @@ import pytest
 from npc.dialogue.character import Character
 from npc.dialogue.composed import ComposedResponder, unsure
 from npc.dialogue.composed.features import Candidate, Index, Scored
-from npc.dialogue.composed.persona import asked_of_self, with_article
+from npc.dialogue.composed.persona import asked_of_self, prices_of, with_article
 from npc.dialogue.composed.question import Question, located, understand, without_guess
 from npc.dialogue.composed.recollect import of_another, wants_name
 from npc.dialogue.composed.reply import Reply
@@ -279,3 +279,17 @@ def test_the_same_question_is_answered_again(encoder: SentenceEncoder | None) ->
         assert "two coppers" in talk.say("What does a passenger on foot pay?").text
     assert "nine" in talk.say("When does the last ferry run?").text or encoder is None
     assert "two coppers" in talk.say("what does a passenger on foot pay").text
+
+
+@pytest.mark.parametrize(
+    ("goods", "priced", "of"),
+    [
+        ("lamps", "A hand lamp costs four silver.", True),
+        ("lamps", "A flask of lamp oil costs two copper.", False),
+        ("silk rope", "Silk rope costs six silver for ten feet.", True),
+        ("silk rope", "Rope costs one silver.", False),
+        ("", "Spare wicks cost one copper.", True),
+    ],
+)
+def test_a_price_is_of_the_thing_that_it_names_last(goods: str, priced: str, of: bool) -> None:
+    assert prices_of(goods, priced) is of

@@ -13,7 +13,7 @@ from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
 from npc.dialogue.composed.speech import Speaker, in_first_person, shortened, with_article
 from npc.dialogue.context import Context
-from npc.dialogue.knowledge.words import content
+from npc.dialogue.knowledge.words import content, stem
 
 _END = r"(?: (?:then|exactly|please|again|anyway|here|sir|madam|friend|today|now|in this place|around here))*\W*$"
 _OPEN = r"^(?:\W*(?:and|so|but|well|now|ok|okay|hello|hi|hey|good \w+|excuse me|tell me|say|sorry|please|may i ask)[, .!]+)*"  # noqa: E501
@@ -41,6 +41,7 @@ _ASKS: tuple[tuple[str, str], ...] = (
               r"what are you selling|what can i buy|show me your wares|what goods (?:do you have|have you got)|"
               r"what have you got to sell|what are your prices|what does it all cost)"),
 )  # fmt: skip
+_BEFORE_PRICE = re.compile(r"\b(?:costs?|is|are|goes? for|sells? for|comes? to)\b", re.I)
 _COMPILED = tuple((kind, re.compile(_OPEN + pattern + _END, re.I)) for kind, pattern in _ASKS)
 
 
@@ -56,6 +57,13 @@ def goods_asked(text: str) -> str:
     """The goods asked for by their noun: "lamps" in "What kinds of lamps do you have?"; "" for any other turn."""
     match = _GOODS.match(re.sub(r"[?!.]+$", "", text.strip().replace("’", "'")).lower())
     return (match["what"] or match["shown"] or "").strip() if match is not None else ""
+
+
+def prices_of(goods: str, priced: str) -> bool:
+    """Whether a price is of the goods named: "A flask of lamp oil costs two copper" is of oil and of no lamp. Where
+    none are named (""), it is."""
+    wanted, thing = content(goods), content(_BEFORE_PRICE.split(priced, maxsplit=1)[0])
+    return not wanted or (set(wanted) <= set(thing) and stem(thing[-1]) == stem(wanted[-1]))
 
 
 def asked_of_self(text: str) -> str | None:

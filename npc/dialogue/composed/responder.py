@@ -27,7 +27,7 @@ from npc.dialogue.composed.deeds import announced, refused
 from npc.dialogue.composed.features import OWN_LIFE, RECALLS, Candidate, Heard, Leaning, Scored
 from npc.dialogue.composed.grounding import COMFORT, PLEASED, ask_about, ground, move_of, takes_leave
 from npc.dialogue.composed.likeness import context_before
-from npc.dialogue.composed.persona import asked_of_self, goods_asked, introduce
+from npc.dialogue.composed.persona import asked_of_self, goods_asked, introduce, prices_of
 from npc.dialogue.composed.polarity import verdict
 from npc.dialogue.composed.question import Question, understand
 from npc.dialogue.composed.recollect import wants_name
@@ -258,13 +258,12 @@ class _Turn:
         """What the character charges, as it would say it; for the goods named alone, and nobody else's."""
         index, speaker = self._knowledge.index(self._context.scene), self._knowledge.speaker
         others = {stem(word) for tie in self._character.relationships for word in tokens(tie.name)}
-        wanted = set(content(goods))
         priced = (
             c for c in index.candidates
             if c.origin == "fact" and not self._guarded(c) and fits("price", c.text, "", index.meaning.likeness) > 0
         )  # fmt: skip
-        said = ((c.text, set(content(c.text))) for c in priced)
-        return [in_first_person(text, speaker) for text, about in said if wanted <= about and not others & about]
+        said = ((c.text, set(content(c.text))) for c in priced if prices_of(goods, c.text))
+        return [in_first_person(text, speaker) for text, about in said if not others & about]
 
     def _guarded(self, candidate: Candidate) -> bool:
         fact = self._knowledge.fact(candidate.fact_id or "")
