@@ -87,6 +87,9 @@ class EchoService:
     def ready(self) -> Mapping[str, Any]:
         return {"ready": True, "components": {}}
 
+    async def load(self, character_id: str, voice: str) -> None:
+        return None
+
     def open(self, opening: Opening, outbox: Outbox) -> Conversation:
         self.character(opening.character_id)
         return EchoConversation(opening, outbox)

@@ -138,6 +138,10 @@ class Service(Protocol):
     def ready(self) -> Mapping[str, Any]:
         """`{"ready": bool, "components": {name: {"state": ok|degraded|down, "message": str}}}`."""
 
+    async def load(self, character_id: str, voice: str) -> None:
+        """Have ready what a session of this character with this voice needs, so that `open` loads nothing: it runs on
+        the event loop. A name that is not there is left to `open`."""
+
     def open(self, opening: Opening, outbox: Outbox) -> Conversation:
         """A new session; raises `UnknownCharacter`. The caller runs it as a task."""
 

@@ -26,6 +26,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from npc.config import authored
+from npc.phonetics import arpabet
 from npc.protocol.names import Emotion
 
 #: Version of the file format. A file of another version is refused with a message that says so.
@@ -270,6 +271,16 @@ class Character(_Authored):
     @classmethod
     def _voice_by_name(cls, value: Any) -> Any:
         return {"card": value} if isinstance(value, str) else value
+
+    @field_validator("lexicon")
+    @classmethod
+    def _sayable(cls, value: dict[str, str]) -> dict[str, str]:
+        for word, phones in value.items():
+            try:
+                arpabet.parse_all(phones)
+            except arpabet.UnknownPhone as error:
+                raise ValueError(f"{word!r}: {error}; write phones such as `S ER1 SH AH0`") from error
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Character:

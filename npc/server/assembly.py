@@ -10,7 +10,9 @@ cannot load degrades the service and says so in `ready()`; only a service withou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -101,6 +103,7 @@ class TalkService:
         self._logs: LogStore | None = None
         self._slots: SaveSlots = SlotsInMemory()
         self._synthesizers: dict[str, Synthesizer] = {}
+        self._loading = threading.Lock()
         self._engines: dict[tuple[str, str], Engines] = {}
         self._minds: dict[str, Future[mind_open.Shared]] = {}
         self._mindless: dict[str, str] = {}
@@ -223,6 +226,12 @@ class TalkService:
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 
+    async def load(self, character_id: str, voice: str) -> None:
+        if not voice or (character_id, voice) in self._engines:
+            return
+        with contextlib.suppress(UnknownCharacter):
+            await asyncio.to_thread(self._speaker, self._installed(character_id).character, voice)
+
     def open(self, opening: Opening, outbox: Outbox) -> Conversation:
         installed = self._installed(opening.character_id)
         self._prepare(installed)
@@ -329,8 +338,9 @@ class TalkService:
             return None, ""
         try:
             voice = self._voice_for(character, asked)
-            if voice.card.id not in self._synthesizers:
-                self._synthesizers[voice.card.id] = load_voice(voice, watermark=self.settings.tts.watermark)
+            with self._loading:
+                if voice.card.id not in self._synthesizers:
+                    self._synthesizers[voice.card.id] = load_voice(voice, watermark=self.settings.tts.watermark)
         except Exception as error:
             log.warning("a voice is missing", extra={"character": character.id, "error": str(error)})
             if asked:

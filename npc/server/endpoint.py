@@ -280,7 +280,7 @@ class RealtimeEndpoint:
             await self._resume(resume, query.get("after", ""), accept, turn_away, scope, receive, send)
             return
         try:
-            live = self._open(scope, query, offered)
+            live = await self._open(scope, query, offered)
         except Refused as refused:
             if refused.status == 401:
                 self._hub.metrics.refused_auth += 1
@@ -301,7 +301,7 @@ class RealtimeEndpoint:
             return
         await socket.run()
 
-    def _open(self, scope: Scope, query: dict[str, str], offered: list[str]) -> Live:
+    async def _open(self, scope: Scope, query: dict[str, str], offered: list[str]) -> Live:
         headers = header_map(scope)
         credential = bearer(headers) or _offered(offered, _KEY)
         identity = self._gate.identify(credential, headers.get("origin"), self._now())
@@ -313,8 +313,9 @@ class RealtimeEndpoint:
         if identity.character is not None and identity.character != character:
             raise Refused(403, "ticket_character", "this ticket belongs to another character")
         try:
-            opted_in = query.get("npc", "0") != "0"
-            return self._hub.open(character, identity, opted_in=opted_in, voice=query.get("voice", ""))
+            opted_in, voice = query.get("npc", "0") != "0", query.get("voice", "")
+            await self._hub.service.load(character, voice)
+            return self._hub.open(character, identity, opted_in=opted_in, voice=voice)
         except UnknownCharacter as unknown:
             raise Refused(404, "unknown_character", str(unknown.args[0] if unknown.args else unknown)) from None
 

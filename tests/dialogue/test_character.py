@@ -54,6 +54,7 @@ def test_error_names_file_line_and_field(tmp_path: Path) -> None:
         (MINIMAL + "scene:\n  attention: nothing\n", "attention 'nothing' is not the id"),
         (MINIMAL + "actions:\n  - {name: go, description: d, compensate: undo}\n", "which is no action"),
         (MINIMAL + "actions:\n  - {name: go, description: d, parameters: {type: array}}\n", "type 'object'"),
+        (MINIMAL + "lexicon: {Saoirse: S EH1 QQ}\n", "'Saoirse': 'QQ' is no ARPAbet phone"),
         (ACTION + "{minimum: low, type: integer}}}}\n", "minimum that is no number"),
         (ACTION + "{enum: red, type: string}}}}\n", "enum that is no list"),
         (ACTION + "{enum: [], type: string}}}}\n", "enum that is no list"),

@@ -319,6 +319,9 @@ class ScriptedService:
     def ready(self) -> Mapping[str, Any]:
         return {"ready": self.started, "components": {}}
 
+    async def load(self, character_id: str, voice: str) -> None:
+        return None
+
     def open(self, opening: Opening, outbox: Outbox) -> Conversation:
         self.character(opening.character_id)
         conversation = ScriptedConversation(opening, outbox, frames=self.frames, frame_s=self.frame_s)

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from npc.config.settings import load_settings
 from npc.conversation.port import Opening
 from npc.dialogue import mind_open
 from npc.protocol import ClientEvent
+from npc.server import assembly
 from npc.server.assembly import TalkService, build
 from tests.conversation.talk import event
 from tests.server.running import until
@@ -186,6 +188,33 @@ def test_a_character_that_cannot_be_read_says_so_and_is_tried_again(
             outbox = await _answer(service, FIRST)
             assert not [one for one in outbox.of("npc.status") if one.component == "llm"]
             assert "mind" not in service.ready()["components"]
+        finally:
+            await service.close()
+
+    asyncio.run(main())
+
+
+def test_a_voice_named_by_the_client_is_loaded_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[tuple[str, bool]] = []
+
+    def load(voice: Any, **_: Any) -> Any:
+        loaded.append((voice.card.id, threading.current_thread() is threading.main_thread()))
+        return SimpleNamespace(close=lambda: None)
+
+    monkeypatch.setattr(assembly, "load_voice", load)
+    overrides = {"store.folder": tmp_path, "asr.engine": "none", "llm.wording": "off"}
+
+    async def main() -> None:
+        service = build(load_settings(environment={}, overrides=overrides))
+        await service.start()
+        try:
+            before = len(loaded)
+            named = next(card["id"] for card in service.voices() if card["id"] not in dict(loaded))
+            await asyncio.gather(service.load(FIRST, named), service.load(SECOND, named), service.load("nobody", named))
+            service.open(Opening("sess_voice", FIRST, opted_in=True, voice=named), Recording())
+            assert loaded[before:] == [(named, False)]
         finally:
             await service.close()
 
