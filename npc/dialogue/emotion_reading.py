@@ -56,6 +56,14 @@ def _load_forms() -> tuple[tuple[str, float, re.Pattern[str]], ...]:
 _FORMS = _load_forms()
 _GREETING = re.compile(r"^(?:hello|hi|hey|good (?:morning|evening|afternoon|day)|morning|evening|greetings)\b", re.I)
 _QUESTION = re.compile(r"\?\s*$")
+#: A question as a recogniser writes it: nothing but its order says so ("what a …" and "how dare …" ask nothing).
+_ASKING = re.compile(
+    r"\?\s*$|^(?:(?:and|so|but|ok|okay|well|um|uh|er|hey|oh),?\s+)*"
+    r"(?:(?:what|who|whose|where|when|which|how|why)(?:'s|'re|'d)?\b(?! an?\b| dare\b)|"
+    r"(?:is|are|was|were|do|does|did|can|could|would|will|have|has|had|should|may|might|shall)(?:n't)?\s+"
+    r"(?:i|you|he|she|it|we|they|there|this|that|these|those|the|an?|my|your|any\w*|some\w*)\b)",
+    re.I,
+)
 
 #: Weights of `npc.training.reactions`: for a sentence vector of MiniLM, the odds of each reaction.
 WEIGHTS = "reactions.npz"
@@ -133,7 +141,7 @@ class PlayerReader:
         witnesses["words"] = f"{best} {emotions[best]:.2f}"
         if reaction is None:
             reaction, strength = near, near_strength
-            if reaction == "none" and not _QUESTION.search(text):
+            if reaction == "none" and not _ASKING.search(text.replace("’", "'")):
                 reaction, strength = _by_tone(text, emotions)
                 witnesses["tone"] = f"{reaction} {strength:.2f}"
         if reaction == "none" and _GREETING.match(text) and strength == 0.0:

@@ -175,6 +175,19 @@ def test_fixed_forms(text: str, reaction: str) -> None:
     assert READER.read(text).reaction == reaction
 
 
+@pytest.mark.parametrize(
+    "asked", ["what happens if i miss the ferry", "and is it dangerous at night", "what's your favourite colour"]
+)
+def test_a_question_without_its_mark_is_not_judged_by_its_tone(asked: str) -> None:
+    """A recogniser writes none; "ferry" and "miss" are sad words."""
+    assert READER.read(asked).reaction == "none"
+
+
+def test_what_only_begins_like_a_question_is_judged_by_its_tone() -> None:
+    assert "tone" in READER.read("What a wonderful, lovely shop you have").witnesses
+    assert "tone" in READER.read("I miss my sister so much").witnesses
+
+
 def test_words_show_the_players_emotion() -> None:
     assert READER.read("I am so scared, I'm terrified of the dark").affect.label == "fear"
     assert READER.read("hahaha that is hilarious lol").affect.label == "amusement"
