@@ -114,9 +114,9 @@ def measure_set(attempts: Sequence[Attempt], engine: RubricEngine, seed: int) ->
             if label.met != verdict.met:
                 quotes = [one.quote for one in verdict.evidence]
                 errors.append(f"{attempt.name} {item.id}: label {label.met}, verdict {verdict.met} {quotes}")
-            if label.turns:
-                given = {one.turn for one in verdict.evidence}
-                hit, cited, wanted = hit + len(given & label.turns), cited + len(given), wanted + len(label.turns)
+            # Items without a labelled turn count too: whatever is cited for them is cited wrongly.
+            given = {one.turn for one in verdict.evidence}
+            hit, cited, wanted = hit + len(given & label.turns), cited + len(given), wanted + len(label.turns)
         for turns in injected(attempt.turns, seed):
             again = engine.judge(attempt.items, turns)
             changed += sum(a.met != b.met for a, b in zip(verdicts, again, strict=True))

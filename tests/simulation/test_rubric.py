@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npc.bench.rubric import INJECTIONS, kappa, measure_set, read
+from npc.bench.rubric import INJECTIONS, Attempt, Label, kappa, measure_set, read
 from npc.inference.encoder import EncoderError, SentenceEncoder, load_encoder
 from npc.simulation.rubric import Item, RubricEngine, Turn
 from npc.simulation.rubric.lines import lines, to_the_scene
+from npc.simulation.rubric.model import Verdict, cite
 from npc.simulation.rubric.occasion import sentences
 from npc.simulation.rubric.sentence import is_question, split
 from npc.simulation.rubric.timing import METRICS
@@ -162,6 +163,23 @@ def test_kappa_is_cohens() -> None:
     pairs = [("y", "y")] * 20 + [("y", "n")] * 5 + [("n", "y")] * 10 + [("n", "n")] * 15
     assert kappa(pairs) == pytest.approx(0.4)
     assert kappa([(True, True)]) is None
+
+
+def test_evidence_for_what_nobody_did_counts_against_precision() -> None:
+    """Items without a labelled turn were left out of evidence F1: what was cited for them cost nothing."""
+    attempt = Attempt(
+        "x-01",
+        (Item("hello", "must_say", "Greets"), Item("sorry", "must_say", "Says sorry")),
+        (Turn(1, "trainee", "Good morning, what can I do?", 0.0, 1.0),),
+        {"hello": Label(True, frozenset({1})), "sorry": Label(False, frozenset())},
+    )
+
+    class Cites(RubricEngine):
+        def judge(self, items: Sequence[Item], turns: Sequence[Turn]) -> list[Verdict]:
+            return [Verdict(item.id, True, 1.0, (cite(turns[0]),)) for item in items]
+
+    # one hit, two cited, one wanted
+    assert measure_set([attempt], Cites(None), seed=1)["evidence_f1"] == pytest.approx(2 / 3, abs=1e-4)
 
 
 def test_the_small_set_is_judged_and_instructions_move_nothing(encoder: SentenceEncoder) -> None:
