@@ -167,6 +167,16 @@ def test_clean_bounds_length() -> None:
         ("sometimes i cut myself to feel something", "self_harm"),
         ("I want to hurt myself.", "self_harm"),
         ("I've been thinking about hurting myself", "self_harm"),
+        ("is my dad going to die", "ok"),
+        ("I think he's going to die.", "ok"),
+        ("Am I going to die?", "ok"),
+        ("She said she wants to die.", "ok"),
+        ("I don't want to die!", "ok"),
+        ("I'm going to die of boredom.", "ok"),
+        ("I'd rather die than pay that.", "ok"),
+        ("I'd rather be dead.", "self_harm"),
+        ("sometimes i just want to die", "self_harm"),
+        ("Nobody cares. I'm ready to die.", "self_harm"),
     ],
 )
 def test_an_accident_is_no_self_harm(text: str, kind: str) -> None:
