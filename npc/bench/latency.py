@@ -27,12 +27,15 @@ from npc.bench.harness import Bench, Option, Run, log, machine, percentiles, pyp
 from npc.bench.live_client import RATE, LiveClient, first_audible, last_audible
 from npc.client import RealtimeClient
 from npc.client.local_server import local_server
-from npc.protocol import NpcMetrics, NpcTurn, ResponseCreated, ResponseDone
+from npc.protocol import NpcMetrics, NpcOutput, NpcTurn, ResponseCreated, ResponseDone
 
 #: Seconds after the end of a turn within which a reply must be audible.
 PATIENCE = 8.0
 #: Seconds of a reply that are let play before it is interrupted; others are cut here to save time, by waiting it out.
 INTERRUPT_AFTER = 0.8
+#: Seconds after an interruption began within which a reply that nobody stopped says nothing: it was over by itself. One
+#: that goes on for longer was not stopped in time (goal 150 ms) and counts as long as it lasted.
+BY_ITSELF = 0.15
 #: Seconds within which an interruption is answered after it was over and all was quiet: the longest wait and the mind.
 ANSWERED_WITHIN = 2.0
 #: Turns of one session: characters remember, so sessions are changed to keep turns alike.
@@ -156,7 +159,14 @@ async def _interrupt(live: LiveClient, sound: players.Sound, began: float) -> fl
     # What sounds after the answer to the interruption was begun is that answer.
     new = [seen.at for seen in live.seen[mark:] if isinstance(seen.event, ResponseCreated)]
     until = min(new[0] if new else live.now, live.now)
-    return 1000 * (last_audible(live.heard(onset, until)) or 0.0)
+    reacted = any(isinstance(seen.event, NpcOutput) for seen in live.seen[mark:])
+    return barge_in_ms(last_audible(live.heard(onset, until)) or 0.0, reacted)
+
+
+def barge_in_ms(audible_s: float, reacted: bool) -> float | None:
+    """Milliseconds to silence of a character that was audible for `audible_s` after the interruption's onset; None for
+    one that nobody stopped (no pause, no flush) and that ended within `BY_ITSELF`: its reply was over by itself."""
+    return None if not reacted and audible_s < BY_ITSELF else 1000 * audible_s
 
 
 async def _answered(live: LiveClient) -> None:
@@ -203,6 +213,7 @@ def _result(profile: str, facts: dict[str, Any], measured: list[Measured]) -> di
         "after_decision_ms": percentiles(of("after_ms")),
         "wrong_cutoff_rate": round(cut_off / max(1, len(measured)), 4),
         "missed_turns": sum(turn.outcome == "missed" for turn in measured),
+        "barge_ins": len(of("barge_in_ms")),
         "barge_in_to_silence_ms": percentiles(of("barge_in_ms")),
         "stages_ms": {name: percentiles(values) for name, values in sorted(stages.items())},
         "speculation": {
@@ -255,7 +266,7 @@ def report(result: dict[str, Any]) -> str:
             f"wrong cut-offs {100 * result['wrong_cutoff_rate']:.1f} %   missed {result['missed_turns']}"
             "   (goals 8 %, 0)",
             f"barge-in to silence p50 {result['barge_in_to_silence_ms']['p50']} ms   "
-            f"p95 {result['barge_in_to_silence_ms']['p95']} ms   (goal 150)",
+            f"p95 {result['barge_in_to_silence_ms']['p95']} ms   (goal 150)   of {result['barge_ins']}",
         )
     )
 
