@@ -10,6 +10,7 @@ from npc.dialogue.character import Character
 from npc.dialogue.composed import ComposedResponder, unsure
 from npc.dialogue.composed.features import Candidate, Index, Scored
 from npc.dialogue.composed.persona import asked_of_self, prices_of, with_article
+from npc.dialogue.composed.polarity import verdict
 from npc.dialogue.composed.question import Question, located, understand, without_guess
 from npc.dialogue.composed.recollect import of_another, wants_name
 from npc.dialogue.composed.reply import Reply
@@ -293,3 +294,17 @@ def test_the_same_question_is_answered_again(encoder: SentenceEncoder | None) ->
 )
 def test_a_price_is_of_the_thing_that_it_names_last(goods: str, priced: str, of: bool) -> None:
     assert prices_of(goods, priced) is of
+
+
+@pytest.mark.parametrize(
+    ("asking", "statement", "said"),
+    [
+        ("Can I bring my dog?", "Only guide dogs are allowed inside.", ""),
+        ("May we stay overnight?", "Relatives may stay overnight only with the leave of the nurse.", ""),
+        ("Can I use my phone?", "Phones are allowed in the hall.", "Yes."),
+        ("Can I eat here?", "No food is allowed in the galleries.", "No."),
+        ("Can we bring five people?", "Only two visitors are allowed at a bed.", "No."),
+    ],
+)
+def test_what_is_allowed_to_some_alone_is_no_yes(asking: str, statement: str, said: str) -> None:
+    assert verdict(understand(asking), asking, statement) == said

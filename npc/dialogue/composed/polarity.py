@@ -36,4 +36,6 @@ def verdict(question: Question, asking: str, statement: str) -> str:
         return ""
     if _FORBIDS.search(statement) and not re.search(r"\bbut\b", statement):
         return "No."
-    return "Yes." if _ALLOWS.search(statement) and not _FORBIDS.search(statement) else ""
+    # "Only guide dogs are allowed": whether yours is one is not known.
+    doubtful = _FORBIDS.search(statement) or re.search(r"\bonly\b", statement, re.I)
+    return "Yes." if _ALLOWS.search(statement) and not doubtful else ""
