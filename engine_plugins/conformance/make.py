@@ -276,6 +276,26 @@ def cue_times() -> list[Step]:
     ]
 
 
+def bent() -> list[Step]:
+    on_output = {"type": "npc.cues", "clock": "output", "response_id": "r1"}
+    return [
+        created(),
+        *response(1),
+        text(on_output),
+        text({**on_output, "cues": "soon"}),
+        text({"type": "npc.output"}),
+        text({"type": "response.created"}),
+        text({"type": "response.output_item.added"}),
+        text({"type": "npc.action.cancelled"}),
+        text({"type": "session.updated"}),
+        text({}),
+        cues(1, ("word", "hello", 100)),
+        audio(1, 0, 4800),
+        pull(480),
+        step(0, cues=["hello"], sample=480),
+    ]
+
+
 def track() -> list[Step]:
     return [
         created(),
@@ -487,6 +507,7 @@ VECTORS = {
     "input_cues": ("cues on the input clock: due at what was sent, dropped when more than 500 ms late", input_cues),
     "pausing": ("pause fades in 8 ms, resume goes on at the very next sample", pausing),
     "cue_times": ("cues on the played-sample clock less the output latency; none of a flushed response", cue_times),
+    "bent": ("events whose fields are missing or of another kind: what comes behind them is played as ever", bent),
     "track": ("blendshapes between frames, out of order, doubled; decay to rest in 150 ms when starved", track),
     "resuming": ("sequence numbers, doubled events, resume tokens, close codes", resuming),
     "offline": (

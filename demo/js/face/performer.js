@@ -92,7 +92,7 @@ export class Performer {
   /** Cues of the output clock wait for their sample; `at` of input-clock cues has come by the time they arrive. */
   cues(ordinal, cues) {
     const queue = this.item(ordinal).cues;
-    for (const cue of cues) queue.add(cue);
+    if (Array.isArray(cues)) cues.forEach((cue) => queue.add(cue));
   }
 
   /** Keep a cue of the input clock until time `at` in seconds. */

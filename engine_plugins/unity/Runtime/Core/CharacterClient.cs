@@ -156,13 +156,26 @@ namespace Npc.Core
             JObject message;
             try { message = JObject.Parse(text); }
             catch (JsonException error) { listener.OnProblem("not JSON: " + error.Message); return; }
+            string type = message["type"] is JValue ? (string)message["type"] ?? "" : "";
+            try { if (!TakeEvent(type, message)) return; }
+            catch (Exception error)
+            {
+                // Fields that are missing or of another kind: one event is lost, the game's frame goes on.
+                if (!(error is InvalidCastException || error is ArgumentException || error is FormatException || error is OverflowException || error is NullReferenceException || error is InvalidOperationException)) throw;
+                listener.OnProblem(type + ": " + error.Message);
+            }
+            listener.OnEvent(type, message);
+        }
+
+        /// <summary>What the event means to the core. False: it came before.</summary>
+        bool TakeEvent(string type, JObject message)
+        {
             JToken number = message["npc_seq"];
             if (number != null)
             {
-                if ((long)number <= Seq) return;
+                if ((long)number <= Seq) return false;
                 Seq = (long)number;
             }
-            string type = (string)message["type"] ?? "";
             switch (type)
             {
                 case "session.created": case "session.updated": TakeSession(message["session"] as JObject); break;
@@ -175,7 +188,7 @@ namespace Npc.Core
                 case "response.function_call_arguments.done": TakeCall(message); break;
                 case "error": listener.OnProblem((string)message.SelectToken("error.message") ?? "error"); break;
             }
-            listener.OnEvent(type, message);
+            return true;
         }
 
         public void ReceiveBinary(byte[] bytes)
@@ -300,12 +313,12 @@ namespace Npc.Core
             bool ofInput = (string)message["clock"] == "input";
             Spoken item = spoken.Find(one => one.ResponseId == (string)message["response_id"]);
             if (!ofInput && (item == null || stale.Contains(item.Ordinal))) return;
-            foreach (JToken entry in (JArray)message["cues"])
+            foreach (JToken entry in (message["cues"] as JArray ?? new JArray()))
             {
                 Cue cue = new Cue
                 {
-                    Kind = (string)entry["kind"] ?? "", Name = (string)entry["name"] ?? "", At = (long)entry["at"],
-                    Until = (long?)entry["until"] ?? (long)entry["at"], Weight = (float?)entry["weight"] ?? 1f,
+                    Kind = (string)entry["kind"] ?? "", Name = (string)entry["name"] ?? "", At = (long?)entry["at"] ?? 0,
+                    Until = (long?)entry["until"] ?? (long?)entry["at"] ?? 0, Weight = (float?)entry["weight"] ?? 1f,
                     Target = (string)entry["target"] ?? "", CallId = (string)entry["call_id"] ?? "",
                 };
                 if (ofInput) inputCues.Add(cue); else item.Cues.Add(cue);

@@ -17,6 +17,8 @@ namespace Npc.Net
         const int OutgoingBound = 2048;
         /// <summary>Milliseconds in which a socket that is left sends the rest and says so; then it is cut.</summary>
         const int LeaveMs = 2000;
+        /// <summary>Milliseconds in which a server answers that it is there; then the next attempt is due.</summary>
+        const int ConnectMs = 10000;
         readonly ConcurrentQueue<SocketEvent> happened = new ConcurrentQueue<SocketEvent>();
         BlockingCollection<object> outgoing;
         CancellationTokenSource stop;
@@ -58,12 +60,15 @@ namespace Npc.Net
         {
             int code = 1006;
             using (CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(token))
+            using (CancellationTokenSource late = CancellationTokenSource.CreateLinkedTokenSource(token))
             using (ClientWebSocket socket = new ClientWebSocket())
             {
                 try
                 {
                     foreach (string protocol in plan.Protocols) socket.Options.AddSubProtocol(protocol);
-                    await socket.ConnectAsync(new Uri(plan.Url), token).ConfigureAwait(false);
+                    late.CancelAfter(ConnectMs);
+                    await socket.ConnectAsync(new Uri(plan.Url), late.Token).ConfigureAwait(false);
+                    late.CancelAfter(Timeout.Infinite);
                     Happened(messages, new SocketEvent { What = SocketEvent.Kind.Opened });
                     Task writer = Task.Run(() => Write(socket, messages, over.Token));
                     code = await Read(socket, messages, token).ConfigureAwait(false);

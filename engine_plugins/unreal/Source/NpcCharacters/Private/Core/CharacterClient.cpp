@@ -225,7 +225,9 @@ void CharacterClient::TakeCues(const Json& message) {
     const bool ofInput = Text(message, "clock") == "input";
     Spoken* item = OfResponse(Text(message, "response_id"));
     if (!ofInput && (item == nullptr || stale_.count(item->ordinal) != 0)) return;
-    for (const Json& entry : Member(message, "cues")) {
+    const Json& entries = Member(message, "cues");
+    if (!entries.is_array()) return;
+    for (const Json& entry : entries) {
         const double at = Number(entry, "at", 0);
         Cue cue{Text(entry, "kind"), Text(entry, "name"), static_cast<std::int64_t>(at), static_cast<std::int64_t>(Number(entry, "until", at)),
                 static_cast<float>(Number(entry, "weight", 1.0)), Text(entry, "target"), Text(entry, "call_id")};
