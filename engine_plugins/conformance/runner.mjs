@@ -60,7 +60,7 @@ class Runner {
 
   output(action, ordinal) {
     if (action === 'flush') this.performer.flush(ordinal);
-    this.playback[action]({ ordinal, fadeMs: action === 'flush' ? 0 : 8 });
+    this.playback[action]?.({ ordinal, fadeMs: action === 'flush' ? 0 : 8 });
     this.reports();
   }
 
