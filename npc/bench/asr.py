@@ -25,7 +25,7 @@ from npc.audio.pcm import Pcm16, to_int16
 from npc.audio.resample import resample
 from npc.audio.wav import read_wav
 from npc.bench.asr_text import NAMES, SENTENCES, decoys, read_sentences, words_of
-from npc.bench.harness import Bench, Option, Run, log, machine, percentiles
+from npc.bench.harness import BadInput, Bench, Option, Run, log, machine, percentiles
 from npc.training.listening import PATIENT_S
 from npc.tts import flite
 from npc.tts.interface import SpeechRequest, Synthesizer
@@ -112,7 +112,8 @@ def noisy(pcm: Pcm16, snr_db: float, rng: np.random.Generator) -> Pcm16:
 
 
 def recordings(folder: Path) -> Iterator[Utterance]:
-    """WAV or (with `soundfile`) FLAC recordings listed in `metadata.csv` or `transcripts.tsv` of a folder."""
+    """WAV or (with `soundfile`) FLAC recordings of a folder that its `metadata.csv` or `transcripts.tsv` lists; those that
+    are listed and not there are left out. Raises BadInput where there is none."""
     rows: list[tuple[str, str]] = []
     for name, separator, text_column in (("metadata.csv", "|", 1), ("transcripts.tsv", "\t", 1)):
         listing = folder / name
@@ -123,19 +124,26 @@ def recordings(folder: Path) -> Iterator[Utterance]:
                     for row in csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE)
                     if len(row) > text_column and row[0] != "file"
                 ]
-    for name, text in rows:
-        for candidate in (folder / name, folder / f"{name}.wav", folder / f"{name}.flac"):
-            if candidate.is_file():
-                pcm, rate = read_audio(candidate)
-                yield resample(pcm, rate, LISTEN_RATE), text
-                break
+    found = [(path, text) for name, text in rows if (path := _recording(folder, name)) is not None]
+    if not found:
+        raise BadInput(f"{folder}: no recordings there that a metadata.csv or transcripts.tsv lists")
+    return ((resample(*read_audio(path), LISTEN_RATE), text) for path, text in found)
+
+
+def _recording(folder: Path, name: str) -> Path | None:
+    candidates = (folder / name, folder / f"{name}.wav", folder / f"{name}.flac")
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def read_audio(path: Path) -> tuple[Pcm16, int]:
-    """A WAV file, or any other that the `soundfile` package reads, as mono PCM16 and its rate."""
+    """A WAV file, or any other that the `soundfile` package reads, as mono PCM16 and its rate. Raises
+    BadInput, WavError."""
     if path.suffix == ".wav":
         return read_wav(path)
-    import soundfile
+    try:
+        import soundfile
+    except ImportError as error:
+        raise BadInput(f"{path}: without the soundfile package only WAV is read (pip install soundfile)") from error
 
     samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
     return to_int16(samples.mean(axis=1)), int(rate)
@@ -195,6 +203,7 @@ def measure(run: Run) -> dict[str, Any]:
         sentences, named = read_sentences(Path(run.options["sentences"]))
     names = frozenset(word for name in named for word in words_of(name))
     bias = Bias((*named, *decoys(_DECOYS, names)))
+    recorded = {Path(folder).name: recordings(Path(folder)) for folder in run.options["audio"] or ()}
     rng = np.random.default_rng(run.seed)
     recognizer = PocketsphinxRecognizer(deadline_s=PATIENT_S)
     per_voice: dict[str, Any] = {}
@@ -216,11 +225,11 @@ def measure(run: Run) -> dict[str, Any]:
                 sums.setdefault(way, []).append(tally)
         together = {way: _merge(tallies).result() for way, tallies in sums.items()}
         real = {}
-        for folder in run.options["audio"] or ():
-            log.print(f"recordings in {folder}")
-            heard = listen(recognizer, recordings(Path(folder)), Bias(), frozenset(), refine=True)
+        for name, utterances in recorded.items():
+            log.print(f"recordings in {name}")
+            heard = listen(recognizer, utterances, Bias(), frozenset(), refine=True)
             ways_heard = zip(("first", "second", "believed"), heard, strict=True)
-            real[Path(folder).name] = {way: tally.result() for way, tally in ways_heard}
+            real[name] = {way: tally.result() for way, tally in ways_heard}
     finally:
         recognizer.close()
     best, plain = together["biased_believed"], together["unbiased_believed"]

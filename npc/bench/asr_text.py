@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+from npc.bench.harness import BadInput
+
 NAMES: Final[tuple[str, ...]] = (
     "Tamsorel", "Brugann", "Ilvette", "Corraline", "Ushkel", "Wenderlyn", "Drazhim", "Aldowen", "Hollowmere",
     "Pettrigar", "Nimbelby", "Skarvane", "Elisquine", "Ombrizel", "Varrimond",
@@ -67,7 +69,7 @@ def read_sentences(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     names = [name.strip() for line in lines if line.startswith("# names:") for name in line[8:].split(",")]
     sentences = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not sentences:
-        raise ValueError(f"{path}: no sentences")
+        raise BadInput(f"{path}: no sentences")
     return sentences, tuple(names)
 
 

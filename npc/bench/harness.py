@@ -22,6 +22,10 @@ from rich.console import Console
 log = Console(stderr=True, highlight=False)
 
 
+class BadInput(ValueError):
+    """What was given cannot be measured; the message names the file, folder or option and what is wrong with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One extra flag of a benchmark, as argparse takes it: name, help and keyword arguments."""

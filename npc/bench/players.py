@@ -24,6 +24,7 @@ from npc.audio.pcm import Pcm16
 from npc.audio.resample import resample
 from npc.audio.wav import read_wav
 from npc.bench import players_room as room
+from npc.bench.harness import BadInput
 from npc.bench.players_text import BACKCHANNELS, INTERRUPTIONS, SPELT, WORLDS
 from npc.training.rooms import Samples, room_noise, to_pcm
 from npc.tts.flite import FliteSettings, FliteVoice
@@ -126,15 +127,22 @@ def speak(text: str, settings: FliteSettings = SPEAKERS[0]) -> Pcm16:
 
 
 def recordings(folder: Path) -> Iterator[PlayerTurn]:
-    """Turns from the WAV files of a folder (one turn each, text unknown), for `--audio DIR`."""
-    for path in sorted(folder.glob("*.wav")):
-        pcm, rate = read_wav(path)
-        pcm = resample(pcm, rate, LISTEN_RATE) if rate != LISTEN_RATE else pcm
-        start, end = voiced_bounds(pcm)
-        quiet = np.concatenate([pcm[:start], pcm[end:]]).astype(np.float64)
-        rms = float(np.sqrt(np.mean(quiet**2))) if quiet.size else 0.0
-        level = _active_db(pcm.astype(np.float64))
-        yield PlayerTurn(pcm, path.stem, (), start, end, _silences(pcm, start, end), False, -1, level, rms)
+    """Turns from the WAV files of a folder (one turn each, text unknown), for `--audio DIR`. Raises BadInput where
+    there is none."""
+    paths = sorted(folder.glob("*.wav"))
+    if not paths:
+        raise BadInput(f"{folder}: no WAV recordings there")
+    return map(_recorded, paths)
+
+
+def _recorded(path: Path) -> PlayerTurn:
+    pcm, rate = read_wav(path)
+    pcm = resample(pcm, rate, LISTEN_RATE) if rate != LISTEN_RATE else pcm
+    start, end = voiced_bounds(pcm)
+    quiet = np.concatenate([pcm[:start], pcm[end:]]).astype(np.float64)
+    rms = float(np.sqrt(np.mean(quiet**2))) if quiet.size else 0.0
+    level = _active_db(pcm.astype(np.float64))
+    return PlayerTurn(pcm, path.stem, (), start, end, _silences(pcm, start, end), False, -1, level, rms)
 
 
 def voiced_bounds(pcm: Pcm16) -> tuple[int, int]:

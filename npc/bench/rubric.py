@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from npc.bench.harness import Bench, Option, Run, log
+from npc.bench.harness import BadInput, Bench, Option, Run, log
 from npc.inference.encoder import EncoderError, load_encoder
 from npc.simulation.rubric import Item, RubricEngine, Turn
 
@@ -55,7 +55,7 @@ class Attempt:
 
 
 def read(text: str) -> list[Attempt]:
-    """Attempts of a set. Raises ValueError naming the line."""
+    """Attempts of a set. Raises BadInput naming the line."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -63,7 +63,7 @@ def read(text: str) -> list[Attempt]:
         try:
             found.append(_attempt(json.loads(line)))
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"line {number}: not a labelled attempt: {error!r}") from error
+            raise BadInput(f"line {number}: not a labelled attempt: {error!r}") from error
     return found
 
 

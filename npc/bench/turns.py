@@ -30,7 +30,7 @@ from npc.audio.resample import resample
 from npc.audio.vad import FRAME, VoiceActivityDetector, load_vad
 from npc.bench import players
 from npc.bench.asr import read_audio
-from npc.bench.harness import Bench, Option, Run, log, machine, percentiles, pyplot
+from npc.bench.harness import BadInput, Bench, Option, Run, log, machine, percentiles, pyplot
 from npc.conversation.endpointing.embedded import EmbeddedDetector
 from npc.conversation.endpointing.interface import EndOfTurnDetector, Pause
 from npc.training.listening import PATIENT_S, listened
@@ -126,11 +126,13 @@ def curves(turns: Sequence[tuple[Sequence[Moment], int]]) -> dict[str, Any]:
 
 
 def clips(folder: Path) -> Iterator[tuple[Pcm16, int]]:
-    """(sound, end of speech) of one-utterance clips."""
-    for path in sorted([*folder.glob("*.wav"), *folder.glob("*.flac")]):
-        pcm, rate = read_audio(path)
-        pcm = resample(pcm, rate, LISTEN_RATE)
-        yield pcm, players.voiced_bounds(pcm)[1]
+    """(sound, end of speech) of one-utterance clips. Raises BadInput where there is none."""
+    paths = sorted([*folder.glob("*.wav"), *folder.glob("*.flac")])
+    if not paths:
+        raise BadInput(f"{folder}: no WAV or FLAC recordings there")
+    return (
+        (pcm, players.voiced_bounds(pcm)[1]) for path in paths for pcm in (resample(*read_audio(path), LISTEN_RATE),)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class _Said:
 
 
 def meetings(folder: Path) -> Iterator[tuple[Pcm16, list[_Said]]]:
-    """(sound, speaker turns in seconds) of recordings with RTTM files beside them."""
+    """(sound, speaker turns in seconds) of recordings with RTTM files beside them. Raises BadInput without any."""
     spoken: dict[str, list[_Said]] = {}
     for listing in sorted(folder.glob("*.rttm")):
         for line in listing.read_text(encoding="utf-8").splitlines():
@@ -149,12 +151,13 @@ def meetings(folder: Path) -> Iterator[tuple[Pcm16, list[_Said]]]:
             if len(fields) >= 8 and fields[0] == "SPEAKER":
                 start, length = float(fields[3]), float(fields[4])
                 spoken.setdefault(fields[1], []).append(_Said(start, start + length, fields[7]))
-    for name, said in sorted(spoken.items()):
-        for path in (folder / f"{name}.wav", folder / f"{name}.flac"):
-            if path.is_file():
-                pcm, rate = read_audio(path)
-                yield resample(pcm, rate, LISTEN_RATE), sorted(said, key=lambda turn: turn.start)
-                break
+    places = [(folder / f"{name}{end}", said) for name, said in sorted(spoken.items()) for end in (".wav", ".flac")]
+    found = [(path, said) for path, said in places if path.is_file()]
+    if not found:
+        raise BadInput(f"{folder}: no WAV or FLAC of a meeting that its *.rttm files annotate")
+    return (
+        (resample(*read_audio(path), LISTEN_RATE), sorted(said, key=lambda turn: turn.start)) for path, said in found
+    )
 
 
 def meeting_score(traces: Sequence[tuple[Sequence[Moment], list[_Said]]], decide: Decider) -> dict[str, Any]:
@@ -201,6 +204,9 @@ def measure(run: Run) -> dict[str, Any]:
     detector, recognizer = EmbeddedDetector(), PocketsphinxRecognizer(decoders=1, deadline_s=PATIENT_S)
     listener = Listener(detector, load_vad(), recognizer)
     count = int(run.options["turns"])
+    folders = [Path(name) for name in run.options["audio"] or ()]
+    talks = {folder: meetings(folder) for folder in folders if any(folder.glob("*.rttm"))}
+    single = {folder: clips(folder) for folder in folders if folder not in talks}
     synthetic: list[tuple[list[Moment], int]] = []
     inner: list[bool] = []
     texts: list[str] = []
@@ -212,17 +218,16 @@ def measure(run: Run) -> dict[str, Any]:
             if number % 20 == 19:
                 log.print(f"{number + 1} of {count} turns heard")
         recorded: dict[str, Any] = {}
-        for name in run.options["audio"] or ():
-            folder = Path(name)
+        for folder in folders:
             log.print(f"recordings in {folder}")
-            if any(folder.glob("*.rttm")):
-                heard = [(listener.moments(pcm), said) for pcm, said in meetings(folder)]
+            if folder in talks:
+                heard = [(listener.moments(pcm), said) for pcm, said in talks[folder]]
                 recorded[folder.name] = {
                     "detector": meeting_score(heard, scaled(1.0)),
                     "fixed_silence": {str(wait): meeting_score(heard, fixed(wait)) for wait in _FIXED_MS},
                 }
             else:
-                recorded[folder.name] = curves([(listener.moments(pcm), end) for pcm, end in clips(folder)])
+                recorded[folder.name] = curves([(listener.moments(pcm), end) for pcm, end in single[folder]])
     finally:
         recognizer.close()
     result = {

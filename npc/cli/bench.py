@@ -8,7 +8,20 @@ import pkgutil
 from pathlib import Path
 
 import npc.bench
-from npc.bench.harness import Bench, Run, emit, log
+from npc.audio.wav import WavError
+from npc.bench.harness import BadInput, Bench, Run, emit, log
+from npc.client.local_server import ServerFailed
+from npc.config.authored import AuthoredFileError
+from npc.inference.config import CheckpointError
+from npc.inference.interface import ModelError
+from npc.tts.cards import VoiceNotFound
+from npc.tts.interface import EngineFailed, EngineUnavailable
+
+#: What a person can do something about. Any other error is ours and keeps its traceback.
+_SAID_IN_A_LINE = (
+    BadInput, WavError, AuthoredFileError, CheckpointError, ModelError, ServerFailed, VoiceNotFound, EngineUnavailable,
+    EngineFailed,
+)  # fmt: skip
 
 
 def names() -> list[str]:
@@ -41,14 +54,25 @@ def main(argv: list[str]) -> int:
         parser.add_argument(option.name, help=option.help, **option.kwargs)
     given = vars(parser.parse_args(argv[1:]))
     as_json, seed, out = given.pop("json"), given.pop("seed"), given.pop("out")
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-    result = bench.measure(Run(seed, out, given))
+    try:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+        result = bench.measure(Run(seed, out, given))
+    except OSError as error:
+        where = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        return _cannot(bench, where)
+    except _SAID_IN_A_LINE as error:
+        return _cannot(bench, str(error))
     if as_json:
         emit(result)
     else:
         print(bench.report(result))
     return 0
+
+
+def _cannot(bench: Bench, why: str) -> int:
+    log.print(f"npc bench {bench.name}: {why}", markup=False, soft_wrap=True)
+    return 1
 
 
 def _load(name: str) -> Bench:
