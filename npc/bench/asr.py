@@ -112,8 +112,8 @@ def noisy(pcm: Pcm16, snr_db: float, rng: np.random.Generator) -> Pcm16:
 
 
 def recordings(folder: Path) -> Iterator[Utterance]:
-    """WAV or (with `soundfile`) FLAC recordings of a folder that its `metadata.csv` or `transcripts.tsv` lists; those that
-    are listed and not there are left out. Raises BadInput where there is none."""
+    """WAV or (with `soundfile`) FLAC recordings listed in `metadata.csv` or `transcripts.tsv` of a folder, as far as
+    they are there. Raises BadInput where there is none."""
     rows: list[tuple[str, str]] = []
     for name, separator, text_column in (("metadata.csv", "|", 1), ("transcripts.tsv", "\t", 1)):
         listing = folder / name
