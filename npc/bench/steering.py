@@ -112,7 +112,7 @@ class _Subject:
         """One prompt a mark and turn."""
         return [self.model.encode(Prompt(*mark, intent, words).text()) for mark in marks for intent, words in turns]
 
-    def learn(self, name: str, seed: int = 1) -> Direction:
+    def learn(self, name: str, seed: int) -> Direction:
         """The direction from its marks, over the turns of LEARN and what either mark has said there, in every layer but
         the first, which hardly knows of the marks yet."""
         sides = []
@@ -166,7 +166,7 @@ def measure(run: Run) -> dict[str, Any]:
     seeds = [run.seed + 1000 * i for i in range(run.options.get("seeds", SEEDS))]
     found: dict[str, Any] = {}
     for name, pairs in CONTRASTS.items():
-        direction = subject.learn(name)
+        direction = subject.learn(name, run.seed)
         judge = judges.judge(name) if judges is not None else None
         tables = [subject.respond(direction, judge, seed) for seed in seeds]
         marked = [

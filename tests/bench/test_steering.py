@@ -11,7 +11,7 @@ from npc.bench import steering
 from npc.bench.harness import Run
 from npc.dialogue.realiser.model import model_folder, model_status
 from npc.inference.dose import replies
-from npc.inference.steering import combine
+from npc.inference.steering import Direction, combine
 
 needs_model = pytest.mark.skipif(not model_status().available, reason="the dialogue model (or its kernels) is not here")
 
@@ -28,7 +28,15 @@ def test_it_measures_every_direction_at_every_dose(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(steering, "LEARN", steering.LEARN[:2])
     monkeypatch.setattr(steering, "TEST", steering.TEST[:2])
     monkeypatch.setattr(steering, "REPEATS", 1)
-    result = steering.measure(Run(1, tmp_path, {"seeds": 2}))
+    learn, seeds = steering._Subject.learn, set[int]()
+
+    def noted(subject: steering._Subject, name: str, seed: int) -> Direction:
+        seeds.add(seed)
+        return learn(subject, name, seed)
+
+    monkeypatch.setattr(steering._Subject, "learn", noted)
+    result = steering.measure(Run(2, tmp_path, {"seeds": 2}))
+    assert seeds == {2}, "--seed reaches what is learnt, not only what is tested"
     for found in result["directions"].values():
         assert [d["strength"] for d in found["doses"]] == [-1.0, -0.5, 0.0, 0.5, 1.0]
         assert all(d["perplexity"] >= 1 for d in found["doses"])
@@ -43,7 +51,7 @@ def test_it_measures_every_direction_at_every_dose(monkeypatch: pytest.MonkeyPat
 def test_off_is_bit_identical_and_a_dose_is_not() -> None:
     subject = steering._Subject(model_folder())
     try:
-        direction = subject.learn("valence")
+        direction = subject.learn("valence", 1)
         prompts = subject.prompts((steering.PLAIN,), steering.TEST[:6])
         plain = replies(subject.step, prompts, None, max_tokens=20, ends=subject.ends, seed=1)
         off = combine([("valence", 0.0)], {"valence": direction})
