@@ -153,6 +153,12 @@ def test_the_export_writes_under_the_grammar_and_is_evaluated(trained: Path) -> 
     assert table["seen"]["n"] == 12
 
 
+def test_nothing_is_exported_where_nothing_was_trained(tmp_path: Path) -> None:
+    """A mistyped --work exported a new network with random weights, and said so nowhere."""
+    assert main(["export", "--work", str(tmp_path / "typo")]) == 1
+    assert not (tmp_path / "typo").exists()
+
+
 def test_a_run_may_begin_with_exported_weights(trained: Path, tmp_path: Path) -> None:
     start = trained / "model"
     before = json.loads((start / "card.json").read_text())

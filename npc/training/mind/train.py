@@ -233,7 +233,10 @@ def plot(work: Path, curve: Sequence[tuple[int, float]], *, picture: bool = True
 
 
 def export_checkpoint(plan: Plan) -> dict[str, Any]:
-    """Export the checkpoint as it stands, while a run goes on or after it was cut short."""
+    """Export the checkpoint as it stands, while a run goes on or after it was cut short. Raises ValueError where
+    there is none."""
+    if not (plan.work / "checkpoint.pt").exists():
+        raise ValueError(f"{plan.work}: no checkpoint.pt there to export; train first, or name the folder with --work")
     texts = Texts(read_pairs(plan.data), read_turns(plan.teacher))
     held = open_run(plan, texts)
     card = describe(plan, held, texts)
