@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,12 @@ from npc.dialogue.realiser.grammar import Bounds, ReferenceGrammar  # noqa: E402
 from npc.dialogue.realiser.model import DialogueModel  # noqa: E402
 from npc.inference.adapters import load_adapter  # noqa: E402
 from npc.inference.config import CheckpointError, read_config  # noqa: E402
+from npc.inference.interface import Message, ModelError, Sampling, Token  # noqa: E402
 from npc.inference.openai_compatible import Endpoint, OpenAICompatible  # noqa: E402
+from npc.inference.tokenizer import TextTokenizer  # noqa: E402
 from npc.training.mind.distil import accept, distil, placeholders, read_turns, request_of  # noqa: E402
 from npc.training.mind.export import export  # noqa: E402
-from npc.training.mind.lora import Tuning, read_dialogue, tune  # noqa: E402
+from npc.training.mind.lora import Tuning, examples, read_dialogue, tune  # noqa: E402
 from npc.training.mind.network import MindModel, Shape  # noqa: E402
 from npc.training.mind.shipping import write_words  # noqa: E402
 from npc.training.mind.tokens import build_tokenizer  # noqa: E402
@@ -123,6 +126,62 @@ def test_a_teacher_is_asked_in_words() -> None:
     assert "FACT2" in user.content
     assert "how much is the thing" in user.content
     assert dict(placeholders(FACT)) == {"FACT2": "<c><#2>"}
+
+
+def long_talk(folder: Path) -> Path:
+    turn = {"player": "Hello there, old friend!", "reply": "Ahoy, you old barnacle."}
+    path = folder / "long.jsonl"
+    path.write_text(json.dumps({"system": "You are a sailor. " * 8, "turns": [turn] * 12}) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_every_reply_of_a_long_conversation_is_learnt(base: Path, tmp_path: Path, embedded: bool) -> None:
+    """Examples were cut at their end, where the reply is: behind a long prompt nothing was learnt, at a loss of 0."""
+    config = read_config(base)
+    tokenizer = TextTokenizer(base, config.vocab, config.end_tokens)
+    talks = read_dialogue(long_talk(tmp_path))
+    whole = examples(talks, tokenizer, embedded, "plain", 100_000)
+    cut = examples(talks, tokenizer, embedded, "plain", 96)
+    assert max(len(ids) for ids, _ in whole) > 96 >= max(len(ids) for ids, _ in cut)
+    assert sum(sum(reply) for _, reply in cut) == sum(sum(reply) for _, reply in whole) > 0
+    assert all(any(reply[1:]) for _, reply in cut)
+
+
+def test_tuning_ends_when_its_minutes_are_over_and_not_with_the_epoch(base: Path, tmp_path: Path) -> None:
+    card = tune(Tuning(base, long_talk(tmp_path), tmp_path / "out", minutes=0.0, epochs=9, length=96))
+    assert card["steps"] == 1
+
+
+def test_what_a_teacher_said_before_it_was_lost_is_kept(tmp_path: Path) -> None:
+    """An hour of replies was written at the very end, and lost with the connection or for want of a folder."""
+    out = tmp_path / "teacher.jsonl"
+    asked = 0
+
+    class Teacher:
+        name, context_tokens = "lost", 4096
+
+        async def close(self) -> None:
+            return None
+
+        async def stream(
+            self,
+            prompt: tuple[Message, ...],
+            sampling: Sampling = Sampling(),  # noqa: B008
+        ) -> AsyncIterator[Token]:
+            nonlocal asked
+            asked += 1
+            if asked > 40:
+                raise ModelError("gone")
+            yield Token("Well, there you are.")
+
+    with pytest.raises(ModelError, match="gone"):
+        asyncio.run(distil(Teacher(), 64, 1, out))
+    assert len(read_turns(out)) > 0
+    asked = 0
+    with pytest.raises(OSError, match="none"):
+        asyncio.run(distil(Teacher(), 64, 1, tmp_path / "none" / "teacher.jsonl"))
+    assert asked == 0
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -97,8 +97,8 @@ def accept(prompt: Prompt, reply: str) -> tuple[str, str]:
 
 
 async def distil(teacher: LanguageModel, count: int, seed: int, out: Path) -> dict[str, object]:
-    """Ask for `count` replies and write the accepted ones to `out`. Raises ModelError when the teacher cannot be
-    reached."""
+    """Ask for `count` replies and write the accepted ones to `out`, those too that came before it broke off. Raises
+    OSError at once when `out` cannot be written, ModelError when the teacher cannot be reached."""
     from npc.training.mind.episodes import episode  # here, because episodes draw on what this module reads
 
     chance = random.Random(f"{seed}/distil")
@@ -118,12 +118,19 @@ async def distil(teacher: LanguageModel, count: int, seed: int, out: Path) -> di
             kept.append(Turn(prompt, text, "distilled"))
         print(f"\r{len(kept)} kept, {sum(refused.values())} refused of {count}", end="", file=sys.stderr, flush=True)
 
-    for at in range(0, count, 64):
-        await asyncio.gather(*(one(at + i, prompt) for i, prompt in enumerate(prompts[at : at + 64])))
-    print(file=sys.stderr)
-    lines = [json.dumps({"prompt": asdict(turn.prompt), "reply": turn.reply}) for turn in kept]
-    await asyncio.to_thread(out.write_text, "".join(f"{line}\n" for line in lines), "utf-8")
+    await asyncio.to_thread(_write, out, kept)
+    try:
+        for at in range(0, count, 64):
+            await asyncio.gather(*(one(at + i, prompt) for i, prompt in enumerate(prompts[at : at + 64])))
+    finally:
+        print(file=sys.stderr)
+        await asyncio.to_thread(_write, out, kept)
     return {"asked": count, "kept": len(kept), "refused": dict(refused.most_common()), "teacher": teacher.name}
+
+
+def _write(out: Path, kept: Sequence[Turn]) -> None:
+    lines = [json.dumps({"prompt": asdict(turn.prompt), "reply": turn.reply}) for turn in kept]
+    out.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
 
 def read_turns(path: Path | None) -> tuple[Turn, ...]:

@@ -119,9 +119,10 @@ def read_dialogue(path: Path) -> list[dict[str, Any]]:
 
 
 def examples(
-    talks: Sequence[dict[str, Any]], tokenizer: TextTokenizer, embedded: bool, manner: str
+    talks: Sequence[dict[str, Any]], tokenizer: TextTokenizer, embedded: bool, manner: str, length: int
 ) -> list[tuple[list[int], list[bool]]]:
-    """(token ids, which of them are reply) of every conversation."""
+    """(token ids, which of them are reply) of every conversation, each at most `length` tokens long. A longer
+    conversation goes on in another example (embedded model) or forgets its oldest turns, so that every reply is learnt."""
     made = []
     for talk in talks:
         ids: list[int] = []
@@ -131,17 +132,25 @@ def examples(
             if embedded:
                 prompt = Prompt(turn.get("mood", "neutral"), manner, turn.get("intent", "heard"), plain(turn["player"]))
                 asked, said = tokenizer.encode(prompt.text()), tokenizer.encode(f"{turn['reply']}<end>")
+                if ids and len(ids) + len(asked) + len(said) > length:
+                    made.append((ids, reply))
+                    ids, reply = [], []
                 ids += [*asked, *said]
                 reply += [*[False] * len(asked), *[True] * len(said)]
                 continue
             history.append(Message("user", turn["player"]))
-            asked = tokenizer.prompt(history)
-            history.append(Message("assistant", turn["reply"]))
             said = [*tokenizer.encode(turn["reply"]), *([tokenizer.end] if tokenizer.end is not None else [])]
+            asked = tokenizer.prompt(history)
+            system = int(history[0].role == "system")
+            while len(asked) + len(said) > length and len(history) > system + 1:
+                del history[system : system + 2]
+                asked = tokenizer.prompt(history)
+            history.append(Message("assistant", turn["reply"]))
             made.append(([*asked, *said], [*[False] * len(asked), *[True] * len(said)]))
         if embedded:
             made.append((ids, reply))
-    return made
+    # What is still too long loses its beginning: at the end is the reply.
+    return [(ids[-length:], reply[-length:]) for ids, reply in made]
 
 
 @denormals_flushed()
@@ -154,8 +163,7 @@ def tune(tuning: Tuning) -> dict[str, Any]:
     tokenizer = TextTokenizer(tuning.base, config.vocab, config.end_tokens)
     embedded = len(tokenizer.encode("<c>")) == 1 and len(tokenizer.encode("<#0>")) == 1
     talks = read_dialogue(tuning.dialogue)
-    made = [(ids[: tuning.length], reply[: tuning.length])
-            for ids, reply in examples(talks, tokenizer, embedded, tuning.manner)]  # fmt: skip
+    made = examples(talks, tokenizer, embedded, tuning.manner, tuning.length)
     model = AutoModelForCausalLM.from_pretrained(str(tuning.base), local_files_only=True).to(torch.float32)  # type: ignore[arg-type]
     adapters = adapt(model, tuning.rank, tuning.alpha)
     trained = [weight for adapter in adapters.values() for weight in (adapter.a, adapter.b)]
@@ -163,7 +171,7 @@ def tune(tuning: Tuning) -> dict[str, Any]:
     began, losses, steps = time.monotonic(), list[float](), 0
     chance = np.random.default_rng(tuning.seed)
     for epoch in range(tuning.epochs):
-        total = 0.0
+        total, taken = 0.0, 0
         for number in chance.permutation(len(made)):
             ids, reply = made[int(number)]
             tokens = torch.tensor([ids])
@@ -174,10 +182,13 @@ def tune(tuning: Tuning) -> dict[str, Any]:
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            total, steps = total + float(loss.detach()), steps + 1
-        losses.append(round(total / len(made), 4))
+            total, taken, steps = total + float(loss.detach()), taken + 1, steps + 1
+            over = time.monotonic() - began > tuning.minutes * 60
+            if over:
+                break
+        losses.append(round(total / taken, 4))
         print(f"\repoch {epoch + 1}  loss {losses[-1]:.3f}", end="", file=sys.stderr, flush=True)
-        if time.monotonic() - began > tuning.minutes * 60:
+        if over:
             break
     print(file=sys.stderr)
     card = {
