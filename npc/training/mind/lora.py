@@ -122,7 +122,7 @@ def examples(
     talks: Sequence[dict[str, Any]], tokenizer: TextTokenizer, embedded: bool, manner: str, length: int
 ) -> list[tuple[list[int], list[bool]]]:
     """(token ids, which of them are reply) of every conversation, each at most `length` tokens long. A longer
-    conversation goes on in another example (embedded model) or forgets its oldest turns, so that every reply is learnt."""
+    conversation goes on in another example (embedded model) or forgets its oldest turns: every reply is learnt."""
     made = []
     for talk in talks:
         ids: list[int] = []
