@@ -11,7 +11,9 @@ hub's SHA-256. Nothing is ever fetched by the service itself.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import importlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +94,6 @@ def folder_of(repository: str) -> Path:
 
 def pull_model(repository: str) -> Path:
     """Fetch what our loaders read of a hub repository, with progress; returns its folder. Raises PullFailed."""
-    import httpx
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -100,7 +101,7 @@ def pull_model(repository: str) -> Path:
     try:
         info = HfApi().model_info(repository, files_metadata=True)
         snapshot_download(repository, revision=info.sha, local_dir=place, allow_patterns=list(_PATTERNS))
-    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, *_connection_errors(), OSError) as error:
         raise PullFailed(f"{repository} could not be fetched: {error}. Is the hub reachable from here?") from error
     for file in info.siblings or []:
         wanted = file.lfs.sha256 if file.lfs else None
@@ -109,6 +110,15 @@ def pull_model(repository: str) -> Path:
             path.unlink()
             raise PullFailed(f"{file.rfilename} does not match the hub's checksum and was removed: pull again")
     return place
+
+
+def _connection_errors() -> tuple[type[Exception], ...]:
+    """What the hub's client lets through from beneath it: the errors of httpx2 in newer versions, of httpx before."""
+    found: list[type[Exception]] = []
+    for name in ("httpx2", "httpx"):
+        with contextlib.suppress(ImportError):
+            found.append(importlib.import_module(name).HTTPError)
+    return tuple(found)
 
 
 def _sha256(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -117,3 +118,13 @@ def test_a_file_that_fails_its_checksum_is_removed(hub: str, tmp_path: Path) -> 
     assert done.returncode == 1
     assert "checksum" in done.stderr
     assert not (tmp_path / "models" / "o--m" / "model.safetensors").exists()
+
+
+def test_a_hub_that_cannot_be_reached_is_said_in_a_line(tmp_path: Path) -> None:
+    """The hub's client moved to another HTTP library, whose errors came through as a traceback."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        done = pull(f"http://127.0.0.1:{nobody.getsockname()[1]}", tmp_path)
+    assert done.returncode == 1
+    assert "o/m could not be fetched" in done.stderr
+    assert "Traceback" not in done.stderr
