@@ -73,6 +73,9 @@ class SpeakingPart(_Part):
     face: bool = True
     greets: bool = True
     """Characters speak first to clients that know `npc.*`."""
+    filler_after_ms: Annotated[int, Field(ge=0, le=20_000)] = 1000
+    """A mind that has nothing to say this long after the end of the player's turn is covered by one of the character's
+    fillers ("Let me think."); 0: never. The embedded mind answers sooner; larger language models may not."""
 
 
 class MindPart(_Part):

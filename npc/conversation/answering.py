@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from npc.conversation.engines import Engines
-from npc.conversation.outcome import Asked, Outcome, heard_of
+from npc.conversation.outcome import Asked, Outcome, answer_in, heard_of
 from npc.conversation.playout import Delivery, Happening, Playout
 from npc.conversation.port import Outbox
-from npc.conversation.reply import Reply, Stage
+from npc.conversation.reply import Filler, Reply, Stage
 from npc.conversation.response import Reason, ResponseWriter
 from npc.conversation.speculation import MOST_DRAFTS, Draft, SpeculationLedger, waterfall
 from npc.dialogue.interface import Clause, HeardReply, Mind, PlayerTurn
@@ -264,7 +264,16 @@ class Answering:
             speed=session.audio.output.speed,
         )
         previous = self._draft[1] if self._draft is not None else None
-        return Reply(lambda: self._clauses(asked, previous), stage, self._host.clock, self._host.recording)
+        filler = self._filler() if asked.turn is not None and asked.line is None else None
+        return Reply(lambda: self._clauses(asked, previous), stage, self._host.clock, self._host.recording, filler)
+
+    def _filler(self) -> Filler | None:
+        """The next of the character's fillers, in the mood that it is in."""
+        engines = self._host.engines
+        if not engines.fillers or engines.filler_after <= 0:
+            return None
+        words = engines.fillers[self._ordinal % len(engines.fillers)]
+        return Filler(Clause(words, self.mind.state().affect, filler=True), engines.filler_after)
 
     async def _clauses(self, asked: Asked, previous: asyncio.Task[None] | None) -> AsyncIterator[Clause]:
         """The mind's answer, once what was heard before is in its history and an older draft is really gone."""
@@ -312,7 +321,7 @@ class Answering:
         if self._live is live:
             self._live = None
         live.reported.clear()
-        live.answered = not flushed or bool(heard_of(live.playout)[0])
+        live.answered = not flushed or bool(answer_in(heard_of(live.playout)[0], live.playout.reply.made))
         if live.answered:
             # At once: the next turn may be asked before the client has told how far exactly it came.
             self._host.on_answered(live.asked.answers)
@@ -350,7 +359,7 @@ class Answering:
         heard = HeardReply(
             turn_id=turn.turn_id if turn else "",
             response_id=outcome.response_id,
-            text=outcome.heard,
+            text=outcome.answer_heard,
             interrupted=outcome.interrupted,
             actions_done=tuple(action.call_id for action in outcome.begun),
             actions_cancelled=tuple(action.call_id for action in outcome.cancelled),
@@ -377,6 +386,7 @@ class Answering:
             turn=asked.turn,
             text=whole,
             heard=heard,
+            answer_heard=answer_in(heard, reply.made),
             played=played,
             rate=playout.pacer.rate,
             status=status,

@@ -144,7 +144,7 @@ class CharacterSide:
         )
         self._ground.record("metrics", {"response_id": outcome.response_id, "stages_ms": outcome.stages})
         self._report_health(outcome)
-        unheard = outcome.interrupted and not outcome.heard and bool(outcome.answers)
+        unheard = outcome.interrupted and not outcome.answer_heard and bool(outcome.answers)
         goes_on = self._ground.turn.state in (State.USER_SPEAKING, State.THINKING)
         if unheard and (goes_on or outcome.asked_again):
             if outcome.answered:

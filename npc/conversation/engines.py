@@ -48,6 +48,10 @@ class Engines:
     temperament: Temperament = "yield"
     seed: int = 0
     greets: bool = True
+    fillers: tuple[str, ...] = ()
+    """What the character says while its mind keeps the player waiting for more than `filler_after` seconds (0: never)
+    after the end of the turn."""
+    filler_after: float = 0.0
     refine_budget: float = 0.15
     pronunciations: tuple[tuple[str, str], ...] = ()
     lines: Mapping[str, str] = field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +36,8 @@ class Outcome:
     turn: PlayerTurn | None
     text: str
     heard: str
+    answer_heard: str
+    """`heard` without a filler: what the mind is told, and what makes the player's words answered."""
     played: int
     rate: int
     status: str
@@ -61,6 +64,13 @@ def heard_of(playout: Playout) -> tuple[str, int]:
     if playout.reply.text_only and playout.ledger.sent == 0:
         return " ".join(clause.text for clause in playout.reply.made[: playout.clauses_told]), played
     return playout.ledger.heard_text(played), played
+
+
+def answer_in(heard: str, made: Sequence[Clause]) -> str:
+    """What of the words heard was answer: all but the filler before it."""
+    if not made or not made[0].filler:
+        return heard
+    return " ".join(heard.split()[len(made[0].text.split()) :])
 
 
 def merged(turn: PlayerTurn, earlier: tuple[str, ...]) -> PlayerTurn:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from npc.animation.interface import Affect
+from npc.conversation.outcome import answer_in
 from npc.conversation.replay import Difference
 from npc.conversation.reply import Speaker, again
 from npc.dialogue.interface import Clause, HeardReply, Mind, PlayerTurn, WorldEvent
@@ -106,10 +107,10 @@ def steps(records: Iterable[Record]) -> list[Step]:
 
 def _spoken(clauses: list[Any], data: Mapping[str, Any]) -> None:
     if data["operation"] == "begin":
-        clauses.append([data["text"], Affect(**data["affect"]), 0, []])
+        clauses.append([Clause(data["text"], Affect(**data["affect"]), filler=data.get("filler", False)), 0, []])
     elif data["operation"] == "push" and clauses:
-        clauses[-1][2] += data["samples"]
-        clauses[-1][3] += [
+        clauses[-1][1] += data["samples"]
+        clauses[-1][2] += [
             (w["text_start"], w["text_end"], w["span"]["start"], w["span"]["end"]) for w in data["words"]
         ]
 
@@ -117,10 +118,12 @@ def _spoken(clauses: list[Any], data: Mapping[str, Any]) -> None:
 def _answered(begun: Record, ended: Record, clauses: list[Any]) -> Answered:
     data = ended.data
     turn = None if begun.data["turn"] is None else PlayerTurn(**begun.data["turn"])
-    whole = " ".join(text for text, *_ in clauses) or data["text"]
+    made = [clause for clause, *_ in clauses]
+    whole = " ".join(clause.text for clause in made if not clause.filler)
+    whole = whole if made else data["text"]
     cut = data["status"] == "cancelled" or data["heard"] != data["text"]
-    heard = HeardReply(turn.turn_id if turn else "", data["response_id"], data["heard"], cut)
-    told = tuple((text, affect, samples, tuple(words)) for text, affect, samples, words in clauses)
+    heard = HeardReply(turn.turn_id if turn else "", data["response_id"], answer_in(data["heard"], made), cut)
+    told = tuple((clause.text, clause.affect, samples, tuple(words)) for clause, samples, words in clauses)
     return Answered(begun.seq, begun.at, ended.at, turn, whole, heard, told, begun.data["rate"])
 
 

@@ -5,6 +5,9 @@
 
 A draft makes no more than its first clause, so what a wrong guess wastes is bounded. After the commit production runs
 ahead of playback by at most `AHEAD` seconds, which bounds what an interruption wastes.
+
+A mind that is still at its first clause some time after the commit is covered by a filler, as people do it ("Let me
+think."): once a reply, never in a draft.
 """
 
 from __future__ import annotations
@@ -69,6 +72,14 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Filler:
+    """What holds the floor when nothing of the answer is there `after` seconds from the commit."""
+
+    clause: Clause
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class Spoken:
     """A piece of a clause ready for the score, in clause time at the output rate."""
 
@@ -96,8 +107,9 @@ class Reply:
         stage: Stage,
         clock: Callable[[], float],
         recorded: bool = False,
+        filler: Filler | None = None,
     ) -> None:
-        self._clauses, self._stage, self._clock = clauses, stage, clock
+        self._clauses, self._stage, self._clock, self._filler = clauses, stage, clock, filler
         self._gate = asyncio.Event()
         self._face: FaceStream | None = None
         if stage.animator is not None and stage.speaker is not None:
@@ -149,12 +161,14 @@ class Reply:
         self.marks.first("mind_started", self._clock())
         clauses = self._clauses()
         try:
-            while (clause := await self._next(clauses)) is not None:
+            clause = await self._first(clauses)
+            while clause is not None:
                 self.marks.first("first_clause", self._clock())
                 await self._perform(clause)
                 if not self._gate.is_set():
                     await self._gate.wait()
                 await self._keep_within_reach()
+                clause = await self._next(clauses)
         except Exception as error:
             self.failure = error
         finally:
@@ -163,6 +177,24 @@ class Reply:
                 with contextlib.suppress(Exception):
                     await close()
         await self._finish()
+
+    async def _first(self, clauses: AsyncIterator[Clause]) -> Clause | None:
+        """The first clause; while it keeps the player waiting, the filler is spoken."""
+        if self._filler is None or self.text_only:
+            return await self._next(clauses)
+        coming = asyncio.ensure_future(self._next(clauses))
+        committed = asyncio.ensure_future(self._gate.wait())
+        try:
+            await asyncio.wait({coming, committed}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                await asyncio.wait({coming}, timeout=self._filler.after)
+            if not coming.done():
+                await self._perform(self._filler.clause)
+            return await coming
+        finally:
+            committed.cancel()
+            if coming.cancel():
+                await asyncio.wait({coming})
 
     async def _next(self, clauses: AsyncIterator[Clause]) -> Clause | None:
         try:

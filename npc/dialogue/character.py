@@ -248,6 +248,8 @@ class Character(_Authored):
     farewell: tuple[Line, ...] = ()
     unknown: tuple[Line, ...] = ()
     """How the character says that it does not know."""
+    fillers: tuple[Line, ...] = ("Hm.",)
+    """What it says to hold the floor when an answer takes long, in turn; an empty list for silence."""
     small_talk: tuple[SmallTalk, ...] = ()
     interruption: Literal["yield", "finish_clause", "protest"] = "yield"
     protest: tuple[Line, ...] = ()

@@ -42,7 +42,8 @@ class Action:
 class Clause:
     """One speakable piece of a reply. A reply is its clauses' texts joined by single spaces.
 
-    `by` names the character that says it where several play in one session; empty for the session's own.
+    `by` names the character that says it where several play in one session; empty for the session's own. `filler`
+    holds the floor ("Let me think.") while the mind is still busy: it is spoken and heard, and no part of the answer.
     """
 
     text: str
@@ -51,6 +52,7 @@ class Clause:
     actions: tuple[Action, ...] = ()
     gesture: str | None = None
     by: str = ""
+    filler: bool = False
 
 
 @dataclass(frozen=True, slots=True)

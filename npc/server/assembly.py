@@ -278,6 +278,8 @@ class TalkService:
                 temperament=_TEMPERAMENT[character.interruption],
                 seed=self.settings.seed,
                 greets=self.settings.tts.greets,
+                fillers=character.fillers,
+                filler_after=self.settings.tts.filler_after_ms / 1000,
                 refine_budget=self.settings.asr.refine_budget_ms / 1000,
                 pronunciations=tuple(character.lexicon.items()),
                 companions=self._scenarios,

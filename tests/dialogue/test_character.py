@@ -22,7 +22,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 
 def test_published_schema_is_current() -> None:
-    assert SCHEMA.read_text(encoding="utf-8") == character_schema(), "run `npc characters schema --write`"
+    assert SCHEMA.read_text(encoding="utf-8") == character_schema(), (
+        "run `npc characters schema --write docs/schemas/character.schema.json`"
+    )
 
 
 def test_minimal_character_loads_with_defaults() -> None:
