@@ -98,10 +98,11 @@ def pull_model(repository: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     place = folder_of(repository)
+    failures: tuple[type[Exception], ...] = (HfHubHTTPError, HFValidationError, OSError, *_connection_errors())
     try:
         info = HfApi().model_info(repository, files_metadata=True)
         snapshot_download(repository, revision=info.sha, local_dir=place, allow_patterns=list(_PATTERNS))
-    except (HfHubHTTPError, HFValidationError, *_connection_errors(), OSError) as error:
+    except failures as error:
         raise PullFailed(f"{repository} could not be fetched: {error}. Is the hub reachable from here?") from error
     for file in info.siblings or []:
         wanted = file.lfs.sha256 if file.lfs else None
