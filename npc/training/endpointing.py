@@ -179,7 +179,10 @@ def main() -> None:
         weights, bias = dict(known.text), known.text_bias
     else:
         rng = np.random.default_rng(options.seed)
-        everything = list(turns(options.corpus))
+        try:
+            everything = list(turns(options.corpus))
+        except FileNotFoundError as error:
+            parser.error(f"--corpus {error}")
         chosen = [everything[i] for i in rng.permutation(len(everything))[: options.typed]]
         typed = [sample for text in chosen for sample in samples(text, rng)]
         weights, bias = train(half_misheard([*typed, *drawn_samples(options.typed // 5, rng)], rng))

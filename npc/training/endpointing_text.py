@@ -33,8 +33,12 @@ Sample = tuple[Sequence[str], int, float]
 
 
 def turns(corpus: Path) -> Iterator[str]:
-    """Turns of every `*.jsonl.gz` in the folder whose records hold `turns` as [speaker, text] pairs."""
-    for path in sorted(corpus.glob("*.jsonl.gz")):
+    """Turns of every `*.jsonl.gz` in the folder whose records hold `turns` as [speaker, text] pairs. Raises
+    FileNotFoundError where there is no such file."""
+    paths = sorted(corpus.glob("*.jsonl.gz"))
+    if not paths:
+        raise FileNotFoundError(f"{corpus}: no *.jsonl.gz there to learn from")
+    for path in paths:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 for turn in json.loads(line).get("turns") or ():

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.stats
 from numpy.typing import NDArray
 
 from npc.audio.clock import LISTEN_RATE
@@ -253,8 +254,8 @@ def fit(data: Sequence[Window], epochs: int, seed: int, batch: int = 256) -> dic
 
 
 def area(scores: NDArray[np.floating], truth: NDArray[np.floating]) -> float:
-    """Area under the receiver operating characteristic."""
-    ranks = np.argsort(np.argsort(scores)) + 1.0
+    """Area under the receiver operating characteristic; ties count half."""
+    ranks = scipy.stats.rankdata(scores)
     ones = float(truth.sum())
     return float((ranks[truth == 1].sum() - ones * (ones + 1) / 2) / max(1.0, ones * (truth.size - ones)))
 
@@ -281,7 +282,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--out", type=Path, default=Path(voice.__file__).with_name("voice.npz"))
     options = parser.parse_args()
-    data = windows(options.corpus, options.cache, options.sentences, options.seed, options.rooms, options.workers)
+    try:
+        data = windows(options.corpus, options.cache, options.sentences, options.seed, options.rooms, options.workers)
+    except FileNotFoundError as error:
+        parser.error(f"--corpus {error}")
     print(f"{len(data)} windows", file=sys.stderr)
     made = [fit(data, options.epochs, options.seed + number) for number in range(options.networks)]
     network_file.save(options.out, voice.joined(made))
