@@ -68,6 +68,7 @@ typedef struct {
   float *last;                      // rows x hidden: the normalised last hidden state, or null
   uint8_t *pool;
   int32_t pages;
+  int32_t yields; // whether the step may be given up: see npc_yield
 } NpcBatch;
 
 // One sequence's tokens through the recurrence of one state-space layer: see scan.inc.
@@ -96,7 +97,12 @@ NPC_API int npc_linear(const NpcMatrix *matrix, const float *x, int32_t m, float
 NPC_API int npc_scan(const NpcScan *scan, int32_t level);
 NPC_API NpcContext *npc_create(const NpcModel *model, int32_t threads, int32_t max_rows, int32_t level);
 NPC_API void npc_destroy(NpcContext *context);
-NPC_API int npc_forward(NpcContext *context, const NpcBatch *batch); // 0, or a negative error (npc_error says it in words)
+enum { NPC_GIVEN_UP = 1 };
+// 0, NPC_GIVEN_UP, or a negative error (npc_error says it in words).
+NPC_API int npc_forward(NpcContext *context, const NpcBatch *batch);
+// From any thread: while `wanted`, a step whose batch `yields` is given up where its next phase ends. It wrote nothing but
+// keys and values of its own rows, which the same step will write again.
+NPC_API void npc_yield(NpcContext *context, int32_t wanted);
 NPC_API const char *npc_error(int code);
 NPC_API double npc_read_bandwidth(const uint8_t *data, int64_t bytes, int32_t threads, int32_t repeats); // GB/s
 NPC_API int npc_amx_config_survives(void); // 1: the tile configuration reaches the unit whole; 0: miscompiled; -1: no AMX

@@ -17,8 +17,11 @@ struct Block { // adjacent rows of one sequence that share an attention unit
   int first, rows;
 };
 
+// What of a step a run of the program does: see forward.inc.
+enum Part { WHOLE, TO_KEYS, FROM_QUERIES };
+
 struct Level { // one instruction level's entry points
-  void (*forward)(NpcContext *, int blocks);
+  bool (*forward)(NpcContext *, int blocks, Part part); // false: it was given up
   int (*linear)(const NpcMatrix &, const Rows &, int m, float *y, int8_t *panel);
   size_t (*head_bytes)(const NpcModel &);
   size_t attention_bytes; // of one thread's attention scratch
@@ -71,6 +74,13 @@ struct Few { // a batch of a few rows, copied
   View view() const { return {position, sequence, tables, output_rows, blocks, width, pool}; }
 };
 
+struct Wanted { // the rows of a batch whose logits are asked for, as a batch
+  int32_t *position, *sequence, *output_rows;
+  const float **steer;
+  float *steer_scale;
+  const NpcAdapter **adapter;
+};
+
 struct Scratch { // per thread; the attention part depends on the level's source and is opaque here
   Rows rows;       // up to 8 rows of the widest input
   float *out;      // results of a unit before they are finished
@@ -96,4 +106,5 @@ struct NpcContext {
   std::vector<Block> blocks;
   NpcBatch batch;
   Few few; // of the batch, if it has a few rows
+  Wanted wanted;
 };

@@ -53,6 +53,62 @@ const Level &level_of(int level) {
   return level_plain;
 }
 
+// Neighbours of one sequence share an attention unit, which wants rising positions.
+void find_blocks(NpcContext *c) {
+  const NpcBatch &b = c->batch;
+  const int group = c->model.heads / c->model.kv_heads, tokens = QUERIES / group < 1 ? 1 : QUERIES / group;
+  c->blocks.clear();
+  for (int r = 0; r < b.rows;) {
+    int n = 1;
+    while (n < tokens && r + n < b.rows && b.sequence[r + n] == b.sequence[r] && b.position[r + n] > b.position[r + n - 1]) n++;
+    c->blocks.push_back({r, n});
+    r += n;
+  }
+}
+
+void copy_few(NpcContext *c) {
+  const NpcBatch &b = c->batch;
+  Few &few = c->few;
+  few.width = c->model.positions / PAGE + 1, few.pool = b.pool;
+  const int wide = b.table_width < few.width ? b.table_width : few.width;
+  for (int r = 0; r < b.rows; r++) {
+    few.position[r] = b.position[r], few.sequence[r] = r;
+    memcpy(few.tables + (size_t)r * few.width, b.tables + (size_t)b.sequence[r] * b.table_width, 4 * wide);
+  }
+  memcpy(few.output_rows, b.output_rows, 4 * b.outputs);
+  std::copy(c->blocks.begin(), c->blocks.end(), few.blocks);
+}
+
+bool run(NpcContext *c, Part part) {
+  find_blocks(c);
+  if (c->batch.rows <= FEW) copy_few(c);
+  return c->run->forward(c, (int)c->blocks.size(), part);
+}
+
+// Whether so many rows are wanted for their keys and values alone that the others are worth a run of their own.
+bool worth_two_runs(const NpcBatch &b) {
+  if (b.taps || b.last || b.rows - b.outputs <= FEW) return false;
+  for (int i = 1; i < b.outputs; i++)
+    if (b.output_rows[i] <= b.output_rows[i - 1]) return false;
+  return true;
+}
+
+// From here on the batch is the rows whose logits are asked for.
+void keep_wanted(NpcContext *c) {
+  NpcBatch &b = c->batch;
+  const Wanted &w = c->wanted;
+  for (int i = 0; i < b.outputs; i++) {
+    const int r = b.output_rows[i];
+    w.position[i] = b.position[r], w.sequence[i] = b.sequence[r], w.output_rows[i] = i;
+    if (b.steer) w.steer[i] = b.steer[r], w.steer_scale[i] = b.steer_scale[r];
+    if (b.adapter) w.adapter[i] = b.adapter[r];
+    if (r != i) memcpy(c->x + (size_t)i * c->hidden, c->x + (size_t)r * c->hidden, sizeof(float) * c->hidden);
+  }
+  b.rows = b.outputs, b.token = nullptr, b.position = w.position, b.sequence = w.sequence, b.output_rows = w.output_rows;
+  if (b.steer) b.steer = w.steer, b.steer_scale = w.steer_scale;
+  if (b.adapter) b.adapter = w.adapter;
+}
+
 int check(const NpcContext &c, const NpcBatch &b) {
   const NpcModel &m = c.model;
   if (b.rows < 1 || b.rows > c.capacity || b.outputs < 0 || b.outputs > b.rows) return -2;
@@ -197,6 +253,8 @@ NpcContext *npc_create(const NpcModel *model, int32_t threads, int32_t max_rows,
     }
   const size_t tables = (size_t)FEW * (model->positions / PAGE + 1);
   c->few.tables = a.take<int32_t>(tables);
+  c->wanted = {a.take<int32_t>(max_rows),       a.take<int32_t>(max_rows), a.take<int32_t>(max_rows),
+               a.take<const float *>(max_rows), a.take<float>(max_rows),   a.take<const NpcAdapter *>(max_rows)};
   c->scratch.resize(threads);
   for (Scratch &s : c->scratch) {
     s.rows = a.rows(8, widest);
@@ -222,29 +280,14 @@ int npc_forward(NpcContext *c, const NpcBatch *batch) {
   const int bad = check(*c, *batch);
   if (bad) return bad;
   c->batch = *batch;
-  c->blocks.clear();
-  const int group = c->model.heads / c->model.kv_heads;
-  const int tokens = QUERIES / group < 1 ? 1 : QUERIES / group;
-  for (int r = 0; r < batch->rows;) {
-    int n = 1;
-    while (n < tokens && r + n < batch->rows && batch->sequence[r + n] == batch->sequence[r]) n++;
-    c->blocks.push_back({r, n});
-    r += n;
-  }
-  if (batch->rows <= FEW) {
-    Few &few = c->few;
-    few.width = c->model.positions / PAGE + 1, few.pool = batch->pool;
-    const int wide = batch->table_width < few.width ? batch->table_width : few.width;
-    for (int r = 0; r < batch->rows; r++) {
-      few.position[r] = batch->position[r], few.sequence[r] = r;
-      memcpy(few.tables + (size_t)r * few.width, batch->tables + (size_t)batch->sequence[r] * batch->table_width, 4 * wide);
-    }
-    memcpy(few.output_rows, batch->output_rows, 4 * batch->outputs);
-    std::copy(c->blocks.begin(), c->blocks.end(), few.blocks);
-  }
-  c->run->forward(c, (int)c->blocks.size());
-  return 0;
+  if (!worth_two_runs(*batch)) return run(c, WHOLE) ? 0 : NPC_GIVEN_UP;
+  if (!run(c, TO_KEYS)) return NPC_GIVEN_UP;
+  if (!batch->outputs) return 0;
+  keep_wanted(c);
+  return run(c, FROM_QUERIES) ? 0 : NPC_GIVEN_UP;
 }
+
+void npc_yield(NpcContext *c, int32_t wanted) { c->team->yield(wanted); }
 
 double npc_read_bandwidth(const uint8_t *data, int64_t bytes, int32_t threads, int32_t repeats) {
   Team team(threads);

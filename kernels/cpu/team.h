@@ -16,6 +16,7 @@
 //   compute   reads anything, writes only what is the thread's own    may be done twice; may come late and read nonsense
 //   take      a compare-and-swap on the unit's bit, the first wins    who is late finds a later serial and drops its own
 //   commit    writes what is shared                                   once; who is in it is waited for
+// A program can be given up: who finishes a phase moves the word beyond all of the program's phases, and everybody walks out.
 #pragma once
 #include <atomic>
 #include <climits>
@@ -58,10 +59,16 @@ public:
   // Run program(me) on every thread. Returns when all its phases are done; workers may still be walking out of it, so the
   // program must be a copyable value that reads shared memory only inside units.
   // `patience` times the usual spinning before a wait sleeps: where units are long, waiting for the last of them is too.
-  template <class Program> void run(const Program &program, int patience = 1) {
+  // Where it `yields`, false is returned when yield() was heard before the end; of at most kBeyond phases, then.
+  template <class Program> bool run(const Program &program, int patience = 1, bool yields = false) {
     static_assert(sizeof(Program) <= sizeof(program_), "program too large");
     patience_.store(patience, std::memory_order_relaxed);
-    uint32_t base = uint32_t(claim_.load() >> 32);
+    yields_.store(yields, std::memory_order_relaxed);
+    const uint32_t base = uint32_t(claim_.load() >> 32);
+    if (base - swept_ > 1u << 30) { // else serials of long ago would count as later ones
+      for (auto &word : taken_) word.store(uint64_t(base) << 32);
+      swept_ = base;
+    }
     if (threads_ > 1) {
       step_.fetch_add(1); // odd: the program is being written
       base_ = base;
@@ -73,7 +80,12 @@ public:
     }
     Me me{0, base, 0};
     program(me);
+    const uint32_t now = uint32_t(claim_.load() >> 32);
+    return now == me.serial || now == me.serial - 1 + kBeyond; // heard after the last phase: all was done
   }
+
+  // From any thread: give up what runs, and what will run, as far as it yields; until yield(false).
+  void yield(bool wanted) { asked_.store(wanted); }
 
   // Whether the program me runs is still the one that is wanted; what it read before is then whole.
   bool current(const Me &me) const {
@@ -86,8 +98,9 @@ public:
     if (n <= 0) return;
     const uint32_t serial = me.serial++;
     if (threads_ == 1) {
+      if (uint32_t(claim_.load(std::memory_order_relaxed) >> 32) != serial) return;
       for (int i = 0; i < n; i++) unit(i);
-      claim_.store(uint64_t(serial + 1) << 32, std::memory_order_relaxed);
+      claim_.store(after(serial), std::memory_order_relaxed);
       return;
     }
     uint64_t seen = claim_.load(std::memory_order_acquire);
@@ -132,6 +145,7 @@ public:
 private:
   static constexpr int kSpins = 600; // pauses; about 20 us at 40 ns each
   enum { kTwice = 4096 };            // units of a phase that can be done over, at most
+  enum : uint32_t { kBeyond = 1 << 14 };
 
   static void sleep_on(std::atomic<uint32_t> *word, uint32_t expected) {
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
@@ -140,10 +154,15 @@ private:
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
   }
 
+  uint64_t after(uint32_t serial) const { // the word that ends a phase
+    const bool over = yields_.load(std::memory_order_relaxed) && asked_.load(std::memory_order_relaxed);
+    return uint64_t(serial + (over ? uint32_t(kBeyond) : 1)) << 32;
+  }
+
   bool finished(int n, uint32_t serial) {
     if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 != n) return false;
     done_.store(0, std::memory_order_relaxed);
-    claim_.store(uint64_t(serial + 1) << 32);
+    claim_.store(after(serial));
     if (asleep_.load()) wake(reinterpret_cast<std::atomic<uint32_t> *>(&claim_) + 1);
     return true;
   }
@@ -207,12 +226,13 @@ private:
     }
   }
 
-  alignas(64) std::atomic<uint64_t> claim_{uint64_t(1) << 32};
+  enum : uint32_t { kFirst = (1u << 31) - 4096 }; // near where the sign turns, so that every test goes over it
+  alignas(64) std::atomic<uint64_t> claim_{uint64_t(kFirst) << 32};
   alignas(64) std::atomic<int32_t> done_{0};
   alignas(64) std::atomic<uint32_t> step_{0};
   std::atomic<int32_t> asleep_{0}, idle_{0}, patience_{1};
-  std::atomic<bool> stop_{false};
-  uint32_t base_ = 0;
+  std::atomic<bool> stop_{false}, yields_{false}, asked_{false};
+  uint32_t base_ = 0, swept_ = 0;
   void (*invoke_)(const void *, Me &) = nullptr;
   alignas(64) unsigned char program_[256] = {};
   const int threads_;

@@ -10,6 +10,7 @@ five final texts differs from the last partial. New data (retrieved facts) comes
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,9 +169,28 @@ def measure_listening(step: Step, turns: int = 12, seed: int = 11, sizes: Sizes 
     }
 
 
+def _come_into_a_step(engine: Engine, after: float) -> float | None:
+    """Run a step; `after` seconds from its beginning somebody of focus priority comes. Seconds he waits for its end,
+    None where it was over by then."""
+    came: list[float] = []
+
+    def come() -> None:
+        came.append(time.perf_counter())
+        engine.hurry(True)
+
+    timer = threading.Timer(after, come)
+    timer.start()
+    engine.step()
+    over = time.perf_counter()
+    timer.cancel()
+    timer.join()
+    engine.hurry(False)
+    return over - came[0] if came and came[0] < over else None
+
+
 def measure_focus(step: Step, turns: int = 20, seed: int = 12, sizes: Sizes = SIZES) -> dict[str, float]:
     """The focus session's time to the first token (persona and talk cached, the turn new) alone, and while four ambient
-    sessions generate; the request comes at a random moment of the step that runs."""
+    sessions generate; the request comes at a random moment of the step that runs, from another thread."""
     engine = Engine(step)
     made = _Turns(step.config.vocab, seed, sizes)
     rng = np.random.default_rng(seed)
@@ -180,7 +200,7 @@ def measure_focus(step: Step, turns: int = 20, seed: int = 12, sizes: Sizes = SI
 
     engine.submit(made.base, Sampling(max_tokens=1))
     _until(engine, lambda events: False, _FOREVER)
-    alone, beside = [], []
+    alone, beside, waited = [], [], []
     ambient = Sampling(max_tokens=200)
     for _ in range(turns):
         alone.append(_cold_turn(engine, request()))
@@ -189,7 +209,11 @@ def measure_focus(step: Step, turns: int = 20, seed: int = 12, sizes: Sizes = SI
             start = time.perf_counter()
             engine.step()
             running = time.perf_counter() - start
-        beside.append((1 - rng.random()) * running + _cold_turn(engine, request()))
+        wait = None
+        while wait is None:
+            wait = _come_into_a_step(engine, rng.random() * running)
+        waited.append(wait)
+        beside.append(wait + _cold_turn(engine, request()))
         for number in others:
             engine.cancel(number)
     engine.tree.clear()
@@ -199,5 +223,7 @@ def measure_focus(step: Step, turns: int = 20, seed: int = 12, sizes: Sizes = SI
         "alone_p95_ms": round(1000 * quiet, 1),
         "four_ambient_p50_ms": round(1000 * float(np.median(beside)), 1),
         "four_ambient_p95_ms": round(1000 * busy, 1),
+        "step_ms": round(1000 * running, 1),
+        "waited_for_step_p95_ms": round(1000 * float(np.percentile(waited, 95)), 1),
         "p95_growth_pct": round(100 * (busy / quiet - 1), 1),
     }

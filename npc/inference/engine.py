@@ -10,7 +10,10 @@ returns what came of it. Order is priority, then arrival: the focus character be
 speculation. A prompt is cut so that it does not hold up others' tokens; a lower priority waits while a higher one is
 still reading its prompt; speculation runs only when nothing else does.
 
-The engine has no threads and no clock. It is driven by one thread (`npc.inference.native`).
+A step of ambient sequences alone is given up when `hurry` says that the focus waits: nothing of it is kept, its rows
+are computed again later, and of two such steps that follow each other one is always finished.
+
+The engine has no threads and no clock. It is driven by one thread (`npc.inference.native`); others call `hurry` alone.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from npc.inference.request import Event, Finish, Request
 from npc.inference.sampler import adjust, check, choose, log_probability, uniform
 from npc.inference.speculate import Drafter
 from npc.inference.states import StateTable, StateTree
-from npc.inference.step import Batch, Result, Step
+from npc.inference.step import Batch, GivenUp, Result, Step
 from npc.inference.textstream import TextStream
 
 log = logging.getLogger(__name__)
@@ -89,6 +92,7 @@ class Engine:
         self._next = 0
         self.listeners: dict[str, Listening] = {}
         self.speculative_rows = 0
+        self._gave_up = False
 
     @property
     def busy(self) -> bool:
@@ -228,6 +232,11 @@ class Engine:
         if self._drafter is not None:
             self._drafter.close()
 
+    def hurry(self, wanted: bool) -> None:
+        """From any thread: somebody of focus priority waits, so that ambient work should not go on. Whoever drives the
+        engine takes it back before looking for new requests."""
+        self.model.hurry(wanted)
+
     # One step
 
     def step(self) -> list[Event]:
@@ -235,12 +244,17 @@ class Engine:
         plan = self._plan()
         if not plan:
             return []
+        ambient = all(s.priority is Priority.AMBIENT for s, _ in plan)
         try:
-            result = self._forward(plan)
+            result = self._forward(plan, yields=ambient and not (self._gave_up or self.model.recurrent))
+        except GivenUp:
+            self._gave_up = True
+            return []
         except Exception as error:
             if len(plan) == 1:
                 return [self._fail(plan[0][0], error)]
             return [event for part in plan for event in self._alone(part)]
+        self._gave_up = self._gave_up and not ambient
         return self._collect(plan, result)
 
     def _alone(self, part: tuple[Request, int]) -> list[Event]:
@@ -333,7 +347,7 @@ class Engine:
         s.held = s.shared = 0
         s.running = False
 
-    def _forward(self, plan: Sequence[tuple[Request, int]]) -> Result:
+    def _forward(self, plan: Sequence[tuple[Request, int]], yields: bool = False) -> Result:
         tokens: list[int] = []
         positions: list[int] = []
         outputs: list[int] = []
@@ -361,6 +375,7 @@ class Engine:
             [s.adapter for (s, _), n in zip(plan, counts, strict=True) for _ in range(n)]
             if any(s.adapter for s, _ in plan)
             else None,
+            yields=yields,
         )
         return self.model.forward(batch)
 

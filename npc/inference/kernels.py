@@ -29,6 +29,8 @@ TILE: Final = 16
 #: columns of a line of INT4 factors, and of an INT8 block
 CHUNK: Final = 128
 MAX_RANK: Final = 192
+#: what npc_forward returns of a step that was given up
+GIVEN_UP: Final = 1
 ADAPTED: Final = ("qkv", "o", "gate", "up", "down")
 
 
@@ -149,6 +151,7 @@ class CBatch(c.Structure):
         ("last", c.c_void_p),
         ("pool", c.c_void_p),
         ("pages", c.c_int32),
+        ("yields", c.c_int32),
     ]
 
 
@@ -188,6 +191,8 @@ def load() -> Any | None:
     lib.npc_create.argtypes = [c.POINTER(CModel), c.c_int32, c.c_int32, c.c_int32]
     lib.npc_destroy.argtypes = [c.c_void_p]
     lib.npc_forward.argtypes = [c.c_void_p, c.POINTER(CBatch)]
+    lib.npc_yield.argtypes = [c.c_void_p, c.c_int32]
+    lib.npc_yield.restype = None
     lib.npc_error.restype = c.c_char_p
     lib.npc_pack.argtypes = [c.c_int32, c.c_int32, c.c_int32, c.c_void_p, c.c_void_p, c.c_void_p]
     lib.npc_unpack.argtypes = [c.POINTER(CMatrix), c.c_int32, c.c_void_p]

@@ -209,6 +209,9 @@ class MambaStep:
         """Bytes of one state."""
         return int(self._conv[0].nbytes + self._state[0].nbytes)
 
+    def hurry(self, wanted: bool) -> None:
+        """See Step: no step is given up, for a state cannot be taken back."""
+
     def copy_page(self, source: int, target: int) -> None:
         """Copy a state."""
         for array in (self._conv, self._state, self._held):

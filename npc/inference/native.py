@@ -130,6 +130,10 @@ class _Worker:
         """Run `work` on the thread, between steps."""
         self._inbox.put(work)
 
+    def hurry(self) -> None:
+        """What was posted cannot wait for an ambient step."""
+        self.engine.hurry(True)
+
     def cancelled(self, number: int | None) -> None:
         """Tell who reads a request that it was dropped for another."""
         if number is not None and (receive := self.subscribers.pop(number, None)) is not None:
@@ -142,6 +146,9 @@ class _Worker:
 
     def _run(self) -> None:
         while True:
+            self.engine.hurry(
+                False
+            )  # before the look at the inbox: what is posted from here on may hurry the next step
             while not self._inbox.empty() or not self.engine.busy:
                 work = self._inbox.get()
                 if work is None:
@@ -260,7 +267,11 @@ class NativeModel:
     ) -> AsyncIterator[Token]:
         """Generate; see LanguageModel."""
         submit = self._submitter(sampling)
-        return self._tokens(lambda: (submit(self.tokenizer.prompt(prompt), sampling, priority=priority), []), None)
+
+        def start() -> tuple[int, list[Event]]:
+            return submit(self.tokenizer.prompt(prompt), sampling, priority=priority), []
+
+        return self._tokens(start, None, hurry=priority is Priority.FOCUS)
 
     def reply(
         self, prompt: tuple[Message, ...], sampling: Sampling, session: str, *, tentative: bool = False
@@ -282,12 +293,13 @@ class NativeModel:
             self._worker.cancelled(number)
             return submit(tokens, sampling, priority=Priority.FOCUS), []
 
-        return self._tokens(start, session)
+        return self._tokens(start, session, hurry=not tentative)
 
     async def _tokens(
-        self, start: Callable[[], tuple[int, list[Event]]], session: str | None
+        self, start: Callable[[], tuple[int, list[Event]]], session: str | None, *, hurry: bool
     ) -> AsyncGenerator[Token, None]:
-        """Run `start` on the worker (the request's number and its events so far) and yield what comes of it."""
+        """Run `start` on the worker (the request's number and its events so far) and yield what comes of it; with
+        `hurry` ambient work makes way at once."""
         if self._closed:
             raise ModelError(f"model {self.name} is closed")
         loop = asyncio.get_running_loop()
@@ -314,6 +326,8 @@ class NativeModel:
                 deliver(ModelError(f"{type(error).__name__}: {error}"))
 
         self._worker.post(begin)
+        if hurry:
+            self._worker.hurry()
         silent: float | None = None  # log-probability of tokens whose text is still held back
         try:
             while True:

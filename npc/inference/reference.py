@@ -16,7 +16,7 @@ from npc.inference.adapters import Adapter
 from npc.inference.config import ModelConfig, rope_table
 from npc.inference.formats import integers, unpack
 from npc.inference.kernels import PAGE, CacheFormat, Floats, Format, Matrix, block_of, pad
-from npc.inference.step import Batch, Result
+from npc.inference.step import Batch, GivenUp, Result
 from npc.inference.weights import Layer, Weights, head_pad
 
 
@@ -135,12 +135,17 @@ class ReferenceStep:
         self._rope = rope_table(config, positions)
         self._pool = np.zeros((pages, config.layers, 2, config.kv_heads, PAGE, config.head_dim), np.float32)
         self._table = unpack(weights.embedding)
+        self._hurried = False
         self.observe: Callable[[str, Floats], None] = lambda name, x: None
 
     @property
     def page_bytes(self) -> int:
         """Bytes of one cache page."""
         return int(self._pool[0].nbytes)
+
+    def hurry(self, wanted: bool) -> None:
+        """See Step: a step ends with the layer that runs."""
+        self._hurried = wanted
 
     def copy_page(self, source: int, target: int) -> None:
         """Copy a page's keys and values."""
@@ -150,13 +155,15 @@ class ReferenceStep:
         """Nothing to free."""
 
     def forward(self, batch: Batch) -> Result:
-        """Run one step. Raises ValueError on rows out of range."""
+        """Run one step. Raises ValueError on rows out of range, GivenUp."""
         batch.check(self.config, self.pages, self.positions)
         c = self.config
         x = self._table[batch.tokens]
         taps = []
         with np.errstate(invalid="ignore", over="ignore"):
             for i, layer in enumerate(self.weights.layers):
+                if batch.yields and self._hurried:
+                    raise GivenUp
                 x = x + self._attention(batch, i, layer, rms_norm(x, layer.attention_norm, c.eps))
                 inner = rms_norm(x, layer.mlp_norm, c.eps)
                 gate = self._linear(batch, i, "gate", layer.gate, inner)

@@ -27,7 +27,7 @@ Ints = NDArray[np.int32]
 class Batch:
     """Rows of one step. `tables` is sequences x width page numbers (-1 where not needed); `outputs` the rows whose
     logits are wanted. Rows of a sequence are adjacent with rising positions. `steering` per row:
-    (layers x hidden, scale)."""
+    (layers x hidden, scale). `yields`: the step may be given up (`Step.hurry`); it raises GivenUp then."""
 
     tokens: Ints
     positions: Ints
@@ -38,6 +38,7 @@ class Batch:
     adapters: Sequence[Adapter | None] | None = None
     want_taps: bool = False
     want_last: bool = False
+    yields: bool = False
 
     def check(self, config: ModelConfig, pages: int, positions: int) -> None:
         """Raise ValueError for rows outside vocabulary, context or pages (the kernels check the same themselves)."""
@@ -50,6 +51,10 @@ class Batch:
         held = self.tables[self.sequences, self.positions // PAGE]
         if held.min() < 0 or held.max() >= pages:
             raise ValueError("a sequence has no cache page where it needs one")
+
+
+class GivenUp(Exception):
+    """A step ended early for somebody who cannot wait. Nothing came of it; the same batch may be run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,11 @@ class Step(Protocol):
         """Bytes of one cache page."""
 
     def forward(self, batch: Batch) -> Result:
-        """Run one step. Raises ValueError on rows out of range."""
+        """Run one step. Raises ValueError on rows out of range, GivenUp."""
+
+    def hurry(self, wanted: bool) -> None:
+        """From any thread: while `wanted`, steps of batches that yield are given up as soon as may be. Not after
+        `close`."""
 
     def copy_page(self, source: int, target: int) -> None:
         """Copy a page's keys and values."""
@@ -167,13 +176,17 @@ class KernelStep:
             self._lib.npc_destroy(self._context)
             self._context = None
 
+    def hurry(self, wanted: bool) -> None:
+        """See Step: a step ends with the phase that runs, a fraction of a layer."""
+        self._lib.npc_yield(self._context, wanted)
+
     def copy_page(self, source: int, target: int) -> None:
         """Copy a page's keys and values."""
         size = self.page_size
         self._pool[target * size : (target + 1) * size] = self._pool[source * size : (source + 1) * size]
 
     def forward(self, batch: Batch) -> Result:
-        """Run one step: one call into the library, without the interpreter's lock."""
+        """Run one step: one call into the library, without the interpreter's lock. Raises ValueError, GivenUp."""
         rows, outputs = len(batch.tokens), len(batch.outputs)
         if outputs > len(self._logits):
             self._logits = np.zeros((outputs, self._logits.shape[1]), np.float32)
@@ -196,6 +209,7 @@ class KernelStep:
             last=_address(last),
             pool=self._pool.ctypes.data,
             pages=self.pages,
+            yields=batch.yields,
         )
         if batch.steering is not None and any(batch.steering):
             vectors = (c.c_void_p * rows)(*(None if s is None else s[0].ctypes.data for s in batch.steering))
@@ -207,6 +221,8 @@ class KernelStep:
             )
             struct.adapter = c.addressof(found)
         status = self._lib.npc_forward(self._context, c.byref(struct))
+        if status == kernels.GIVEN_UP:
+            raise GivenUp
         if status:
             raise ValueError(self._lib.npc_error(status).decode())
         return Result(self._logits[:outputs, : self.config.vocab] if outputs else None, taps, last)

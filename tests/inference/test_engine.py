@@ -14,6 +14,7 @@ from npc.inference.kernels import PAGE, Format
 from npc.inference.request import Event
 from npc.inference.speculate import DraftModel, PromptLookup
 from npc.inference.step import Batch, KernelStep, Result
+from tests.inference import test_mamba as mamba
 from tests.inference import tiny
 
 pytestmark = tiny.needs_kernels
@@ -95,7 +96,8 @@ def test_speculation_saves_steps(core: KernelStep) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_random_schedules_do_not_change_tokens(core: KernelStep, judge: KernelStep, seed: int) -> None:
-    """Batching, prefix sharing, chunked prompts, preemption, priorities and neighbours' cancellation in one soup."""
+    """Batching, prefix sharing, chunked prompts, preemption, priorities, neighbours' cancellation, ambient steps that
+    are given up: all in one soup."""
     rng = random.Random(seed)
     limits = Limits(running=6, step_rows=rng.choice([16, 48, 200]), chunk_rows=rng.choice([3, 17, 64]))
     engine = Engine(core, limits=limits, drafter=rng.choice([None, PromptLookup(shortest=1)]))
@@ -117,8 +119,10 @@ def test_random_schedules_do_not_change_tokens(core: KernelStep, judge: KernelSt
             gone = rng.choice(list(wanted))
             engine.cancel(gone)
             cancelled.add(gone)
+        engine.hurry(rng.random() < 0.5)
         for event in engine.step():
             events.setdefault(event.sequence, []).append(event)
+    engine.hurry(False)
     for number, more in drain(engine).items():
         events.setdefault(number, []).extend(more)
     for number, (prompt, sampling) in wanted.items():
@@ -126,6 +130,27 @@ def test_random_schedules_do_not_change_tokens(core: KernelStep, judge: KernelSt
         right = tiny.plain_loop(judge, prompt, sampling)
         assert got == right[: len(got)]
         assert len(got) == len(right) or number in cancelled
+    no_leak(engine)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_ambient_work_makes_way_at_most_once_in_a_row(core: KernelStep, judge: KernelStep, recurrent: bool) -> None:
+    engine = Engine(mamba.step() if recurrent else core)
+    engine.submit([1, 2, 3], Sampling(max_tokens=4), priority=Priority.AMBIENT)
+    engine.hurry(True)
+    lost, said = 0, []
+    while engine.busy:
+        events = engine.step()
+        lost, said = lost + (not events), said + made(events)
+    assert lost == (0 if recurrent else 4), "every other step is given up, never two in a row"
+    if not recurrent:
+        assert said == tiny.plain_loop(judge, [1, 2, 3], Sampling(max_tokens=4))
+    focus = engine.submit([5], Sampling(max_tokens=3))
+    engine.submit([7], Sampling(max_tokens=6), priority=Priority.AMBIENT)
+    while engine.tokens(focus):
+        assert engine.step(), "what the focus has a part in is finished"
+    engine.hurry(False)
+    drain(engine)
     no_leak(engine)
 
 
@@ -282,7 +307,7 @@ class Faulty:
     def __init__(self, inner: KernelStep) -> None:
         self._inner = inner
         self.config, self.pages, self.positions = inner.config, inner.pages, inner.positions
-        self.copy_page, self.close = inner.copy_page, inner.close
+        self.copy_page, self.close, self.hurry = inner.copy_page, inner.close, inner.hurry
         self.page_bytes = inner.page_bytes
         self.recurrent = inner.recurrent
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from npc.config.paths import data_dir
 from npc.inference import build, formats, kernels, reference
 from npc.inference.build import BuildError, compile_library
 from npc.inference.kernels import CacheFormat, Floats, Format, Level, linear, pad
-from npc.inference.step import Batch
+from npc.inference.step import Batch, GivenUp
 from tests.inference import tiny
 
 pytestmark = tiny.needs_kernels
@@ -245,6 +248,62 @@ def test_a_sliding_window_is_the_same_in_chunks_and_at_each_level(cache: CacheFo
             want = got if want is None else want
             assert (got == want).all(), (level.name, cuts)
             step.close()
+
+
+@pytest.mark.parametrize("format", list(Format))
+@pytest.mark.parametrize("level", LEVELS)
+def test_rows_whose_logits_nobody_wants_end_early_and_change_nothing(format: Format, level: Level) -> None:
+    config, packed = tiny.model(format, num_hidden_layers=1 + (format is Format.INT4))
+    step, rng = tiny.step(config, packed, level=level, threads=3), np.random.default_rng(12)
+    sizes = [60, 5, 17]
+    positions, sequences = np.concatenate([np.arange(n) for n in sizes]), np.repeat([0, 1, 2], sizes)
+    tables = np.array([[5, 6], [7, -1], [9, -1]], np.int32)
+    tokens, rows = rng.integers(0, 96, 82).astype(np.int32), np.arange(82, dtype=np.int32)
+    vector = rng.standard_normal((config.layers, config.hidden)).astype(np.float32)
+    steering = [(vector, 0.5) if r % 3 else None for r in rows]
+
+    def run(wanted: list[int], whole: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Logits of the rows wanted, and those of a next token of each sequence."""
+        outputs = np.array(wanted, np.int32)
+        batch = Batch(tokens, positions.astype(np.int32), sequences.astype(np.int32), tables, outputs, steering)
+        found = step.forward(replace(batch, want_last=whole)).logits
+        now = np.empty(0, np.uint32) if found is None else bits(found.copy())
+        later = step.forward(Batch(rows[:3], np.array(sizes, np.int32), rows[:3], tables, rows[:3])).logits
+        step.forward(Batch(rows, rows, rows * 0, np.array([[5, 6, 7]], np.int32), rows[:1]))  # other keys and values
+        return now, bits(later.copy())
+
+    want, next_want = run(list(range(82)), whole=True)
+    for wanted in ([81], [], [59, 64, 81], list(range(40)), [81, 3, 3], list(range(82)), [0, 1, 2, 58, 59, 60]):
+        got, next_got = run(wanted, whole=False)
+        assert (got == want[wanted]).all() if wanted else not got.size, wanted
+        assert (next_got == next_want).all(), wanted
+    step.close()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_a_step_that_is_given_up_leaves_no_trace(threads: int) -> None:
+    config, packed = tiny.model(num_hidden_layers=6)
+    step, rng = tiny.step(config, packed, threads=threads), random.Random(3)
+    pages, given_up = np.arange(16, dtype=np.int32)[None], 0
+    for turn in range(60):
+        rows = rng.choice([1, 5, 8, 30, 300])
+        span = np.arange(rows, dtype=np.int32)
+        batch = Batch((span * 7 + turn) % 96, span, span * 0, pages, span[-1:])
+        want = bits(step.forward(batch).logits.copy())
+        timer = threading.Timer(rng.random() * 0.003, lambda: step.hurry(True))
+        timer.start()
+        for _ in range(1000):
+            try:
+                assert (bits(step.forward(replace(batch, yields=True)).logits) == want).all()
+            except GivenUp:
+                given_up += 1
+                break
+        assert (bits(step.forward(batch).logits) == want).all(), "who does not yield is not given up"
+        timer.join()
+        step.hurry(False)
+        assert (bits(step.forward(replace(batch, yields=True)).logits) == want).all()
+    assert given_up > 30
+    step.close()
 
 
 def test_neighbours_do_not_change_a_row() -> None:
