@@ -74,15 +74,19 @@ def machine() -> dict[str, Any]:
     if meminfo.exists():
         memory_kib = int(meminfo.read_text().splitlines()[0].split()[1])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "cpu": model,
         "cores": cores,
         "memory_gib": round(memory_kib / 2**20, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "load_before": load,
     }
+
+
+def measured(bench: Bench, run: Run) -> dict[str, Any]:
+    """What the benchmark finds, and `load_before`: the machine's load average of the minute before it began."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {**bench.measure(run), "load_before": load}
 
 
 def pyplot() -> Any | None:

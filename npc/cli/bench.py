@@ -9,7 +9,7 @@ from pathlib import Path
 
 import npc.bench
 from npc.audio.wav import WavError
-from npc.bench.harness import BadInput, Bench, Run, emit, log
+from npc.bench.harness import BadInput, Bench, Run, emit, log, measured
 from npc.client.local_server import ServerFailed
 from npc.config.authored import AuthoredFileError
 from npc.inference.config import CheckpointError
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
     try:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-        result = bench.measure(Run(seed, out, given))
+        result = measured(bench, Run(seed, out, given))
     except OSError as error:
         where = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         return _cannot(bench, where)
