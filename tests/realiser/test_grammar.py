@@ -124,3 +124,12 @@ def test_objections(text: str, intent: str, polarity: str, why: str) -> None:
 def test_a_price_is_not_asked_in_anothers_name() -> None:
     said = _said("For rope I ask six.", "For … i ask …")
     assert objection(said, "fact", "", words={"for", "i", "ask"}, said=(), own_price=False) == "claims the sale"
+
+
+def test_somebody_is_no_it() -> None:
+    lost = _said("Your dad? When did you see it last?", "…? When did you see it last?")
+    assert (
+        objection(lost, "heard", "", words={"when", "did", "you", "see", "it", "last"}, said=()) == "somebody is no it"
+    )
+    knife = _said("Your knife? When did you see it last?", "…? When did you see it last?")
+    assert objection(knife, "heard", "", words={"when", "did", "you", "see", "it", "last"}, said=()) == ""

@@ -21,6 +21,11 @@ _NO = re.compile(r"^(?:oh,? )?(?:no\b(?! (?:mystery|harm|trouble))|not (?:quite|
                  r"that's not it|you've heard wrong)", re.I)  # fmt: skip
 #: Claims about the speaker that need a fact behind them: who asks the price, whose the thing is.
 _CLAIMS = re.compile(r"\b(?:i ask|is yours|you'll pay)\b", re.I)
+#: Somebody of the player's, taken up as a thing: "Your dad? When did you see it last?"
+_SOMEBODY_AS_IT = re.compile(
+    r"\byour (?:\w+ )?(?:dad|daddy|father|mum|mom|mother|son|daughter|wife|husband|brother|sister|friend|boy|girl|child|"
+    r"baby|uncle|aunt|cousin|gran|grandad|grandma|grandpa|grandmother|grandfather|partner|boss|neighbour|nephew|niece)\b"
+    r".*\bit\b", re.I)  # fmt: skip
 #: Intents whose reply tells something that must not be taken back by its own frame.
 TELLING = frozenset(("fact", "self", "scene", "name", "told", "hand", "point", "refused_why"))
 MOST_WORDS = 25
@@ -57,6 +62,8 @@ def objection(
         return "no no"
     if intent in ("fact", "self") and polarity not in ("yes", "no") and (_YES.search(own) or _NO.search(own)):
         return "yes or no unasked"
+    if _SOMEBODY_AS_IT.search(text):
+        return "somebody is no it"
     if not own_price and _CLAIMS.search(own):
         return "claims the sale"
     if _bare(text) in {_bare(earlier) for earlier in said}:
