@@ -127,9 +127,7 @@ def test_a_price_is_not_asked_in_anothers_name() -> None:
 
 
 def test_somebody_is_no_it() -> None:
-    lost = _said("Your dad? When did you see it last?", "…? When did you see it last?")
-    assert (
-        objection(lost, "heard", "", words={"when", "did", "you", "see", "it", "last"}, said=()) == "somebody is no it"
-    )
-    knife = _said("Your knife? When did you see it last?", "…? When did you see it last?")
-    assert objection(knife, "heard", "", words={"when", "did", "you", "see", "it", "last"}, said=()) == ""
+    words = {"when", "did", "you", "see", "it", "last"}
+    for thing, why in (("dad", "somebody is no it"), ("knife", "")):
+        said = _said(f"Your {thing}? When did you see it last?", "…? When did you see it last?")
+        assert objection(said, "heard", "", words=words, said=()) == why

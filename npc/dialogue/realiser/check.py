@@ -23,7 +23,7 @@ _NO = re.compile(r"^(?:oh,? )?(?:no\b(?! (?:mystery|harm|trouble))|not (?:quite|
 _CLAIMS = re.compile(r"\b(?:i ask|is yours|you'll pay)\b", re.I)
 #: Somebody of the player's, taken up as a thing: "Your dad? When did you see it last?"
 _SOMEBODY_AS_IT = re.compile(
-    r"\byour (?:\w+ )?(?:dad|daddy|father|mum|mom|mother|son|daughter|wife|husband|brother|sister|friend|boy|girl|child|"
+    r"\byour (?:\w+ )?(?:dad|father|mum|mom|mother|son|daughter|wife|husband|brother|sister|friend|boy|girl|child|"
     r"baby|uncle|aunt|cousin|gran|grandad|grandma|grandpa|grandmother|grandfather|partner|boss|neighbour|nephew|niece)\b"
     r".*\bit\b", re.I)  # fmt: skip
 #: Intents whose reply tells something that must not be taken back by its own frame.
