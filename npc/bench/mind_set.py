@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from npc.bench.harness import BadInput
 from npc.bench.mind_scoring import Answer
 from npc.dialogue.character import Character
 from npc.dialogue.interface import HeardReply, Mind, PlayerTurn
@@ -48,7 +49,7 @@ class Case:
     schemas: Mapping[str, Mapping[str, Any]]
 
 
-class MindSetError(ValueError):
+class MindSetError(BadInput):
     """The set could not be read; names the file, the line and what is wrong."""
 
 

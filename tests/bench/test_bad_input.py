@@ -20,6 +20,7 @@ from npc.cli.main import main
         ("latency --turns 1 --url http://127.0.0.1:9", "npc bench latency: "),
         ("rubric --set {empty}/none.jsonl", "none.jsonl: No such file or directory"),
         ("rubric --set {odd}", "line 1: not a labelled attempt"),
+        ("mind --set {empty}/none.jsonl", "none.jsonl: cannot be read"),
         ("animation --head nobody", "nobody.glb: No such file or directory"),
         ("voices --voices nobody", "no voice 'nobody'"),
         ("cues --out {odd}", "odd.txt: File exists"),
