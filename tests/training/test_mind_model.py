@@ -6,6 +6,7 @@ import json
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,6 +158,23 @@ def test_nothing_is_exported_where_nothing_was_trained(tmp_path: Path) -> None:
     """A mistyped --work exported a new network with random weights, and said so nowhere."""
     assert main(["export", "--work", str(tmp_path / "typo")]) == 1
     assert not (tmp_path / "typo").exists()
+
+
+def test_a_run_that_is_stopped_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ended in a traceback, and up to three minutes were lost."""
+
+    def stopped(step: int, *args: Any, **more: Any) -> Any:
+        if step == 3:
+            raise KeyboardInterrupt
+        return batch_at(step, *args, **more)
+
+    monkeypatch.setattr("npc.training.mind.train.batch_at", stopped)
+    size = "--width 64 --layers 2 --length 64 --rows 2 --vocabulary 700"
+    assert main(["train", "--work", str(tmp_path), "--minutes", "5", *size.split()]) == 130
+    assert "goes on from" in capsys.readouterr().err
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
 
 
 def test_a_run_may_begin_with_exported_weights(trained: Path, tmp_path: Path) -> None:

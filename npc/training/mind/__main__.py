@@ -79,6 +79,11 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError, ModelError) as error:
         print(f"npc.training.mind: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        if options.command == "train" and (kept := options.work / "checkpoint.pt").exists():
+            print(f"stopped; the same command goes on from {kept}", file=sys.stderr)
+        return 130
     return 0
 
 

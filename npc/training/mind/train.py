@@ -1,7 +1,7 @@
 """Training from nothing, or on from a checkpoint: seeded, resumable, with progress and a loss curve.
 
 Every batch is a function of (seed, step), so a resumed run sees what an uninterrupted one would have seen. The
-checkpoint holds weights, optimiser, step and curve and is written every few minutes and at the end.
+checkpoint holds weights, optimiser, step and curve and is written every few minutes, at the end and at Ctrl-C.
 """
 
 from __future__ import annotations
@@ -144,26 +144,30 @@ def train(plan: Plan) -> dict[str, Any]:
     curve = held.curve if held.curve is not None else []
     budget, began, kept, before = plan.minutes * 60.0, time.monotonic(), time.monotonic(), held.spent
     first, progress = held.step, Progress()
-    while (elapsed := time.monotonic() - began) < budget:
-        for group in held.optimiser.param_groups:
-            group["lr"] = rate_at(elapsed / budget, held.step - first, plan.rate)
-        ids, weights = batch_at(held.step, plan.seed, held.tokenizer, plan.length, plan.rows, texts=texts)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = loss_of(held.model, ids, weights)
-        held.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(held.model.parameters(), 1.0)
-        held.optimiser.step()
-        held.step += 1
-        held.tokens += int((weights > 0).sum())
-        held.spent = before + time.monotonic() - began
-        if held.step % 20 == 0:
-            curve.append((held.step, round(float(loss.detach()), 4)))
-            progress(f"step {held.step}  loss {curve[-1][1]:.3f}  {held.tokens / 1e6:.2f} M tokens  "
-                     f"{elapsed / 60:.1f}/{plan.minutes:g} min")  # fmt: skip
-        if time.monotonic() - kept > CHECKPOINT_SECONDS:
-            save(plan.work, held)
-            kept = time.monotonic()
+    try:
+        while (elapsed := time.monotonic() - began) < budget:
+            for group in held.optimiser.param_groups:
+                group["lr"] = rate_at(elapsed / budget, held.step - first, plan.rate)
+            ids, weights = batch_at(held.step, plan.seed, held.tokenizer, plan.length, plan.rows, texts=texts)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = loss_of(held.model, ids, weights)
+            held.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(held.model.parameters(), 1.0)
+            held.optimiser.step()
+            held.step += 1
+            held.tokens += int((weights > 0).sum())
+            held.spent = before + time.monotonic() - began
+            if held.step % 20 == 0:
+                curve.append((held.step, round(float(loss.detach()), 4)))
+                progress(f"step {held.step}  loss {curve[-1][1]:.3f}  {held.tokens / 1e6:.2f} M tokens  "
+                         f"{elapsed / 60:.1f}/{plan.minutes:g} min")  # fmt: skip
+            if time.monotonic() - kept > CHECKPOINT_SECONDS:
+                save(plan.work, held)
+                kept = time.monotonic()
+    except KeyboardInterrupt:
+        save(plan.work, held)
+        raise
     progress(last=True)
     save(plan.work, held)
     card = describe(plan, held, texts)
