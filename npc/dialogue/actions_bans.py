@@ -20,7 +20,23 @@ _FORBIDS = re.compile(
     r"|unless|without|at most|no more than|under)\b",
     re.IGNORECASE,
 )
-_LIMIT = re.compile(r"\b(?:at most|no more than|only|up to|maximum(?: of)?|never more than)\s+(?:about )?(\w+)", re.I)
+#: Where a rule goes on to say in which case it holds ("while the baby is asleep") or does not ("without gloves", "only
+#: to members"). What stands behind the latter is no part of what is forbidden.
+_CASE = re.compile(
+    r"\b(?P<lifted>without|unless|until|except|only (?:to|for|by))\b|\b(?:while|when|whenever|if|during)\b", re.I
+)
+_NEGATIVE = re.compile(r"\b(?:no|not|nobody|never|isn't|aren't|haven't|hasn't|don't)\b", re.I)
+#: Words of rules, and numbers, that say nothing of what a rule is about.
+_RULE_WORDS_TEXT = "no nobody none never not cannot only except unless without most more nothing anybody anyone"
+_RULE_WORDS = frozenset(stem(word) for word in _RULE_WORDS_TEXT.split())
+_LIMIT = re.compile(
+    r"\b(?:at most|limited to|no more than|only|up to|maximum(?: of)?|never more than)\s+(?:about )?(\w+)", re.I
+)
+#: Participles whose stem is no verb.
+_BASES = {
+    "given": "give", "sold": "sell", "lent": "lend", "taken": "take", "shown": "show", "told": "tell",
+    "brought": "bring", "sent": "send", "woken": "wake", "fed": "feed", "thrown": "throw", "lit": "light",
+}  # fmt: skip
 _TIMES = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
 _OPPOSITES = (
     ("open", "close"),
@@ -45,13 +61,18 @@ class Bans:
         spec: ActionSpec | None = None,
         filled: Filled | None = None,
         scene: SceneState | None = None,
+        turn: str = "",
     ) -> Fact | None:
-        """The open fact that speaks against the request: it forbids, and it is about the same deed and thing."""
-        said = set(content(text))
+        """The open fact that speaks against the request: it forbids, and it is about the same deed and thing. `turn`:
+        the whole turn the request stands in, which may say that a rule does not hold."""
+        said = _about(text)
         best, best_score = None, 0.0
         for fact, rule in self._forbidding:
-            about = set(content(rule))
+            case = _CASE.search(rule, 1)
+            about = _about(rule[: case.start()] if case is not None and case["lifted"] else rule)
             shared = len(said & about)
+            if case is not None and _lifted(turn or text, rule[case.start() :], bool(case["lifted"])):
+                continue
             thing = spec is not None and _bans_the_thing(spec, filled, fact.text, scene)
             if spec is not None and _over_limit(text, rule):
                 return fact
@@ -82,6 +103,27 @@ class Bans:
         return best
 
 
+def _about(text: str) -> set[str]:
+    """What a text is about: its content words but numbers and words of rules."""
+    return {word for word in content(text) if word not in _RULE_WORDS and not numbers_in(word)}
+
+
+#: Says how things stand: "the baby's not here", "I'm in the kitchen now", "I've no horse".
+_STANDS = re.compile(
+    r"\b(?:i'm|i am|i've|i have|he's|she's|it's|they're|we're|there's|(?:is|are|has|have|'s)(?: not|n't| no)?)\b", re.I
+)
+
+
+def _lifted(text: str, case: str, exception: bool) -> bool:
+    """Whether the player says that a rule does not hold for them: "no, the baby's not here" of "no singing while
+    baby Noor is asleep", "I am a member" of "lent only to members". `exception`: the rule does not hold in the case."""
+    of_case = _about(case)
+    wanted = exception != bool(_NEGATIVE.search(case))
+    sentences = [s for s in re.split(r"(?<=[.!?])\s+|, ", text) if not s.rstrip().endswith("?")]
+    told = [s for s in sentences if _STANDS.search(s) and of_case & _about(s)]
+    return any(bool(_NEGATIVE.search(s)) != wanted for s in told)
+
+
 def _rule(text: str) -> str:
     """The clauses of a fact that forbid or limit: "A single is two pounds, and nobody rides for nothing" says nothing
     against two singles. "" where none does."""
@@ -104,7 +146,8 @@ def _bans_the_thing(spec: ActionSpec, filled: Filled | None, text: str, scene: S
 
 def _same_group(verbs: frozenset[str], text: str) -> bool:
     mine = {group for verb in verbs for group in groups_of(verb)}
-    return any(mine & groups_of(word) or mine & groups_of(stem(word)) for word in tokens(text) if is_common(stem(word)))
+    words = (_BASES.get(word, word) for word in tokens(text))
+    return any(mine & groups_of(word) or mine & groups_of(stem(word)) for word in words if is_common(stem(word)))
 
 
 def _opposite(verbs: frozenset[str], text: str) -> bool:
@@ -159,9 +202,12 @@ def _strong_ban(text: str) -> bool:
     return bool(
         re.match(r"^\s*(?:no|nobody|none|never)\b", text, re.IGNORECASE)
         or re.search(
-            r"\b(?:may not|must not|never|forbidden|prohibited|not allowed|nobody|cannot)\b"
-            # "Opened by the master only".
-            r"|\b(?:by|to) [\w' ]{2,30} (?:only|alone)\b|\bonly by\b",
+            r"\b(?:may not|must not|never|no longer|forbidden|prohibited|not allowed|nobody|cannot)\b"
+            # "Opened by the master only"; "lent only to members"; "is not handed to anyone".
+            r"|\b(?:is|are) (?:\w+ed|\w+en|lent|sold|let|shown) (?:[\w' -]{0,20} )?"
+            r"(?:(?:by|to|for) [\w' -]{2,30} (?:only|alone)|only (?:by|to|for))\b"
+            r"|\b(?:by|to) [\w' -]{2,30} (?:only|alone)\b|\bonly by\b"
+            r"|\b(?:is|are) not (?:\w+ed|given|lent|sold|let)\b(?! (?:in|by|at|under|with)\b)",
             text,
             re.IGNORECASE,
         )

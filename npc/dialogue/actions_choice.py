@@ -22,12 +22,17 @@ from typing import Any
 
 from npc.dialogue.interface import Action
 from npc.dialogue.knowledge.words import STOPWORDS, content, stem, tokens
+from npc.dialogue.scene import SceneState
 
 #: (a text, names of things with a description each) -> how near the text is in meaning to each.
 Nearness = Callable[[str, Sequence[tuple[str, str]]], Sequence[float]]
 #: How near the turn, read behind the talk before it by the taught encoder, is to each of some texts.
 Taught = Callable[[Sequence[str]], Sequence[float]]
 
+#: Points back to something.
+ANAPHORA = re.compile(
+    r"\b(?:that|this|the same|the other) (?:one|way|berth|place|side)\b|\b(?:it|that|them|one|him|her|he|she)\b", re.I
+)
 #: Probability from which a choice is taken, and what must part it from the next.
 TAKEN = 0.4
 _POINTS_BACK = re.compile(
@@ -60,6 +65,28 @@ class Talk:
     heard: Sequence[str] = ()
     done: Sequence[Action | None] = ()
     known: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What slots may be filled from beside the request."""
+
+    scene: SceneState
+    last_reply: str = ""
+    facts: Sequence[str] = ()
+    """Texts the player may hear, nearest first."""
+    turn: str = ""
+    """The whole turn the request stands in: "The skiff is drifting! Throw it a line!"."""
+    before: tuple[str, str] = ("", "")
+    """The exchange before this turn: the player's words and the reply."""
+    nearness: Nearness | None = None
+    """Where there is an encoder: how near a text is in meaning to each of some others."""
+    taught: Taught | None = None
+    """Where there is a taught encoder: how near the turn is to some texts."""
+    player_words: str = ""
+    """The player's earlier words of this conversation, for "the two of us"."""
+    talk: Talk = Talk()
+    """What was spoken of and done lately, and the facts the player may hear."""
 
 
 def weighed(

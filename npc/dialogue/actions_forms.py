@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from npc.dialogue.actions_request import FOR_WORDS
+from npc.dialogue.actions_request import FOR_WORDS, ORDER
 
 ASKS = re.compile(
     r"^\W*(?:and |so |but |well |then )?(?:who|what|when|where|why|how|which|is|are|was|do|does|did)\b", re.I
@@ -68,6 +68,35 @@ _LATER = re.compile(
     re.I,
 )
 
+#: Speaks of harm or of what is forbidden anywhere.
+DANGEROUS = re.compile(
+    r"\b(?:kill|murder|poison|strangle|burn|torch|bomb|explode|drown|maim|stab|shoot|weapon|pistol|gun|rifle|explosive"
+    r"|smuggle|steal|forge|tape|bypass|disable|overdose|set fire|set \w+ on fire)\w*\b",
+    re.IGNORECASE,
+)
+
+#: Speaks of asking and asks for nothing: "Nobody wants you to open it", "I'd ring it myself if I could reach".
+_NOT_ASKING = re.compile(
+    r"\b(?:nobody|no one)(?:'s| is)? (?:wants?|asks?|asked|asking|told) you\b"
+    r"|\bi(?:'m| am|'ve| have)? (?:not|never) ask|\bi (?:didn't|don't|never) (?:ask|want|need)|\bwould you like me to\b"
+    r"|\bshall i\b|\bif i(?:'d| had|'ve)\b"
+    r"|\byou(?:'ll| will|'d)? have \w+(?:ed|en)\b|\bthat'll do\b|\bi'd \w+ (?:it|that|them) myself\b",
+    re.I,
+)
+#: Asks whether there is something to be had: "Have you got anything to measure a door with?"
+_IS_THERE = re.compile(
+    r"\b(?:have you|haven't you|do you have|you got|you have|is there|there isn't|any chance of|anything|something)\b",
+    re.I,
+)
+#: Says what would be welcome: "a tissue wouldn't go amiss", "the shirts want doing".
+_WELCOME = re.compile(
+    r"\b(?:wouldn't go amiss|(?:could|can) do with|could (?:murder|use)|i fancy|(?:wants?|needs?) (?:\w+ing|the|their"
+    r"|his|her|some|a)\b|(?:it|that|they|these|those) (?:wants?|needs?)|would be (?:lovely|nice|good|grand)|it'd be)\b",
+    re.I,
+)
+
+_THEN = re.compile(r"^\W*(?:(?:and|ok|okay|right|so|well|then|yes|now|fine|just|actually)\b,? )*", re.I)
+
 
 def forms(text: str) -> dict[str, float]:
     """Features of a turn's form, 0 or 1 each."""
@@ -84,5 +113,11 @@ def forms(text: str) -> dict[str, float]:
         "others": _OF_OTHERS.match(text),
         "remark": _REMARK.match(text),
         "for_words": FOR_WORDS.search(text),
+        "order": ORDER.match(
+            re.sub(r"^\W*(?:(?:and|ok|okay|right|so|well|then|yes|now|fine|just|actually)\b,? )*", "", text)
+        ),
+        "not_asking": _NOT_ASKING.search(text),
+        "is_there": _IS_THERE.search(text),
+        "welcome": _WELCOME.search(text),
     }
     return {name: float(bool(value)) for name, value in found.items()}

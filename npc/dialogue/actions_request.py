@@ -129,7 +129,7 @@ _LET_PASS = re.compile(
 )
 _TELL_OTHERS = re.compile(r"\btell (?:everybody|everyone|them all|all of them|the others|the crew)\b", re.IGNORECASE)
 #: "Three sacks of oats." "One ticket for North Gate." "Another bun, and quick."
-_ORDER = re.compile(
+ORDER = re.compile(
     r"^(?!.*\b(?:ago|i|he|she|we|they)\b)(?:(?:an?\b(?=.*\b(?:for (?:me|us)|please)\b))|another"
     r"|one|two|three|four|five|six|seven|eight|nine|ten|twelve|\d+|half a|a couple of) "
     r"(?!of us\b|more thing|thing\b|day|moment|question)(?!.*\b(?:is|are|was|were|has|have|had|costs?|will|would|can"
@@ -304,7 +304,7 @@ def _request_in(sentence: str, own: frozenset[str]) -> Request | None:
         verb, _ = _verb(late.group(1))
         if verb in own or verb in _GROUPS or verb in _OTHER_VERBS:
             return Request((verb,), stripped, sentence, True)
-    if _ORDER.match(sentence):
+    if ORDER.match(sentence):
         return Request(("give", "sell", ""), stripped, sentence, False)
     please = re.match(r"^(.{3,60}?),? please[.!]?$", stripped, re.IGNORECASE)
     if please and not _QUESTION.match(stripped):

@@ -23,19 +23,21 @@ from typing import Any
 import numpy as np
 
 from npc.dialogue.actions import ArgumentError, Decision, names_entity, takes_text, validate
-from npc.dialogue.actions_bans import Bans, opposed
-from npc.dialogue.actions_forms import ASKS, FORBIDS, OWN_DEED, SETS_RIGHT, SETS_RIGHT_NOT, forms
+from npc.dialogue.actions_bans import Bans
+from npc.dialogue.actions_choice import Surroundings
+from npc.dialogue.actions_forms import ASKS, DANGEROUS, FORBIDS, OWN_DEED, SETS_RIGHT, SETS_RIGHT_NOT, forms
+from npc.dialogue.actions_meaning import SAME_VERB, Meaning
+from npc.dialogue.actions_permission import not_permitted
 from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, phrased, requests
-from npc.dialogue.actions_slots import Filled, Surroundings, fill
-from npc.dialogue.character import RELATIONSHIPS, ActionSpec, Character, Entity
+from npc.dialogue.actions_slots import Filled, fill
+from npc.dialogue.actions_words import covered, foreign, names_something_else, own_verbs, own_words, sentence, specific
+from npc.dialogue.character import ActionSpec, Character, Entity
 from npc.dialogue.composed.deeds import deed_text
 from npc.dialogue.composed.likeness import Asked, Likeness
-from npc.dialogue.conditions import Situation, holds
-from npc.dialogue.context import Context
+from npc.dialogue.conditions import Situation
 from npc.dialogue.emotion_reading import Encoder
 from npc.dialogue.interface import Action
-from npc.dialogue.knowledge.words import STOPWORDS, content, stem, tokens
-from npc.dialogue.scene import SceneState
+from npc.dialogue.knowledge.words import content, tokens
 
 #: Score from which an action is taken to be meant. A synonym verb and one filled parameter give 0.62; nearness of
 #: meaning alone gives at most 0.35.
@@ -52,22 +54,13 @@ OFFERED = 0.25
 SURE = 0.75
 #: What an author's own phrase for an action is worth where everything it needs is said: more than any other reading.
 PHRASED = 0.95
-#: Nearness of two verbs ("to lift", "to raise") that counts as the same deed.
-SAME_VERB = 0.65
 #: Weights of verb, parameters, shared words, meaning.
 _VERB, _SLOTS, _WORDS, _MEANING = 0.45, 0.25, 0.15, 0.35
 
 _IMMOVABLE = re.compile(
     r"\b(?:fixture|person|animal|vehicle|building|door|sign|furniture|machine|robot|valve|hazard|plant|statue)\b", re.I
 )
-#: A thing is named, so asking "which one?" would be odd: it is not here.
-_NAMED_THING = re.compile(r"\b(?:an?|some|the|my|your|her|his|their) (?!one\b|thing\b)(\w{3,})", re.IGNORECASE)
 _HANDS_OVER = frozenset({"give"})
-_DANGEROUS = re.compile(
-    r"\b(?:kill|murder|poison|strangle|burn|torch|bomb|explode|drown|maim|stab|shoot|weapon|pistol|gun|rifle|explosive"
-    r"|smuggle|steal|forge|tape|bypass|disable|overdose|set fire|set \w+ on fire)\w*\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +104,10 @@ class ActionSelector:
         self._character = character
         self._new_id = new_id
         self._encoder = encoder
-        self._verbs = {spec.name: _own_verbs(spec) for spec in character.actions}
+        self._verbs = {spec.name: own_verbs(spec) for spec in character.actions}
         self.own_verbs = frozenset(verb for verbs in self._verbs.values() for verb in verbs)
-        self._words = {spec.name: _own_words(spec) for spec in character.actions}
-        lines = [(spec.name, text) for spec in character.actions for text in (_sentence(spec), *spec.phrases)]
-        self._lines = tuple(name for name, _ in lines)
-        self._vectors = encoder.encode([text for _, text in lines]) if encoder is not None and lines else None
+        self._words = {spec.name: own_words(spec) for spec in character.actions}
+        self._meaning = Meaning(character.actions, encoder)
         self._bans = Bans(character, encoder, self._verbs)
 
     def with_further(self, actions: Sequence[ActionSpec]) -> ActionSelector:
@@ -143,7 +134,7 @@ class ActionSelector:
         if plain is not None and clear and plain.request.firm and not plain.filled.missing:
             return self._judge(plain, around, now)
         deed = next((request for request in asked if request.firm), None)
-        wanted = deed or next((r for r in asked if _DANGEROUS.search(r.text)), None)
+        wanted = deed or next((r for r in asked if DANGEROUS.search(r.text)), None)
         if wanted is None or not self._is_deed(wanted):
             return self._offer(best, around, now)
         fact = self._bans.against(wanted.text)
@@ -164,6 +155,11 @@ class ActionSelector:
         if spec is None or not words or len(words) > _ANSWER_WORDS or ASKS.match(text):
             return None
         around = self.sensing(text, around)
+        asked_anew = requests(text, self.own_verbs)
+        if any(
+            r.firm and not self._verbs[spec.name] & set(r.verbs) and self.own_verbs & set(r.verbs) for r in asked_anew
+        ):
+            return None
         found = fill(_only(spec, name), text, around)
         if name not in found.arguments or not (found.said or _ANAPHORA_ANSWER.search(text)):
             return None
@@ -218,6 +214,7 @@ class ActionSelector:
         for number, best in enumerate(bests):
             verbs = [other.verb for i, other in enumerate(bests) if i != number]
             others = [float(score) for i, score in enumerate(taught) if i != number]
+            all_said = float(best.filled.said > 0 and not best.filled.missing)
             f = {
                 "bias": 1.0,
                 "taught": _squash(float(taught[number])),
@@ -230,9 +227,11 @@ class ActionSelector:
                 "firm": float(any(request.firm for request in asked)),
                 "missing": float(bool(best.filled.missing)),
                 "said": float(best.filled.said > 0),
-                "all_said": float(best.filled.said > 0 and not best.filled.missing),
-                **forms(text),
-                "foreign": float(self._foreign(best, around)),
+                "all_said": all_said,
+                **(form := forms(text)),
+                **{f"{name}_said": form[name] * all_said for name in _WITH_ARGUMENTS},
+                "cover": covered(self._words[best.spec.name], best.filled, text, around),
+                "foreign": float(foreign(best.spec, self._words[best.spec.name], best.request, around)),
                 **_again(best, around.talk.done, text),
             }
             weights = _weights()
@@ -242,7 +241,7 @@ class ActionSelector:
 
     def sensing(self, text: str, around: Surroundings) -> Surroundings:
         """The surroundings of a turn with both ways of telling what is near in meaning."""
-        around = replace(around, turn=text, nearness=self._nearness if self._encoder is not None else None)
+        around = replace(around, turn=text, nearness=self._meaning.near if self._encoder is not None else None)
         if self._likeness is None:
             return around
         likeness, read = self._likeness, self._likeness.read(text, around.before)
@@ -264,7 +263,7 @@ class ActionSelector:
         own = frozenset(group for verb in verbs for group in groups_of(verb))
         verb = 1.0 if verbs & set(request.verbs) else 0.85 if wanted & own else 0.0
         if verb == 0.0:
-            verb = self._verb_nearness(verbs, request.verbs)
+            verb = self._meaning.verb(verbs, request.verbs)
         named = set(content(" ".join(spec.name.split("_")[1:]))) & set(content(request.text))
         vague = "" in request.verbs or bool(GENERIC & set(request.verbs)) or not is_common(request.verbs[0])
         if verb == 0.0 and vague:
@@ -278,11 +277,11 @@ class ActionSelector:
         slots = 0.6 if not names else (len(names) - len(filled.missing)) / len(names) * (1.0 if filled.said else 0.5)
         said = set(content(request.text))
         shared = len(said & self._words[spec.name]) / max(1, min(3, len(said)))
-        meaning = max(0.0, (self._meaning(spec.name, request.text) - 0.2) / 0.5)
+        meaning = max(0.0, (self._meaning.deed(spec.name, request.text) - 0.2) / 0.5)
         score = _VERB * verb + _SLOTS * slots + _WORDS * min(1.0, shared) + _MEANING * min(1.0, meaning)
         if verb == 0.55 and not filled.said:
             score = min(score, TAKEN - 0.01)
-        if _specific(spec) and not named and not filled.said and not filled.arguments:
+        if specific(spec) and not named and not filled.said and not filled.arguments:
             # "Give me the cash box" is not what give_map is for.
             score -= 0.25
         if verb == 0.0:
@@ -291,23 +290,6 @@ class ActionSelector:
         if filled.missing:
             score -= 0.15
         return _Scored(spec, request, filled, score, verb)
-
-    def _verb_nearness(self, own: frozenset[str], asked: tuple[str, ...]) -> float:
-        """0.7 when a verb the lists do not join means nearly the same ("lift" and "raise"), else 0."""
-        if self._encoder is None or not asked[0] or not own:
-            return 0.0
-        mine = sorted(verb for verb in own if not opposed(groups_of(verb), groups_of(asked[0])))
-        if not mine:
-            return 0.0
-        vectors = self._encoder.encode([f"to {verb}" for verb in (asked[0], *mine)])
-        return 0.7 if float((vectors[1:] @ vectors[0]).max()) >= SAME_VERB else 0.0
-
-    def _meaning(self, name: str, text: str) -> float:
-        if self._encoder is None or self._vectors is None:
-            return 0.0
-        likeness = self._vectors @ self._encoder.encode([text])[0]
-        mine = [float(likeness[i]) for i, line in enumerate(self._lines) if line == name]
-        return max(mine)
 
     def _bar(self, best: _Scored, asked: Sequence[Request], around: Surroundings) -> float:
         """From which score the best action is taken."""
@@ -321,26 +303,7 @@ class ActionSelector:
 
     def _worse_than(self, text: str, spec: ActionSpec) -> bool:
         """Whether the turn speaks of harm that the action does not name: "set fire to the stall" is no lighting."""
-        return bool(_DANGEROUS.search(text)) and not _DANGEROUS.search(_sentence(spec).replace("_", " "))
-
-    def _nearness(self, text: str, others: Sequence[tuple[str, str]]) -> Sequence[float]:
-        """Nearness in meaning, the mean of two: of single words ("fiddle", "violin case"; those of a name whole, of a
-        description less), and of the whole request to name and description ("glass thing", "magnifier: a lens")."""
-        said = [word for word in dict.fromkeys(tokens(text)) if word not in STOPWORDS]
-        if self._encoder is None or not said:
-            return [0.0] * len(others)
-        vectors = self._encoder.encode(said)
-        wholes = [f"{name}: {description}" if description else name for name, description in others]
-        whole = self._encoder.encode(wholes) @ self._encoder.encode([text])[0]
-        found = []
-        for (name, description), near in zip(others, whole, strict=True):
-            best = 0.0
-            for words, weight in ((tokens(name), 1.0), (tokens(description), 0.85)):
-                topical = [word for word in words if word not in STOPWORDS]
-                if topical:
-                    best = max(best, weight * float((vectors @ self._encoder.encode(topical).T).max()))
-            found.append((best + float(near)) / 2)
-        return found
+        return bool(DANGEROUS.search(text)) and not DANGEROUS.search(sentence(spec).replace("_", " "))
 
     def _judge(self, best: _Scored, around: Surroundings, now: Situation) -> Decision:
         spec, filled = best.spec, best.filled
@@ -350,10 +313,12 @@ class ActionSelector:
         if filled.out_of_range:
             name, complaint = next(iter(filled.out_of_range.items()))
             return Decision("refuse", spec=spec, reason=f"{name}: {complaint}", score=best.score)
-        fact = self._bans.against(best.request.text, spec, filled, around.scene)
+        fact = self._bans.against(best.request.text, spec, filled, around.scene, around.turn)
         if fact is not None:
             return Decision("refuse", spec=spec, reason=fact.text, fact_id=fact.id, score=best.score)
-        if filled.missing and self._names_something_else(spec, filled.missing[0], best.request.text):
+        if filled.missing and names_something_else(
+            spec, self._words[spec.name], filled.missing[0], best.request, around
+        ):
             return Decision("refuse", spec=spec, score=best.score)
         if filled.missing:
             # What was said already is kept for the turn that names the rest.
@@ -369,26 +334,9 @@ class ActionSelector:
                 )
         return self.call(spec, filled, around, best.score)
 
-    def _names_something_else(self, spec: ActionSpec, name: str, text: str) -> bool:
-        """A thing or choice is named that is not there, so asking "which one?" would be odd."""
-        schema = spec.parameters.get("properties", {}).get(name, {})
-        if not (names_entity(schema) or "enum" in schema):
-            return False
-        own = self._words[spec.name]
-        return any(stem(match.group(1).lower()) not in own for match in _NAMED_THING.finditer(text))
-
-    def _foreign(self, best: _Scored, around: Surroundings) -> bool:
-        """Whether the request names a thing that the action does not speak of and that is not there: "call me a taxi"
-        where a nurse can be called."""
-        if any(takes_text(schema) for schema in best.spec.parameters.get("properties", {}).values()):
-            return False
-        there = [f"{entity.name} {entity.description} {entity.kind}" for entity in around.scene.entities]
-        known = self._words[best.spec.name] | frozenset(stem(word) for text in there for word in tokens(text))
-        return any(stem(match.group(1).lower()) not in known for match in _NAMED_THING.finditer(best.request.text))
-
     def _is_deed(self, request: Request) -> bool:
         verb = request.verbs[0]
-        return bool(verb) and (bool(_DANGEROUS.search(request.text)) or len(content(request.text)) >= 1)
+        return bool(verb) and (bool(DANGEROUS.search(request.text)) or len(content(request.text)) >= 1)
 
     @staticmethod
     def _entity_of(spec: ActionSpec, filled: Filled, around: Surroundings) -> Entity | None:
@@ -398,6 +346,8 @@ class ActionSelector:
         return None
 
 
+#: Forms of a turn that ask for a deed where everything it needs is named, and mostly not where it is not.
+_WITH_ARGUMENTS = ("order", "is_there", "welcome", "wish", "question")
 #: Words of an answer to "Which one do you mean?" at most.
 _ANSWER_WORDS = 12
 #: Words of a turn that sets a deed right at most.
@@ -438,60 +388,3 @@ _AND_THE = re.compile(
 def _squash(score: float) -> float:
     """Trained scores lie within some ten; what is far off counts no more than that."""
     return math.tanh(score / 6.0)
-
-
-_SPECIFIC_NOT = frozenset(
-    {"item", "thing", "tool", "object", "goods", "stuff", "something", "up", "down", "out", "over"}
-)
-
-
-def _specific(spec: ActionSpec) -> bool:
-    """Whether the name says what the action is about: give_map does, give_item does not."""
-    return any(part not in _SPECIFIC_NOT for part in spec.name.split("_")[1:])
-
-
-def _own_verbs(spec: ActionSpec) -> frozenset[str]:
-    """Verbs of an action: first word (and particle) of its name and of its description and phrases."""
-    name = spec.name.split("_")
-    described = tokens(spec.description)
-    verbs = {name[0], *described[:1], " ".join(name[:2]), " ".join(described[:2])}
-    return frozenset(verb for verb in verbs if verb)
-
-
-def _own_words(spec: ActionSpec) -> frozenset[str]:
-    choices = [
-        str(c).replace("_", " ") for p in spec.parameters.get("properties", {}).values() for c in p.get("enum", ())
-    ]
-    names = " ".join(spec.parameters.get("properties", {})).replace("_", " ")
-    return frozenset(content(" ".join((spec.name.replace("_", " "), spec.description, names, *spec.phrases, *choices))))
-
-
-def _sentence(spec: ActionSpec) -> str:
-    return f"{spec.name.replace('_', ' ')}: {spec.description}"
-
-
-def allowed_actions(character: Character, context: Context) -> tuple[ActionSpec, ...]:
-    """Actions that may be done in this context by the character's own choice: permitted, and with preconditions met."""
-    scene = context.scene if isinstance(context.scene, SceneState) else SceneState()
-    said = "\n".join([*(exchange.player for exchange in context.history), context.turn.text])
-    now = Situation(
-        relationship=context.standing.get("relationship", "stranger"),
-        flags=context.standing,
-        variables=context.variables,
-        scene=scene,
-        said=said,
-        told=frozenset(fact for exchange in context.history for fact in exchange.fact_ids),
-        turns=len(context.history),
-    )
-    return tuple(spec for spec in (*character.actions, *context.actions) if not_permitted(spec, now) is None)
-
-
-def not_permitted(spec: ActionSpec, now: Situation) -> Decision | None:
-    """The refusal where permission or a precondition is missing; None where the action may be done."""
-    if spec.permission == "game":
-        return Decision("refuse", spec=spec)
-    order: tuple[str, ...] = RELATIONSHIPS
-    if spec.permission != "anyone" and order.index(now.relationship) < order.index(spec.permission):
-        return Decision("refuse", spec=spec)
-    failed = any(not holds(condition, now) for condition in spec.preconditions)
-    return Decision("refuse", spec=spec) if failed else None

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 
 from npc.animation.interface import Affect
 from npc.dialogue.actions import ArgumentError, validate
-from npc.dialogue.actions_select import allowed_actions
+from npc.dialogue.actions_permission import allowed_actions
 from npc.dialogue.character import Character
 from npc.dialogue.clauses import ClauseSplitter
 from npc.dialogue.context import Context

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from npc.dialogue.actions import names_entity
-from npc.dialogue.actions_select import allowed_actions
+from npc.dialogue.actions_permission import allowed_actions
 from npc.dialogue.character import ActionSpec, Character
 from npc.dialogue.context import Context, in_focus
 from npc.dialogue.prompt import THINGS

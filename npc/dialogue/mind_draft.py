@@ -18,9 +18,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from npc.dialogue.actions import Decision
-from npc.dialogue.actions_choice import Talk
+from npc.dialogue.actions_choice import Surroundings, Talk
 from npc.dialogue.actions_select import ActionSelector
-from npc.dialogue.actions_slots import Surroundings
 from npc.dialogue.character import ActionSpec, Character
 from npc.dialogue.clauses import split_sentences
 from npc.dialogue.composed.grounding import is_empty_assent, move_of, offered
@@ -304,14 +303,23 @@ def spoken_value(value: object, scene: SceneState) -> str:
     return entity.name if entity is not None else str(value).replace("_", " ")
 
 
+#: Parameters that are somebody.
+_WHOM = frozenset({"who", "whom", "person", "whose"})
+
+
 def _question(spec: ActionSpec, parameter: str) -> str:
     """What to ask when a parameter is missing."""
     schema = spec.parameters.get("properties", {}).get(parameter.replace(" ", "_"), {})
     if "enum" in schema and len(schema["enum"]) <= 4:
         choices = [str(choice).replace("_", " ") for choice in schema["enum"]]
-        return f"Which {parameter}: {', '.join(choices[:-1])} or {choices[-1]}?" if len(choices) > 1 else choices[0]
+        which = "Who is it" if parameter in _WHOM else f"Which {parameter}"
+        return f"{which}: {', '.join(choices[:-1])} or {choices[-1]}?" if len(choices) > 1 else choices[0]
     if schema.get("type") in ("integer", "number"):
+        if parameter in ("number", "count", "quantity", "amount"):
+            return "How many?"
         return f"How many {parameter}?" if parameter.endswith("s") else f"What {parameter} shall it be?"
+    if parameter in _WHOM:
+        return "Whom do you mean?"
     return f"Which {parameter} do you mean?"
 
 

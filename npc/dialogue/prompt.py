@@ -20,7 +20,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from npc.dialogue.actions_select import allowed_actions
+from npc.dialogue.actions_permission import allowed_actions
 from npc.dialogue.character import ActionSpec, Character, Tie
 from npc.dialogue.clauses import split_sentences
 from npc.dialogue.context import Context, in_focus

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -18,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from npc.dialogue.actions_choice import Surroundings
 from npc.dialogue.actions_request import requests
 from npc.dialogue.actions_select import ActionSelector
-from npc.dialogue.actions_slots import Surroundings
 from npc.dialogue.composed.likeness import Likeness
 from npc.dialogue.knowledge.knowledge import authored_candidates
 from npc.dialogue.scene import SceneState
@@ -30,9 +31,11 @@ from npc.training.talks import surroundings, talked
 from npc.training.turns import character_of, choices_of, fold_of, written_minds
 
 
-def rows_of(mind: Written, encoder: MiniLM, likeness: Likeness) -> Iterator[tuple[list[dict[str, float]], int, str]]:
+def rows_of(
+    mind: Written, encoder: MiniLM, likeness: Likeness, every: int = 1
+) -> Iterator[tuple[list[dict[str, float]], int, str]]:
     """For each turn: the features of every action, which is meant (-1: none), and the turn's kind. Refused deeds are
-    left out: they mean an action that may not be done."""
+    left out: they mean an action that may not be done. `every`: of the turns that ask for none only each n-th."""
     character = character_of(mind)
     if not character.actions:
         return
@@ -47,7 +50,9 @@ def rows_of(mind: Written, encoder: MiniLM, likeness: Likeness) -> Iterator[tupl
         scored = selector.scored(text, requests(text, selector.own_verbs), around)
         return [dict(s.features) for s in scored]
 
-    for said, history, done in talked(mind):
+    for number, (said, history, done) in enumerate(talked(mind)):
+        if said.action is None and number % every:
+            continue
         if said.kind != "action_refused":
             meant = names.index(said.action[0]) if said.action is not None else -1
             yield read(said.text, surroundings(mind, scene, history, done)), meant, said.kind
@@ -56,12 +61,49 @@ def rows_of(mind: Written, encoder: MiniLM, likeness: Likeness) -> Iterator[tupl
         yield read(choice.text, around), -1, choice.kind
 
 
+#: A turn: the features of every action, which is meant (-1: none), and its kind.
+Row = tuple[list[dict[str, float]], int, str]
+#: Parts by character that are judged by what the others taught.
+FOLDS = 5
+
+
+def fit(turns: Sequence[Row], names: Sequence[str], every: int = 1) -> list[float]:
+    """Weights of the log-odds that an action is meant; turns that ask for none count `every` times."""
+    x = torch.tensor([[row[n] for n in names] for rows, *_ in turns for row in rows])
+    y = torch.tensor([float(i == meant) for rows, meant, _ in turns for i in range(len(rows))])
+    idle = torch.tensor([float(meant < 0) for rows, meant, _ in turns for _ in rows])
+    importance = torch.where(y > 0, 3.0, 1.0) * torch.where(idle > 0, float(every), 1.0)
+    w = torch.zeros(len(names), requires_grad=True)
+    optimiser = torch.optim.LBFGS([w], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        each = torch.nn.functional.binary_cross_entropy_with_logits(x @ w, y, reduction="none")
+        value = (each * importance).sum() / importance.sum() + 2e-4 * w.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    return [float(v) for v in w.detach()]
+
+
+def _judged(turns: Sequence[Row], names: Sequence[str], w: Sequence[float]) -> list[tuple[float, bool, bool]]:
+    """Of each turn: probability of the likeliest action, whether it is the one meant, whether any is."""
+    found = []
+    for rows, meant, _ in turns:
+        odds = [sum(row[n] * v for n, v in zip(names, w, strict=True)) for row in rows]
+        best = int(np.argmax(odds))
+        found.append((1.0 / (1.0 + math.exp(-odds[best])), best == meant, meant >= 0))
+    return found
+
+
 def main(argv: list[str] | None = None) -> int:
     data = Path(str(files("npc.dialogue") / "data"))
     parser = argparse.ArgumentParser(prog="python -m npc.training.deeds", description=__doc__)
     parser.add_argument("--out", type=Path, default=data / "deeds.json")
     parser.add_argument("--likeness", type=Path, default=data / "likeness.safetensors")
     parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--every", type=int, default=1, help="of the turns that ask for no deed only each n-th, as n")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     encoder, minds = load_encoder(), written_minds()
@@ -69,33 +111,29 @@ def main(argv: list[str] | None = None) -> int:
     paths = [options.likeness.with_name(name.format(i)) for i in range(options.folds)]
     folds = [Likeness(encoder, path) if path.is_file() else None for path in paths]
     unseen = [(mind, folds[fold_of(mind.id, options.folds)]) for mind in minds["train"]]
-    train = [row for mind, taught in unseen if taught is not None for row in rows_of(mind, encoder, taught)]
+    worlds = [list(rows_of(mind, encoder, taught, options.every)) for mind, taught in unseen if taught is not None]
+    train = [row for rows in worlds for row in rows]
     names = sorted({n for rows, *_ in train for row in rows for n in row})
-    x = torch.tensor([[row[n] for n in names] for rows, *_ in train for row in rows])
-    y = torch.tensor([float(i == meant) for rows, meant, _ in train for i in range(len(rows))])
-    w = torch.zeros(len(names), requires_grad=True)
-    optimiser = torch.optim.LBFGS([w], max_iter=200, line_search_fn="strong_wolfe")
-    importance = torch.where(y > 0, 3.0, 1.0)
-
-    def loss() -> torch.Tensor:
-        optimiser.zero_grad()
-        each = torch.nn.functional.binary_cross_entropy_with_logits(x @ w, y, reduction="none")
-        value = (each * importance).mean() + 2e-4 * w.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
-    weights = {n: round(float(v), 4) for n, v in zip(names, w.detach(), strict=True)}
+    judged: list[tuple[float, bool, bool]] = []
+    for part in range(FOLDS):
+        others = [row for i, rows in enumerate(worlds) if i % FOLDS != part for row in rows]
+        judged += _judged(
+            [row for rows in worlds[part::FOLDS] for row in rows], names, fit(others, names, options.every)
+        )
+    for bar in (0.4, 0.45, 0.5, 0.55, 0.6):
+        right = [odds >= bar and best for odds, best, asks in judged if asks]
+        calm = [odds < bar for odds, _, asks in judged if not asks]
+        print(
+            f"{FOLDS} folds, from {bar}: meant {np.mean(right):.3f} of {len(right)},"
+            f" left alone {np.mean(calm):.4f} of {len(calm)}"
+        )
+    found = fit(train, names, options.every)
+    weights = {n: round(v, 4) for n, v in zip(names, found, strict=True)}
     whole = Likeness(encoder, options.likeness)
-    for split in ("train", "dev"):
-        found = train if split == "train" else [r for m in minds[split] for r in rows_of(m, encoder, whole)]
-        right: list[bool] = []
-        calm: list[bool] = []
-        for rows, meant, _ in found:
-            odds = [sum(weights[n] * row[n] for n in names) for row in rows]
-            best = int(np.argmax(odds)) if max(odds) > 0 else -1
-            (right if meant >= 0 else calm).append(best == meant)
-        print(f"{split}: meant {np.mean(right):.3f} of {len(right)}, left alone {np.mean(calm):.3f} of {len(calm)}")
+    dev = _judged([r for m in minds["dev"] for r in rows_of(m, encoder, whole)], names, found)
+    right = [odds >= 0.5 and best for odds, best, asks in dev if asks]
+    calm = [odds < 0.5 for odds, _, asks in dev if not asks]
+    print(f"dev: meant {np.mean(right):.3f} of {len(right)}, left alone {np.mean(calm):.3f} of {len(calm)}")
     print(weights, file=sys.stderr)
     options.out.write_text(json.dumps(weights, indent=1, sort_keys=True) + "\n", "utf-8")
     return 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from npc.dialogue.actions_choice import Talk
-from npc.dialogue.actions_slots import Surroundings
+from npc.dialogue.actions_choice import Surroundings, Talk
 from npc.dialogue.composed.likeness import context_before
 from npc.dialogue.context import Exchange
 from npc.dialogue.interface import Action

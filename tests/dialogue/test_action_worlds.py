@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from npc.dialogue.actions import Decision
+from npc.dialogue.actions_choice import Surroundings
 from npc.dialogue.actions_select import ActionSelector
-from npc.dialogue.actions_slots import Surroundings
 from npc.dialogue.character import Character
 from npc.dialogue.clauses import split_sentences
 from npc.dialogue.conditions import Situation

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from npc.config.paths import data_dir
 from npc.dialogue.actions import ArgumentError, CallLedger, Decision, validate
+from npc.dialogue.actions_choice import Surroundings
 from npc.dialogue.actions_request import phrased, requests
 from npc.dialogue.actions_select import ActionSelector
-from npc.dialogue.actions_slots import Surroundings, fill
+from npc.dialogue.actions_slots import fill
 from npc.dialogue.character import ActionSpec, Character, load_character
 from npc.dialogue.conditions import Situation
 from npc.dialogue.interface import Action

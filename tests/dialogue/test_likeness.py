@@ -87,3 +87,14 @@ def test_a_turn_after_thanks_is_read_with_what_was_told_before() -> None:
     assert context_before((told, thanks)) == ("When do you open? At nine.", "Oh lovely, thank you.")
     assert context_before((told, asked)) == ("Have you a cat?", "I don't know.")
     assert context_before((thanks,)) == ("Oh lovely, thank you.", "You're welcome.")
+
+
+def test_statements_let_go_are_read_again(likeness: Likeness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More statements than are kept, some of them known from before."""
+    asked = likeness.read("Where's the clinic?")
+    texts = [*STATEMENTS, *(f"Berth {n} is free." for n in range(5))]
+    whole = likeness.compare(asked, texts)
+    monkeypatch.setattr("npc.dialogue.composed.likeness._KEPT", 2)
+    likeness.learn(["The mule is called Bishop."])
+    assert np.allclose(likeness.compare(asked, texts), whole, atol=1e-5)
+    assert np.allclose(likeness.compare(asked, [*texts, "A new one."])[:-1], whole, atol=1e-5)

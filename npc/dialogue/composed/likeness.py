@@ -116,24 +116,39 @@ class Likeness:
 
     def learn(self, texts: Sequence[str]) -> None:
         """Read statements not met before."""
-        fresh = self._fresh(texts)
-        self._keep(fresh, self.encoder.states([self.encoder.ids(text) for text in fresh]))
+        self._learned(texts)
+
+    def _learned(self, texts: Sequence[str]) -> dict[str, tuple[Vectors, Vectors]]:
+        """States of all the texts, whatever is let go meanwhile: of more statements than are kept, or by another
+        thread."""
+        self._fresh(texts)
+        wanted = {text: kept for text in texts if (kept := self._kept.get(text)) is not None}
+        fresh = [text for text in dict.fromkeys(texts) if text not in wanted]
+        return wanted | self._keep(fresh, self.encoder.states([self.encoder.ids(text) for text in fresh]))
 
     def _fresh(self, texts: Sequence[str]) -> list[str]:
-        return [text for text in dict.fromkeys(texts) if text not in self._kept]
+        """Those not kept; of the kept ones it is noted that they are still wanted, so that they are let go last."""
+        fresh = []
+        for text in dict.fromkeys(texts):
+            try:
+                self._kept.move_to_end(text)
+            except KeyError:
+                fresh.append(text)
+        return fresh
 
-    def _keep(self, texts: Sequence[str], states: Sequence[Vectors]) -> None:
-        for text, read in zip(texts, states, strict=True):
-            self._kept[text] = (_unit(read), _unit(read.mean(axis=0)))
+    def _keep(self, texts: Sequence[str], states: Sequence[Vectors]) -> dict[str, tuple[Vectors, Vectors]]:
+        found = {text: (_unit(read), _unit(read.mean(axis=0))) for text, read in zip(texts, states, strict=True)}
+        self._kept.update(found)
         while len(self._kept) > _KEPT + len(texts):
             self._kept.popitem(last=False)
+        return found
 
     def compare(self, asked: Asked, texts: Sequence[str]) -> NDArray[np.float32]:
         """[texts, 3]: cosine of the means, weighted best matches, and the trained score over that of "nothing"."""
-        self.learn(texts)
+        learned = self._learned(texts)
         found = np.zeros((len(texts), 3), dtype=np.float32)
         for row, text in enumerate(texts):
-            tokens, mean = self._kept[text]
+            tokens, mean = learned[text]
             found[row, 0] = mean @ asked.mean
             found[row, 1] = asked.weights @ (asked.tokens @ tokens.T).max(axis=1)
         found[:, 2] = found[:, :2] @ self._mix - asked.nothing

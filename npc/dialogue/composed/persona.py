@@ -11,9 +11,13 @@ import re
 
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases
+from npc.dialogue.composed.reply import Reply, cite_all
 from npc.dialogue.composed.speech import Speaker, in_first_person, shortened, with_article
+from npc.dialogue.composed.wanted import fits
 from npc.dialogue.context import Context
-from npc.dialogue.knowledge.words import content, stem
+from npc.dialogue.knowledge.facts import Fact
+from npc.dialogue.knowledge.knowledge import Knowledge
+from npc.dialogue.knowledge.words import content, stem, tokens
 
 _END = r"(?: (?:then|exactly|please|again|anyway|here|sir|madam|friend|today|now|in this place|around here))*\W*$"
 _OPEN = r"^(?:\W*(?:and|so|but|well|now|ok|okay|hello|hi|hey|good \w+|excuse me|tell me|say|sorry|please|may i ask)[, .!]+)*"  # noqa: E501
@@ -41,6 +45,8 @@ _ASKS: tuple[tuple[str, str], ...] = (
               r"what are you selling|what can i buy|show me your wares|what goods (?:do you have|have you got)|"
               r"what have you got to sell|what are your prices|what does it all cost)"),
 )  # fmt: skip
+#: Prices from which goods asked for by their noun are listed; of fewer the search finds the one.
+_SOME = 2
 _BEFORE_PRICE = re.compile(r"\b(?:costs?|is|are|goes? for|sells? for|comes? to)\b", re.I)
 _COMPILED = tuple((kind, re.compile(_OPEN + pattern + _END, re.I)) for kind, pattern in _ASKS)
 
@@ -70,6 +76,36 @@ def asked_of_self(text: str) -> str | None:
     """Which of the first questions a clause is, or None."""
     plain = re.sub(r"[?!.]+$", "", text.strip().replace("’", "'")).lower()
     return next((kind for kind, pattern in _COMPILED if pattern.match(plain)), None)
+
+
+def first_answer(
+    asked: str, character: Character, knowledge: Knowledge, context: Context, chance: random.Random
+) -> Reply | None:
+    """The answer to one of the first questions, its prices cited; None for any other turn, and where neither card nor
+    scene nor facts say."""
+    goods = goods_asked(asked)
+    kind = "wares" if goods else asked_of_self(asked)
+    if kind is None:
+        return None
+    prices = _prices(goods, character, knowledge, context) if kind == "wares" else []
+    if goods and len(prices) < _SOME:
+        return None
+    words = introduce(kind, character, knowledge.speaker, context, [price for price, _ in prices], chance)
+    return cite_all(Reply(words, "self"), prices) if words else None
+
+
+def _prices(goods: str, character: Character, knowledge: Knowledge, context: Context) -> list[tuple[str, Fact]]:
+    """What the character charges, as it would say it, and the fact; for the goods named alone, and nobody else's."""
+    index = knowledge.index(context.scene)
+    others = {stem(word) for tie in character.relationships for word in tokens(tie.name)}
+    found = []
+    for candidate in index.candidates:
+        fact = knowledge.fact(candidate.fact_id or "") if candidate.origin == "fact" else None
+        if fact is None or fact.guarded or fits("price", candidate.text, "", index.meaning.likeness) <= 0:
+            continue
+        if prices_of(goods, candidate.text) and not others & set(content(candidate.text)):
+            found.append((in_first_person(candidate.text, knowledge.speaker), fact))
+    return found
 
 
 def introduce(kind: str, character: Character, speaker: Speaker, context: Context, prices: list[str],

@@ -137,7 +137,7 @@ def is_asking(sentence: str) -> bool:
 
 def opens_asking(plain: str) -> bool:
     """Whether the form of a sentence, lower case, asks, be it marked or not."""
-    if plain.endswith("?") or _REQUEST.search(plain):
+    if plain.endswith("?") or _REQUEST.search(plain) or re.match(r"^(?:\w+,? )?mind if (?:i|we)\b", plain):
         return True
     if re.match(
         rf"^(?:and|so|but|then|now|ok|okay|well|right|hey|hi|hello|yes|no|please)?[, ]*(?:{_WH}|{_AUX} (?:i|you|he|she|it|we|they|the|there|that|this|my|your|a|an|any|any\w+)|what about|how about)\b",  # noqa: E501
@@ -153,7 +153,9 @@ def opens_asking(plain: str) -> bool:
     return bool(re.search(rf", (?:and |so |but |then )?{_AUX} (?:i|you|we)\b(?!,| believe\b)", plain)) or bool(
         # "That ladder you've got there, is it safe": but "it's quiet, isn't it" is only a tag.
         re.search(
-            r", (?:is|are|was|were|does|do|did|can|will|has|have) (?:it|he|she|they|that|this|those|there)\b .", plain
+            r", (?:is|are|was|were|does|do|did|can|will|would|could|should|has|have) "
+            r"(?:it|he|she|they|that|this|those|there)\b .",
+            plain,
         )
     )
 

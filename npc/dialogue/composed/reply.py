@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Citation, Clause
+from npc.dialogue.knowledge.facts import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ def cite(reply: Reply, said: str, fact_id: str, source: str) -> Reply:
     start = len(reply.text[: reply.text.find(said)].split()) if said in reply.text else 0
     span = Citation(fact_id, source, start, start + len(said.split()))
     return replace(reply, citations=(span,))
+
+
+def cite_all(reply: Reply, told: Sequence[tuple[str, Fact]]) -> Reply:
+    """The facts whose words stand in the reply, each by its own span."""
+    spans = tuple(
+        c for said, fact in told if said in reply.text for c in cite(reply, said, fact.id, fact.source).citations
+    )
+    return replace(reply, citations=spans)
 
 
 def clauses(reply: Reply, context: Context) -> list[Clause]:

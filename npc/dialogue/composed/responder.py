@@ -21,30 +21,28 @@ from dataclasses import replace
 from typing import Protocol
 
 from npc.dialogue import whisper
+from npc.dialogue.actions_forms import DANGEROUS
 from npc.dialogue.character import Character
 from npc.dialogue.composed import phrases, recall, unsure
 from npc.dialogue.composed.deeds import announced, refused
 from npc.dialogue.composed.features import OWN_LIFE, RECALLS, Candidate, Heard, Leaning, Scored
 from npc.dialogue.composed.grounding import COMFORT, PLEASED, ask_about, ground, move_of, takes_leave
 from npc.dialogue.composed.likeness import context_before
-from npc.dialogue.composed.persona import asked_of_self, goods_asked, introduce, prices_of
-from npc.dialogue.composed.polarity import verdict
+from npc.dialogue.composed.persona import first_answer
 from npc.dialogue.composed.question import Question, understand
 from npc.dialogue.composed.recollect import wants_name
-from npc.dialogue.composed.reply import Reply, behind, cite, clauses
-from npc.dialogue.composed.select import Choice, choose, compare, favour, is_comparison, said_part, same_fact, told_to
-from npc.dialogue.composed.speech import decapitalised, in_first_person, in_second_person, shortened
-from npc.dialogue.composed.wanted import fits
+from npc.dialogue.composed.reply import Reply, behind, clauses
+from npc.dialogue.composed.select import Choice, choose, compare, favour, said_part, told_to
+from npc.dialogue.composed.speech import decapitalised, in_second_person
+from npc.dialogue.composed.telling import Teller
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Citation, Clause
 from npc.dialogue.knowledge.knowledge import Knowledge
-from npc.dialogue.knowledge.words import content, stem, tokens
+from npc.dialogue.knowledge.words import content, tokens
 from npc.dialogue.memory.amend import amendment, settled
 from npc.dialogue.memory.extract import name_in
 from npc.dialogue.memory.store import PlayerMemory
 
-#: Words of a biography sentence that are said at most; facts are said whole up to `_FACT_WORDS`.
-_BIOGRAPHY_WORDS, _FACT_WORDS = 30, 30
 #: Log-odds by which a candidate must beat "nothing" when the turn asks, when it only says something, and when it says
 #: something right after a fact was told ("tomorrow any good", "and the day after that"). Cross-validated, -0.4 tells
 #: 0.02 of the facts less than -0.7 and admits 0.045 more of what is not known.
@@ -56,12 +54,15 @@ _TOLD_OWN = 2.0
 _TOLD_BACK = 1.0
 #: The same when an instructor wants something brought up: what comes nearest is told.
 _TOLD_TO = -4.0
-#: Log-odds within which two facts are as likely meant, and both are said: 7 % of the turns, and 1 in 120 of the facts
-#: right that was not (cross-validated; 1.0 gives half as much more for 2 % of the turns more).
-_EITHER = 0.7
-#: Spread of the scores of a fact's parts below which the whole fact is said: longer, but never the wrong half. Of 104
-#: turns that name a forbidden neighbour 40 are told it at 3.0, 29 at 1.5, 24 at 1.0, which loses 4 of 66 follow-ups.
-_WHOLE = 3.0
+#: The same for the very statement that was told last, where the player only says something ("It's Sunday tomorrow,
+#: though."): of 24 turns that ranked it first from here on 11 asked for it again and none was mere talk.
+_AGAIN = 1.5
+#: Says what one thinks of what was told, and asks for nothing.
+_OPINION = re.compile(
+    r"^\W*(?:(?:oh|ah|well|hm+|wow|so|but|and),? )*(?:(?:that|this)(?:'s| is| sounds| seems| was)|what an?"
+    r"|i (?:think|like|love|hate|see|know|understand|suppose))\b",
+    re.I,
+)
 #: Agreeableness from which a character bears an insult.
 _AGREEABLE = 0.65
 
@@ -75,8 +76,6 @@ _GREETS = re.compile(
 _YOURS = re.compile(r"\b(you|your|yours|yourself)\b", re.I)
 
 
-#: Prices from which goods asked for by their noun are listed; of fewer the search finds the one.
-_SOME = 2
 #: Log-odds below "nothing" to which it is told with doubt there: something of the kind was surely said.
 _RECALLED = -3.0
 #: Log-odds by which a fact must beat the likest saying where the player asks for what they said.
@@ -140,6 +139,10 @@ class _Turn:
         self._said = [exchange.reply for exchange in context.history[-12:]]
         self._question: Question = understand(context.turn.text)
         self._players = [exchange.player for exchange in context.history]
+        self._teller = Teller(
+            self._knowledge, self._memory, self._question, self._players, self._said, self._style, self._line,
+            self._chance,
+        )  # fmt: skip
 
     def reply(self) -> Reply:
         context = self._context
@@ -152,7 +155,7 @@ class _Turn:
         if context.act == "action":
             return announced(context, self._character, self._line)
         if context.act == "action_refused":
-            return refused(context, self._knowledge, self._line)
+            return self._refused()
         first = self._grounded() or self._first_questions()
         if first is not None:
             return first
@@ -168,6 +171,17 @@ class _Turn:
         if found is None and self._recalls():
             return self._line(phrases.FORGOTTEN, "forgotten")
         return found or self._unknown()
+
+    def _refused(self) -> Reply:
+        """Why a deed is not done: the reason for it, else what is known that answers the turn ("Could you take my blood
+        pressure?"), else that it is not done."""
+        context = self._context
+        if not context.refusal and context.refusal_fact is None and not DANGEROUS.search(context.turn.text):
+            bar = _ASKED if context.turn.text.rstrip().endswith("?") else _SAID
+            known = self._answer(bar, recalling=False)
+            if known is not None and (known.citations or known.route in ("self", "locked")):
+                return known
+        return refused(context, self._knowledge, self._line)
 
     def followed(self) -> Reply | None:
         """The reply that a whisper asks for; None without one, or where safety or a deed come first."""
@@ -232,7 +246,7 @@ class _Turn:
                        self._chance)  # fmt: skip
         if found.tell is not None:
             best = Scored(found.tell, 0.0, {})
-            return self._tell(Choice((best,), 0.0, ""), best)
+            return self._teller.tell(Choice((best,), 0.0, ""), best)
         reply = self._line(found.lines, "grounding", **found.values)
         sources = [fact for fact_id in found.fact_ids if (fact := self._knowledge.fact(fact_id)) is not None]
         spans = (Citation(fact.id, fact.source, 0, len(reply.text.split())) for fact in sources)
@@ -244,32 +258,13 @@ class _Turn:
         for talk in self._character.small_talk:
             if any(_same_words(text, when) for when in talk.when):
                 return self._line(talk.say, "small_talk")
-        goods = goods_asked(self._question.asking or text)
-        kind = "wares" if goods else asked_of_self(self._question.asking or text)
-        if kind is None:
-            return None
-        prices = self._prices(goods) if kind == "wares" else []
-        if goods and len(prices) < _SOME:
-            return None
-        words = introduce(kind, self._character, self._knowledge.speaker, self._context, prices, self._chance)
-        return Reply(words, "self") if words else None
-
-    def _prices(self, goods: str) -> list[str]:
-        """What the character charges, as it would say it; for the goods named alone, and nobody else's."""
-        index, speaker = self._knowledge.index(self._context.scene), self._knowledge.speaker
-        others = {stem(word) for tie in self._character.relationships for word in tokens(tie.name)}
-        priced = (
-            c for c in index.candidates
-            if c.origin == "fact" and not self._guarded(c) and fits("price", c.text, "", index.meaning.likeness) > 0
+        return first_answer(
+            self._question.asking or text, self._character, self._knowledge, self._context, self._chance
         )  # fmt: skip
-        said = ((c.text, set(content(c.text))) for c in priced if prices_of(goods, c.text))
-        return [in_first_person(text, speaker) for text, about in said if not others & about]
 
     def _guarded(self, candidate: Candidate) -> bool:
         fact = self._knowledge.fact(candidate.fact_id or "")
         return fact is None or fact.guarded
-
-    # --- memory ------------------------------------------------------------------------------------------------
 
     def _recalls(self) -> bool:
         """Whether the turn asks in so many words for what the player said before."""
@@ -291,16 +286,6 @@ class _Turn:
             return self._line(phrases.NAME, "memory", value=name)
         return self._answer(_ASKED, doubting=True) or self._line(phrases.FORGOTTEN, "forgotten")
 
-    def _remembered(self, said: str) -> Reply:
-        if recall.is_name(said):
-            return self._line(phrases.NAME, "memory", value=name_in(said) or "")
-        if recall.quoted(said):
-            return self._line(phrases.ASKED, "memory", text=said)
-        pieces = recall.whole(said, self._players, self._memory)
-        return self._line(phrases.TOLD, "memory", text=recall.in_your_words(pieces))
-
-    # --- knowledge ---------------------------------------------------------------------------------------------
-
     def _choose(self, leaning: Leaning | None, allowed: frozenset[str]) -> Choice:
         context, scene = self._context, self._context.scene
         place = f"{scene.location if scene else ''} {self._character.role} {self._character.world}"
@@ -313,9 +298,12 @@ class _Turn:
         now = scene.time if scene else ""
         return choose(index, self._question, place=place, now=now, leaning=leaning, heard=heard)
 
-    def _answer(self, threshold: float, *, doubting: bool = False, recalling: bool = True) -> Reply | None:
+    def _answer(
+        self, threshold: float, *, doubting: bool = False, recalling: bool = True, again: float = -math.inf
+    ) -> Reply | None:
         """The best known answer, a deflection when it is a locked one, or None. `doubting`: what is only near may be
-        told with doubt; `recalling`: what the player said may be told back."""
+        told with doubt; `recalling`: what the player said may be told back; `again`: the threshold of what was told
+        last."""
         context = self._context
         said = [*(exchange.player for exchange in context.history), context.turn.text]
         allowed = self._knowledge.open(said, context.standing, context.scene, context.told)
@@ -338,58 +326,17 @@ class _Turn:
         if best is None:
             return None
         guarded = locked.score - choice.nothing if locked is not None else None
-        if doubting and self._recalls() and (saying := self._likest_saying(choice)) is not None:
+        if doubting and self._recalls() and (saying := _likest_saying(choice)) is not None:
             best = saying
         margin = best.score - choice.nothing
         own = not self._recalls() or best.candidate.origin == "said"
         near = _RECALLED if self._recalls() else unsure.NEAR
         if doubting and own and unsure.may_doubt(margin, guarded, best.candidate.origin, context.history, near):
-            return self._with_doubt(choice, best)
-        if margin < threshold:
+            return self._teller.with_doubt(choice, best, leaning)
+        last = leaning.keys if leaning is not None and context.history[-1].fact_ids else ()
+        if margin < max(threshold, again if best.candidate.key in last else -math.inf):
             return None
-        reply = self._tell(choice, best)
-        also = self._nearly_as_good(choice, best)
-        if also is None or best.candidate.origin not in ("fact", "self"):
-            return reply
-        more = self._tell(choice, also)
-        if len(reply.text.split()) + len(more.text.split()) > _FACT_WORDS:
-            return reply
-        return replace(behind(reply, more), route=reply.route, slots=reply.slots)
-
-    @staticmethod
-    def _likest_saying(choice: Choice) -> Scored | None:
-        """What the player said that is likest, where the best of all falls short of an answer: they ask for their own
-        words."""
-        said = next((s for s in choice.ranked if s.candidate.origin == "said"), None)
-        best = choice.best
-        if said is None or best is None or (best.candidate.origin != "said" and best.score - said.score > _OWN_WORDS):
-            return None
-        return said
-
-    def _with_doubt(self, choice: Choice, best: Scored) -> Reply:
-        """The nearest thing known, as no more than that (see `unsure.py`)."""
-        told = self._tell(choice, best)
-        if best.candidate.origin == "said":
-            text = told.slots.get("text", "")
-            return self._line(unsure.RECALLED, "hedged", text=text) if text else told
-        spans = [told.text.split()[c.word_start : c.word_end] for c in told.citations]
-        said = " ".join(spans[0]) if spans else told.text
-        lines = unsure.lines(self._question.wanted, misfit=best.features.get("misfit", 0.0) > 0, curt=self._style.curt)
-        line = phrases.pick(lines, self._chance, self._said, self._style)
-        reply = Reply(unsure.worded(line, said), "hedged")
-        fact = self._knowledge.fact(best.candidate.fact_id or "")
-        return cite(reply, unsure.inside(line, said), fact.id, fact.source) if fact is not None else reply
-
-    @staticmethod
-    def _nearly_as_good(choice: Choice, best: Scored) -> Scored | None:
-        """Another fact that could as well be meant: better to say both than to guess."""
-        own = best.candidate.fact_id or best.candidate.key
-        others = (s for s in choice.ranked if (s.candidate.fact_id or s.candidate.key) != own)
-        second = next(others, None)
-        if second is None or second.candidate.origin not in ("fact", "self"):
-            return None
-        near = best.score - second.score < _EITHER and second.score > choice.nothing
-        return second if near and not is_comparison(choice.asking) else None
+        return self._teller.with_second(choice, best, leaning)
 
     def _is_open(self, fact_id: str | None, allowed: frozenset[str]) -> bool:
         if fact_id is None or fact_id in allowed:
@@ -410,47 +357,6 @@ class _Turn:
                 before.asking or before.text, said.text if said else exchange.read, (said.key,) if said else ()
             )
         return None
-
-    def _tell(self, choice: Choice, best: Scored) -> Reply:
-        candidate = best.candidate
-        if candidate.origin == "said":
-            return self._remembered(candidate.text)
-        if candidate.origin == "scene":
-            return self._scene(candidate)
-        speaker = self._knowledge.speaker
-        if candidate.origin == "self":
-            said = shortened(in_first_person(candidate.text, speaker, about_self=True), _BIOGRAPHY_WORDS)
-            return Reply(said, "self")
-        parts = list(same_fact(choice, best))
-        text = candidate.text
-        if candidate.of > 1 and len(parts) == candidate.of and self._wants_all(parts, best):
-            fact = self._knowledge.fact(candidate.fact_id or "")
-            whole = fact.text if fact else text
-            text = whole if len(whole.split()) <= _FACT_WORDS else text
-        said = shortened(in_first_person(text, speaker), _FACT_WORDS)
-        opening = verdict(self._question, choice.asking, text)
-        if not opening and self._question.corrected is not None:
-            opening = phrases.pick(phrases.CORRECTED, self._chance, self._said, self._style)
-        reply = Reply(f"{opening} {said}".strip(), "fact")
-        return cite(reply, said, candidate.fact_id or "", candidate.source)
-
-    def _wants_all(self, parts: Sequence[Scored], best: Scored) -> bool:
-        """Whether to say the whole fact: the question weighs its parts, or none stands far above the others."""
-        if is_comparison(self._question.asking):
-            return True
-        spread = max(p.score for p in parts) - min(p.score for p in parts)
-        return spread < _WHOLE
-
-    def _scene(self, candidate: Candidate) -> Reply:
-        if candidate.key in ("scene/place", "scene/time"):
-            return Reply(candidate.text, "scene")
-        name, _, description = candidate.text.rstrip(".").partition(": ")
-        thing = name if not name.startswith("The ") else "the " + name[4:]
-        if not description:
-            return self._line(phrases.SCENE, "scene", thing=thing)
-        return self._line(phrases.SCENE, "scene", thing=f"{thing}, {description}")
-
-    # --- talk --------------------------------------------------------------------------------------------------
 
     def _spoken_to(self) -> Reply:
         """The player says something without asking."""
@@ -476,15 +382,26 @@ class _Turn:
             return self._line(phrases.HELLO, "hello")
         following = bool(context.history) and bool(context.history[-1].fact_ids)
         own = OWN_LIFE.search(text) is not None
-        told = self._answer(_FOLLOWED if following else _TOLD_OWN if own else _SAID, recalling=False)
-        last = set(context.history[-1].fact_ids) if following else set()
-        if told is not None and not {c.fact_id for c in told.citations} & last:
+        threshold = _FOLLOWED if following else _TOLD_OWN if own else _SAID
+        again = math.inf if _OPINION.match(text) else _AGAIN
+        told = self._answer(threshold, recalling=False, again=again)
+        if told is not None:
             return told
         if greeting is not None:
             return self._line(phrases.HELLO, "hello")
         if context.reaction in ("distress", "alarm"):
             return self._line(COMFORT if context.reaction == "distress" else phrases.ALARM, "comfort")
         return Reply(context.offer, "offer") if context.offer else self._line(phrases.HEARD, "heard")
+
+
+def _likest_saying(choice: Choice) -> Scored | None:
+    """What the player said that is likest, where the best of all falls short of an answer: they ask for their own
+    words."""
+    said = next((s for s in choice.ranked if s.candidate.origin == "said"), None)
+    best = choice.best
+    if said is None or best is None or (best.candidate.origin != "said" and best.score - said.score > _OWN_WORDS):
+        return None
+    return said
 
 
 def _same_words(said: str, when: str) -> bool:

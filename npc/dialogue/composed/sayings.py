@@ -32,6 +32,8 @@ _OPENING = re.compile(
     r"|thank you|by the way|oi|psst)\b[,.! -]*)+",
     re.I,
 )
+#: A question put as a statement about the character: "You grew up on Earth too?"
+_OF_YOU = re.compile(r"^\W*(?:(?:so|and|but|oh|well|then),? )*you(?:r|'re|'ve|'d|'ll)?\b", re.I)
 _POLITE = frozenset({"then", "so", "please", "ah", "now", "and", "just", "good", "all", "right"})
 _FEELINGS = frozenset({"work", "love", "hate", "hope", "like", "need", "want", "live"})
 
@@ -60,6 +62,8 @@ def sayings(turns: Sequence[str]) -> list[str]:
 
 def pieces(clause: str) -> list[str]:
     """The telling pieces of one clause; a clause that tells one thing comes back whole."""
+    if clause.endswith("?") and _OF_YOU.match(clause):
+        return []
     rest = _OPENING.sub("", clause)
     clause = rest if len(tokens(rest)) > 1 else clause
     parts = [part.strip(" ,.!?;") for part in _JOINTS.split(clause)]

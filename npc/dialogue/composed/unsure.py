@@ -57,6 +57,14 @@ RECALLED = (
     "I remember this much, and I'm not sure it's what you want: {text}.",
 )
 
+#: For what the character itself only half believes (`Fact.confidence`).
+HEARSAY = (
+    "I wouldn't swear to it, but {clause}.",
+    "So they say, at least: {clause}.",
+    "{fact} Mind, I can't vouch for that.",
+    "If what I heard is true, {clause}.",
+)
+
 _WHAT: dict[Wanted, str] = {
     "who": "who", "whose": "whose", "when": "when exactly", "price": "what it costs", "count": "how many",
     "howlong": "how long", "howoften": "how often", "measure": "the exact figure", "colour": "what colour",

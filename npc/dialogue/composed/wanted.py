@@ -108,9 +108,13 @@ _NOBODY = re.compile(
 
 
 def _somebody(text: str) -> int:
-    """Whether a text names somebody: 1, or 0 where only its first word may be a name ("Luca cooks"), else -1."""
+    """Whether a text names somebody: 1, or 0 where only its first word may be a name ("Luca cooks"), or
+    nothing has a capital, else -1."""
     if _PERSON.search(text) or names_in(_NOBODY.sub("x", text)):
         return 1
+    if text[:1].islower():
+        # What a player said as a recogniser writes it: "my daughter lena is seven".
+        return 0
     words = tokens(text)
     verb = verb_at(words)
     return 0 if verb is not None and verb[0] == 1 and words[0] not in STOPWORDS else -1

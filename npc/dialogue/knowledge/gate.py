@@ -85,7 +85,20 @@ _PROMISED = re.compile(
     r"\b(?:i|we)(?:'ll| will)? (?:\w+ )?(?:promise|swear|vow|give you my word)\b|\bmy word\b|\bi won'?t tell\b", re.I
 )
 _PROMISE_STEMS = frozenset(
-    stem(word) for word in ("promises", "swears", "vows", "tell", "keep", "silent", "say", "anyone")
+    stem(word)
+    for word in (
+        "promises",
+        "swears",
+        "vows",
+        "tell",
+        "keep",
+        "silent",
+        "quiet",
+        "say",
+        "anyone",
+        "themselves",
+        "secret",
+    )
 )
 #: Somebody else is spoken of.
 _TALKED_OF = re.compile(r"\b(?:he|she|they|him|her|them|somebody|someone|people|about)\b", re.I)

@@ -1,0 +1,50 @@
+"""Free text of a request: what a note says, whose name is meant."""
+
+from __future__ import annotations
+
+import re
+
+from npc.dialogue.actions_choice import Surroundings
+from npc.dialogue.knowledge.words import content, stem
+from npc.dialogue.memory.extract import name_in
+
+
+def free_text(name: str, text: str) -> str:
+    """What a free-text parameter is about: quoted words, else what follows a marker, else the whole request."""
+    quoted = re.search(r"[\"“]([^\"”]{2,200})[\"”]|(?<!\w)'([^']{2,200})'(?!\w)", text)
+    if quoted:
+        return (quoted.group(1) or quoted.group(2)).strip()
+    marked = re.search(r":\s+(.{3,300})$", text) or re.search(
+        r"\b(?:because|that|saying|reads?|about|for)\s+(?!(?:in|on|down|to|for|me)\b)(.{3,300})$", text, re.IGNORECASE
+    )
+    found = marked.group(1) if marked and content(marked.group(1)) else text
+    return found.strip(" .!?\"'")[:300] or name
+
+
+#: Free text that is somebody's name.
+PEOPLE = frozenset(stem(word) for word in ("name", "who", "whom", "person", "guest", "passenger", "player", "patient"))
+_NAMED = re.compile(
+    r"\b(?:[Nn]ame(?:'s| is|:| of)?|called|for|[Ii]t's|I'm|I am|under|down as|[Pp]ut|it is)\s+((?:[A-Z][\w'’-]+\s?)+)"
+)
+
+_NAMED_SMALL = re.compile(
+    r"\b(?:name(?:'s| is| of)?|called|under|down as|for)\s+((?!(?:me|my|us|our|him|his|her|them|their|it|the|an?"
+    r"|this|that|one|two|three|today|tonight|tomorrow|now|once)\b)[a-z][\w'’-]+(?: [a-z][\w'’-]+)?)"
+    r"(?=[.,!?]|$| please\b)"
+)
+
+
+def person(around: Surroundings) -> str:
+    """The name given in the turn ("Put him on the list. Ruprecht Vane."), else the player's own name."""
+    turn = around.turn
+    marked = list(_NAMED.finditer(turn))
+    alone = [m.group(0) for m in re.finditer(r"(?<=[.!?,:] )(?!I\b)(?:[A-Z][\w'’-]+ ?){1,4}(?=[.!?]|$)", turn)]
+    found = [*(m.group(1) for m in marked), *alone]
+    found = found or [
+        m.group(0) for m in re.finditer(r"(?<=[a-z] )(?!I\b|I['’])[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*", turn)
+    ]
+    if not found and turn == turn.lower():
+        # A recogniser's words have no capitals: "put it under petra lund, please".
+        found = [m.group(1) for m in _NAMED_SMALL.finditer(turn)]
+    own = name_in(around.player_words) or name_in(turn) if re.search(r"\b(me|my|i'm|i am)\b", turn, re.I) else None
+    return (found[-1].strip() if found else own or "").strip()
