@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from npc.animation.interface import Affect
 from npc.dialogue.interface import Clause, HeardReply, Mind, MindState, PlayerTurn, WorldEvent
@@ -46,6 +47,10 @@ class LateMind:
         equip = getattr(self._ready(), "equip", None)
         if equip is not None:
             equip(equipment)
+
+    def place(self) -> Mapping[str, Any]:
+        place = getattr(self._ready(), "place", None)
+        return {} if place is None else place()
 
     def decided(self) -> None:
         decided = getattr(self._ready(), "decided", None)

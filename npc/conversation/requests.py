@@ -142,7 +142,7 @@ class Requests:
         npc = merged.npc
         if npc is not None:
             player = ground.player
-            parts.terms.set_player(
+            scene = parts.terms.set_player(
                 replace(
                     player,
                     player_id=npc.player.id or player.player_id,
@@ -153,6 +153,8 @@ class Requests:
                 ),
                 keep_mind=parts.company.companion is not None,
             )
+            if scene:
+                parts.character.observe(WorldEvent("scene", scene))
         ground.outbox.send(SessionUpdated(session=merged))
         if event.session.model_fields_set & {"tools", "tool_choice"}:
             for tool in parts.terms.equip():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 from npc.conversation.answering import Answering
 from npc.conversation.attending import Attending
@@ -10,7 +12,7 @@ from npc.conversation.detection import detector_for, gate_for
 from npc.conversation.ground import Ground
 from npc.conversation.hearing import Hearing
 from npc.conversation.people import PlayerRef, Temperament
-from npc.dialogue.interface import Mind
+from npc.dialogue.interface import Mind, Placed
 from npc.dialogue.tools import ClientTool, Equipment, Equippable, Unusable, equipment_of
 from npc.protocol import Session
 
@@ -63,13 +65,18 @@ class Terms:
         if isinstance(mind, Equippable):
             mind.equip(self._equipment)
 
-    def set_player(self, player: PlayerRef, *, keep_mind: bool) -> None:
+    def set_player(self, player: PlayerRef, *, keep_mind: bool) -> Mapping[str, Any]:
         """Another player than the ticket named, or another wish about privacy: the mind is opened anew, unless it
-        is a companion's. Another name is heard with the next turn."""
+        is a companion's. Another name is heard with the next turn. Returns what the new mind must be told of the
+        scene."""
         before, self._ground.player = self._ground.player, player
         same = replace(player, name=before.name, locale=before.locale) == before
-        if not same and not keep_mind:
-            self.swap_mind(self._ground.engines.open_mind(player))
+        if same or keep_mind:
+            return {}
+        mind = self._ground.mind
+        scene = mind.place() if isinstance(mind, Placed) else {}
+        self.swap_mind(self._ground.engines.open_mind(player))
+        return scene
 
     def swap_mind(self, mind: Mind) -> None:
         """The character goes on as another mind; the old one is closed."""

@@ -122,6 +122,15 @@ class ThinksAhead(Protocol):
         """What thinking ahead won and wasted in the last turn, by the names of `npc.metrics`; handed out once."""
 
 
+@runtime_checkable
+class Placed(Protocol):
+    """A Mind that can say where it is, to one that goes on in its place for another player."""
+
+    def place(self) -> Mapping[str, Any]:
+        """The scene delta that brings a mind just opened to what this one sees; empty where nothing has changed. The
+        player's own (relationship, belongings, flags) is not in it."""
+
+
 class Responder(Protocol):
     """Turns a prepared context into clauses: `llm` (any LanguageModel), `composed` (retrieval and composition)."""
 

@@ -114,6 +114,10 @@ class CharacterMind:
     def bias_words(self) -> tuple[str, ...]:
         return bias_words(self.character, self._held.scene)
 
+    def place(self) -> Mapping[str, Any]:
+        """See `interface.Placed`."""
+        return self._held.scene.since(SceneState.of(self.character.scene))
+
     def equip(self, equipment: Equipment) -> None:
         """See `tools.Equippable`."""
         self._equipment = equipment.beside(self.character.actions)

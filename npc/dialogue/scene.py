@@ -118,6 +118,20 @@ class SceneState:
             state = replace(state, attention=None)
         return state, tuple(problems)
 
+    def since(self, before: SceneState) -> dict[str, Any]:
+        """The delta that makes this scene of `before`, but for what is the player's: `player` and `state`."""
+        gone = [{"id": name, "removed": True} for name in before.everything if name not in self.everything]
+        changed = [
+            entity.model_dump(mode="json")
+            for name, entity in self.everything.items()
+            if before.everything.get(name) != entity
+        ]
+        delta: dict[str, Any] = {"entities": [*gone, *changed]} if gone or changed else {}
+        for name in ("location", "time", "attention"):
+            if getattr(self, name) != getattr(before, name):
+                delta[name] = getattr(self, name)
+        return delta
+
     def refer(self, phrase: str, limit: int = 5) -> tuple[Referent, ...]:
         """Visible things the phrase may mean, best first. Ties keep the order of the scene."""
         words = _words(phrase)

@@ -88,6 +88,21 @@ def test_a_bad_delta_is_a_complaint_and_never_an_error(delta: dict[str, Any]) ->
     assert state.entities == SHED.entities
 
 
+@given(
+    st.lists(st.sampled_from(["chest", "door", "boy", "lamp", "cat"]), max_size=5, unique=True),
+    st.lists(st.sampled_from(["chest", "door", "boy", "lamp", "cat"]), max_size=5, unique=True),
+    st.booleans(),
+)
+def test_the_delta_since_a_scene_makes_the_later_of_it(before: list[str], after: list[str], held: bool) -> None:
+    one, _ = SceneState(location="hall").apply({"entities": [{"id": name, "name": name} for name in before]})
+    given_now = [{"id": name, "name": f"old {name}", "held_by": "player" if held else None} for name in after]
+    two, _ = SceneState(time="dusk").apply({"entities": given_now, "attention": after[0] if after else None})
+    made, problems = one.apply(two.since(one))
+    assert not problems
+    assert (dict(made.everything), made.attention, made.time) == (dict(two.everything), two.attention, "dusk")
+    assert two.since(two) == {}
+
+
 def test_ten_thousand_entities() -> None:
     state, problems = SceneState().apply(
         {"entities": [{"id": f"jar{n}", "kind": "jar", "name": f"jar number {n}"} for n in range(10_000)]}

@@ -82,6 +82,33 @@ def test_a_saved_conversation_outlives_the_server_and_goes_with_its_player(tmp_p
     assert not any(said.encode() in file.read_bytes() for file in tmp_path.rglob("*.sqlite*"))
 
 
+def test_another_player_finds_the_scene_as_it_is_and_none_of_the_flags(tmp_path: Path) -> None:
+    """The mind that was opened for the new player stood in the scene of the character file again."""
+
+    async def main() -> None:
+        service = _service(tmp_path)
+        await service.start()
+        try:
+            session = service.open(Opening("sess_place", FIRST, player_id="ann", opted_in=True), Recording())
+            running = asyncio.ensure_future(session.run())
+            gone, new = {"id": "leaflets", "removed": True}, {"id": "cat", "name": "black cat", "kind": "animal"}
+            scene = {"location": "The tower room", "entities": [gone, new], "attention": "cat", "state": {"seen": True}}
+            session.receive(event("npc.scene.update", scene=scene))
+            await until(lambda: session.mind.place(), 15.0)
+            before = session.mind
+            session.receive(event("session.update", session={"npc": {"player": {"id": "bo"}}}))
+            await until(lambda: session.mind is not before and session.mind.place())
+            sees = session.mind.place()
+            assert sees == {"location": "The tower room", "entities": [gone, sees["entities"][1]], "attention": "cat"}
+            assert sees["entities"][1]["name"] == "black cat"
+            await session.close("done")
+            await running
+        finally:
+            await service.close()
+
+    asyncio.run(main())
+
+
 def test_a_game_that_saves_and_quits_has_saved(tmp_path: Path) -> None:
     async def main() -> None:
         service = _service(tmp_path)
