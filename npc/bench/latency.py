@@ -6,8 +6,8 @@
 
 A reply that is audible before the last voiced sample is a wrong cut-off and no latency sample; a turn without a reply
 within `PATIENCE` is missed. Every fourth reply of a character that yields is interrupted by a player who means it:
-barge-in to silence is from their first voiced sample to the end of the last audible one of the character. Characters do
-not greet here and fillers do not exist, so the first audible sample is the reply's own word.
+barge-in to silence is from their first voiced sample to the end of the last audible one of the character. Greetings are
+off (with --url they are waited for) and fillers do not exist, so the first audible sample is the reply's own word.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def measure(run: Run) -> dict[str, Any]:
     arguments = ["--profile", profile, "--set", "tts.greets=false"]
     with contextlib.nullcontext(url) if url else local_server(*arguments) as base:
         measured = asyncio.run(_measure(str(base), turns, run.seed))
-    result = _result(profile, facts, measured)
+    result = _result("of the server" if url else profile, facts, measured)
     if run.out is not None:
         (run.out / "latency_turns.json").write_text(json.dumps([asdict(turn) for turn in measured], indent=1))
         _plot(run.out / "latency.png", measured)
@@ -86,6 +86,8 @@ async def _measure(url: str, turns: Iterator[players.PlayerTurn], seed: int) -> 
             devices = asyncio.create_task(live.run())
             try:
                 await asyncio.sleep(1.5)
+                # A server that was not started here may greet: no turn is spoken into that.
+                await _settle(live)
                 for turn in batch:
                     cut = len(measured) % 4 == 3 and character not in ENDS_ITS_CLAUSE
                     barge = next(cuts) if cut else None

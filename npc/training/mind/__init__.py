@@ -1,1 +1,1 @@
-"""Training the embedded dialogue model: `python -m npc.training.mind --minutes 30` (see docs/mind.md)."""
+"""Training the embedded dialogue model: `python -m npc.training.mind train --minutes 30` (see docs/mind.md)."""
