@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from npc.dialogue.character import Character
+from npc.dialogue.character import Character, Tie
 from npc.dialogue.composed import ComposedResponder, unsure
 from npc.dialogue.composed.features import Candidate, Index, Scored
 from npc.dialogue.composed.persona import asked_of_self, prices_of, with_article
@@ -18,7 +18,7 @@ from npc.dialogue.composed.select import Choice, compare
 from npc.dialogue.composed.speech import Speaker, in_first_person, in_second_person
 from npc.dialogue.context import Context, Exchange
 from npc.dialogue.interface import PlayerTurn
-from npc.dialogue.knowledge.knowledge import Knowledge
+from npc.dialogue.knowledge.knowledge import Knowledge, authored_candidates
 from npc.dialogue.memory.store import MemoryStore
 from npc.inference.encoder import SentenceEncoder, encoder_status, load_encoder
 
@@ -308,3 +308,34 @@ def test_a_price_is_of_the_thing_that_it_names_last(goods: str, priced: str, of:
 )
 def test_what_is_allowed_to_some_alone_is_no_yes(asking: str, statement: str, said: str) -> None:
     assert verdict(understand(asking), asking, statement) == said
+
+
+def test_who_somebody_is_to_the_character(encoder: SentenceEncoder | None) -> None:
+    ties = (
+        Tie(name="Wick", relation="apprentice"),
+        Tie(name="Hasp", relation="market warden", note="He owes her money."),
+    )
+    character = CHARACTER.model_copy(update={"relationships": ties})
+    texts = [c.text for c in authored_candidates(character) if c.key.startswith("tie/")]
+    assert texts[1:] == ["Hasp is a market warden.", "He owes her."]
+    responder = ComposedResponder(character, Knowledge(character, encoder=encoder))
+    assert "my apprentice" in responder.compose(Context(PlayerTurn("t", "Who is Wick to you?", False))).text
+
+
+def test_what_is_half_believed_is_told_as_hearsay(encoder: SentenceEncoder | None) -> None:
+    facts = tuple(f.model_copy(update={"confidence": 0.3}) for f in CHARACTER.facts)
+    character = CHARACTER.model_copy(update={"facts": facts})
+    responder = ComposedResponder(character, Knowledge(character, encoder=encoder))
+    reply = responder.compose(Context(PlayerTurn("t", "What does a passenger on foot pay?", False)))
+    assert "two coppers" in reply.text
+    assert reply.citations
+    assert any(doubt in reply.text for doubt in ("swear", "they say", "vouch", "what I heard"))
+
+
+def test_prices_are_cited(encoder: SentenceEncoder | None) -> None:
+    responder = ComposedResponder(CHARACTER, Knowledge(CHARACTER, encoder=encoder))
+    reply = responder.compose(Context(PlayerTurn("t", "What are your prices?", False)))
+    words = reply.text.split()
+    cited = {c.fact_id: " ".join(words[c.word_start : c.word_end]) for c in reply.citations}
+    assert cited["foot"] == "A passenger on foot pays two coppers."
+    assert cited["horse"] == "A passenger with a horse pays five coppers."

@@ -144,7 +144,33 @@ def _about(character: Character) -> list[Candidate]:
     ]
     if character.age is not None:
         found.append(Candidate("card/age", f"I am {character.age} years old.", "self"))
-    return found + _biography(character.biography)
+    return found + _ties(character) + _biography(character.biography)
+
+
+#: Relations that are somebody's: "Wick is her apprentice", but "Hasp is a market warden".
+_KIN = """wife husband partner spouse fiance fiancee widow lover son daughter child mother father parent brother sister
+    twin uncle aunt cousin nephew niece grandson granddaughter grandmother grandfather godmother godfather friend enemy
+    rival foe ally neighbour boss master mistress mentor teacher pupil apprentice student colleague assistant
+    servant employer landlord tenant dog cat horse mule ex"""
+_THEIRS = frozenset(_KIN.split())
+
+
+def _ties(character: Character) -> list[Candidate]:
+    """Who somebody is to the character, and what the card notes of it."""
+    whose = {"she": "her", "he": "his"}.get(_pronoun(character), "their")
+    found = []
+    for number, tie in enumerate(character.relationships):
+        relation = tie.relation.strip().rstrip(".")
+        first = tokens(relation)[:3]
+        if first and first[0] in ("her", "his", "their", "a", "an", "the"):
+            said = relation
+        else:
+            own = _THEIRS & set(first) and "of" not in first[:2]
+            said = f"{whose} {relation}" if own else with_article(relation)
+        found.append(Candidate(f"tie/{number}", f"{tie.name} is {said}.", "self"))
+        if tie.note:
+            found.append(Candidate(f"tie/{number}/note", tie.note, "self", context=f"{tie.name} {relation}"))
+    return found
 
 
 def _biography(text: str) -> list[Candidate]:
