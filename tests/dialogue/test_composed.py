@@ -313,7 +313,7 @@ def test_what_is_allowed_to_some_alone_is_no_yes(asking: str, statement: str, sa
 def test_who_somebody_is_to_the_character(encoder: SentenceEncoder | None) -> None:
     ties = (
         Tie(name="Wick", relation="apprentice"),
-        Tie(name="Hasp", relation="market warden", note="He owes her money."),
+        Tie(name="Hasp", relation="market warden", note="He owes her."),
     )
     character = CHARACTER.model_copy(update={"relationships": ties})
     texts = [c.text for c in authored_candidates(character) if c.key.startswith("tie/")]
