@@ -54,6 +54,8 @@ def main(argv: list[str]) -> int:
         parser.add_argument(option.name, help=option.help, **option.kwargs)
     given = vars(parser.parse_args(argv[1:]))
     as_json, seed, out = given.pop("json"), given.pop("seed"), given.pop("out")
+    if seed < 0:
+        parser.error(f"--seed {seed}: must be 0 or more")
     try:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)

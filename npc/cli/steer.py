@@ -67,6 +67,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--tokens", type=int, default=40, help="test: tokens of each reply")
     parser.add_argument("--json", action="store_true", help="test: print one JSON object")
     given = parser.parse_args(argv)
+    if given.action == "learn" and not given.out.absolute().parent.is_dir():
+        parser.error(f"--out {given.out.parent}: there is no such folder")
     settings = NativeSettings(context=1024, cache_mib=64)
     try:
         pairs = _pairs(given.pairs)
