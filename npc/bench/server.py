@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from npc.bench.harness import Bench, Option, Run, log, machine
+from npc.bench.harness import BadInput, Bench, Option, Run, log, machine
 from npc.bench.server_load import Load, ask, run_load
 from npc.bench.server_stub import run_server
 
@@ -194,6 +194,8 @@ def measure(run: Run) -> dict[str, Any]:
     """Both transports, then idle memory on a fresh server."""
     facts = machine()
     seconds, most = float(run.options["seconds"]), int(run.options["most"])
+    if seconds <= 0 or most < 1:
+        raise BadInput(f"--seconds {seconds:g} --most {most}: some time and at least one stream are needed")
     with _rig() as rig:
         log.print("binary frames")
         binary = _search(rig, True, seconds, most)

@@ -36,7 +36,7 @@ _DELTA = b'"type":"response.output_audio.delta"'
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to do: sessions, whether audio is binary, seconds before and of measuring (0: hold the sessions, say nothing)."""
+    """What to do: sessions, whether audio is binary, seconds before and of measuring (0: sessions are only held)."""
 
     port: int
     character: str

@@ -18,6 +18,7 @@ from npc.cli.main import main
         ("turns --turns 1 --audio {meeting}", "no WAV or FLAC of a meeting"),
         ("latency --turns 1 --audio {empty}", "empty: no WAV recordings there"),
         ("latency --turns 1 --url http://127.0.0.1:9", "npc bench latency: "),
+        ("server --seconds 0", "some time and at least one stream"),
         ("rubric --set {empty}/none.jsonl", "none.jsonl: No such file or directory"),
         ("rubric --set {odd}", "line 1: not a labelled attempt"),
         ("mind --set {empty}/none.jsonl", "none.jsonl: cannot be read"),
