@@ -92,6 +92,14 @@ def folder_of(repository: str) -> Path:
     return cache_dir() / "models" / repository.replace("/", "--")
 
 
+def here_of(place: Path) -> str:
+    """What `npc models list` says of a model's folder: a download that was broken off lies there, too."""
+    if not place.is_dir():
+        return ""
+    weights = any(place.glob("*.safetensors")) or (place / "model.bin").is_file()
+    return "yes" if weights and not any(place.rglob("*.incomplete")) else "in part: pull again"
+
+
 def pull_model(repository: str) -> Path:
     """Fetch what our loaders read of a hub repository, with progress; returns its folder. Raises PullFailed."""
     from huggingface_hub import HfApi, snapshot_download
@@ -146,7 +154,7 @@ def _list() -> None:
     for heading in ("name", "for", "licence", "GB", "setting", "here"):
         table.add_column(heading)
     for one in CATALOGUE:
-        here = "yes" if folder_of(one.repository).is_dir() else ""
+        here = here_of(folder_of(one.repository))
         table.add_row(one.name, one.purpose, one.licence, f"{one.gigabytes:.2f}", one.setting, here)
     console = Console()
     console.print(table)

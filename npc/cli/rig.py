@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def main(argv: list[str]) -> int:
     try:
         report = detect(morph_names(options.file))
     except RigError as error:
-        print(f"npc rig: {error}")
+        print(f"npc rig: {error}", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(asdict(report)))

@@ -44,6 +44,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("replay log.jsonl --character ada", "--character says who answers"),
         ("replay log.jsonl --branch 0", "turns are counted from 1"),
         ("steer learn model --out none/d.npz", "--out none: there is no such folder"),
+        ("rig odd.wav", "npc rig: odd.wav: neither GLB/VRM nor glTF JSON"),
         ("bench turns --seed -1", "--seed -1: must be 0 or more"),
         ("trainees erase anna --folder nowhere", "--folder nowhere: there is no such folder"),
     ],

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from npc.cli.models import CATALOGUE, Known, use
+from npc.cli.models import CATALOGUE, Known, here_of, use
 from npc.config.settings import load_settings
 
 pytest.importorskip("huggingface_hub")
@@ -128,3 +128,17 @@ def test_a_hub_that_cannot_be_reached_is_said_in_a_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "o/m could not be fetched" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_download_that_was_broken_off_is_not_called_here(hub: str, tmp_path: Path) -> None:
+    """The folder alone was taken for the model: npc models list said yes to a pull that had failed its checksum."""
+    place = tmp_path / "models" / "o--m"
+    assert here_of(place) == ""
+    Hub.corrupt = True
+    pull(hub, tmp_path)
+    assert here_of(place) == "in part: pull again"
+    Hub.corrupt = False
+    pull(hub, tmp_path)
+    assert here_of(place) == "yes"
+    (place / "more.incomplete").write_bytes(b"")
+    assert here_of(place) == "in part: pull again"
