@@ -95,14 +95,24 @@ _WELCOME = re.compile(
     re.I,
 )
 
+#: Tells what was done already: "I stopped the payment myself", "she's already called my wife".
+_PAST = re.compile(
+    r"^\W*(?:(?:and|but|so|no|yes|well|oh),? )*(?:i|we|he|she|they|you|somebody|someone|my \w+)"
+    r"(?:'ve|'s|'d| have| has| had)? (?:already |just |never |once |only )?(?:\w{2,}ed|told|sent|got|bought|paid"
+    r"|brought|took|gave|went|saw|said|had|came|found|lost|left|made|put|rang|did|been|done|sold|wrote|broke|was|were"
+    r"|met|heard|thought)\b"
+    r"|\balready (?:\w{2,}ed|told|sent|got|paid|done|rang|called)\b",
+    re.I,
+)
 _THEN = re.compile(r"^\W*(?:(?:and|ok|okay|right|so|well|then|yes|now|fine|just|actually)\b,? )*", re.I)
 
 
 def forms(text: str) -> dict[str, float]:
     """Features of a turn's form, 0 or 1 each."""
+    pieces = re.split(r"(?<=[.!?;])\s+", text)
     found = {
         "question": text.rstrip().endswith("?"),
-        "wh": ASKS.match(re.split(r"(?<=[.!?;])\s+", text)[-1]),
+        "wh": ASKS.match(pieces[-1]),
         "please": _PLEASE.search(text),
         "wish": _WISH.search(text),
         "permission": _MAY_I.search(text),
@@ -116,6 +126,7 @@ def forms(text: str) -> dict[str, float]:
         "order": ORDER.match(
             re.sub(r"^\W*(?:(?:and|ok|okay|right|so|well|then|yes|now|fine|just|actually)\b,? )*", "", text)
         ),
+        "past": _PAST.search(text),
         "not_asking": _NOT_ASKING.search(text),
         "is_there": _IS_THERE.search(text),
         "welcome": _WELCOME.search(text),

@@ -230,6 +230,7 @@ class ActionSelector:
                 "all_said": all_said,
                 **(form := forms(text)),
                 **{f"{name}_said": form[name] * all_said for name in _WITH_ARGUMENTS},
+                "texty": float(any(takes_text(p) for p in best.spec.parameters.get("properties", {}).values())),
                 "cover": covered(self._words[best.spec.name], best.filled, text, around),
                 "foreign": float(foreign(best.spec, self._words[best.spec.name], best.request, around)),
                 **_again(best, around.talk.done, text),
