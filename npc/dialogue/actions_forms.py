@@ -123,9 +123,7 @@ def forms(text: str) -> dict[str, float]:
         "others": _OF_OTHERS.match(text),
         "remark": _REMARK.match(text),
         "for_words": FOR_WORDS.search(text),
-        "order": ORDER.match(
-            re.sub(r"^\W*(?:(?:and|ok|okay|right|so|well|then|yes|now|fine|just|actually)\b,? )*", "", text)
-        ),
+        "order": any(ORDER.match(_THEN.sub("", piece)) for piece in pieces),
         "past": _PAST.search(text),
         "not_asking": _NOT_ASKING.search(text),
         "is_there": _IS_THERE.search(text),
