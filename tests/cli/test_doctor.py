@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 
@@ -43,3 +44,18 @@ def test_an_unknown_part_is_refused_with_those_there_are(capsys: pytest.CaptureF
     with pytest.raises(SystemExit):
         doctor.main(["--only", "spleen"])
     assert "parts: python" in capsys.readouterr().err
+
+
+def test_a_machine_without_a_compiler_is_told_what_its_models_lack(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The local profile "runs here" at a hundredth of its speed, and the table named neither kernels nor compiler."""
+    monkeypatch.setattr("npc.inference.kernels.best_level", lambda: None)
+    monkeypatch.delenv("NPC_KERNELS", raising=False)
+    assert doctor.main(["--only", "kernels", "--json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)["findings"]
+    assert found["state"] == "optional"
+    assert "g++" in found["cure"]
+    monkeypatch.setenv("NPC_KERNELS", "0")
+    assert doctor.main(["--only", "kernels", "--json"]) == 1
+    assert "NPC_KERNELS" in capsys.readouterr().out
