@@ -29,7 +29,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from npc.dialogue.composed.likeness import context_of
+from npc.dialogue.composed.features import stated
+from npc.dialogue.composed.likeness import Stated, context_of, read_ids
 from npc.inference.encoder import MiniLM, load_encoder
 from npc.training.minds import written_since
 from npc.training.taught import Packed, Shown, Taught
@@ -148,20 +149,21 @@ def grouped(minds: Sequence[list[Choice]]) -> list[list[Choice]]:
 class Table:
     """Turns against every statement that stands to choose in any of them. Column 0 is "nothing"."""
 
-    texts: list[str]
+    texts: list[Stated]
     allowed: torch.Tensor
     right: torch.Tensor
 
 
 def table_of(choices: Sequence[Choice]) -> Table:
     """The table of some turns of one world, or of a few."""
-    texts = list(dict.fromkeys(c.text for choice in choices for c in choice.candidates))
+    shown = [stated(choice.candidates) for choice in choices]
+    texts = list(dict.fromkeys(text for row in shown for text in row))
     place = {text: 1 + i for i, text in enumerate(texts)}
     allowed = torch.zeros(len(choices), 1 + len(texts), dtype=torch.bool)
     right = torch.zeros_like(allowed)
     allowed[:, 0] = True
     for row, choice in enumerate(choices):
-        columns = [place[c.text] for c in choice.candidates]
+        columns = [place[text] for text in shown[row]]
         allowed[row, columns] = True
         right[row, [columns[i] for i in choice.right] or [0]] = True
     return Table(texts, allowed, right)
@@ -214,14 +216,16 @@ def _step(
 
 
 def read_together(
-    model: Taught, choices: Sequence[Choice], texts: Sequence[str], chance: random.Random | None
+    model: Taught, choices: Sequence[Choice], texts: Sequence[Stated], chance: random.Random | None
 ) -> tuple[Packed, list[int], list[int], Shown]:
     """Turns and statements through the encoder: rows of the turns, where their own tokens begin, the statements."""
     model.train(chance is not None)
     read = [tokenised(model.base, choice, chance) for choice in choices]
-    packed = model([*(ids for ids, _ in read), *(masked(model.base.ids(text), chance) for text in texts)])
+    told = [read_ids(model.base, text) for text in texts]
+    packed = model([*(ids for ids, _ in read), *(masked(ids, chance) for ids, _ in told)])
     rows = list(range(len(read) + len(texts)))
-    return packed, rows[: len(read)], [at for _, at in read], model.shown(packed, rows[len(read) :])
+    shown = model.shown(packed, rows[len(read) :], [at for _, at in told])
+    return packed, rows[: len(read)], [at for _, at in read], shown
 
 
 @torch.no_grad()

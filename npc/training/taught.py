@@ -154,10 +154,12 @@ class Taught(torch.nn.Module):
         nothing = heard @ self.nothing[:-1] + self.nothing[-1] + self.mix.sum() * 0.45
         return heard @ shown.means.T, best, nothing
 
-    def shown(self, packed: Packed, statements: Sequence[int]) -> Shown:
-        """The statements of a pass, made ready to be compared."""
-        longest = max(packed.lengths[row] for row in statements)
-        places = torch.from_numpy(np.stack([_padded(packed, row, longest) for row in statements]))
+    def shown(self, packed: Packed, statements: Sequence[int], own: Sequence[int] | None = None) -> Shown:
+        """The statements of a pass, made ready to be compared; `own` is where a statement's own tokens begin (0)."""
+        own = own or [0] * len(statements)
+        longest = max(packed.lengths[row] - first for row, first in zip(statements, own, strict=True))
+        spans = [_padded(packed, row, first, longest) for row, first in zip(statements, own, strict=True)]
+        places = torch.from_numpy(np.stack(spans))
         told = packed.states.float()[places.clamp_min(0)] * (places >= 0)[..., None]
         return Shown(torch.where(places < 0, -9.0, 0.0), _unit(told), _unit(told.sum(1)))
 
@@ -190,8 +192,9 @@ def _unit(states: torch.Tensor) -> torch.Tensor:
     return _functional.normalize(states, dim=-1)
 
 
-def _padded(packed: Packed, row: int, length: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Places of a text's tokens, -1 behind its end."""
+def _padded(packed: Packed, row: int, first: int, length: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Places of a text's tokens from the first of its own on, -1 behind its end."""
     places = np.full(length, -1, np.int64)
-    places[: packed.lengths[row]] = np.arange(packed.starts[row], packed.starts[row] + packed.lengths[row])
+    count = packed.lengths[row] - first
+    places[:count] = np.arange(packed.starts[row] + first, packed.starts[row] + packed.lengths[row])
     return places

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from npc.dialogue.composed.likeness import Behind, Stated
 from npc.training.turns import Choice
 
 #: Share of the steps with other names, and of the names that are others then.
@@ -73,8 +74,8 @@ def names_of_all(worlds: Sequence[Sequence[Choice]]) -> list[Names]:
 
 
 def varied(
-    picked: Sequence[Choice], texts: Sequence[str], names: Names, chance: random.Random
-) -> tuple[list[Choice], list[str]]:
+    picked: Sequence[Choice], texts: Sequence[Stated], names: Names, chance: random.Random
+) -> tuple[list[Choice], list[Stated]]:
     """The turns of a step and the statements, put otherwise. What is right is not looked at and stays."""
     changed: dict[str, str] = {}
     if chance.random() < RENAMED:
@@ -89,7 +90,10 @@ def varied(
             before = chance.choice(befores) if befores and chance.random() < 0.5 else ("", "")
         player, reply = (renamed(part, changed) for part in before)
         turns.append(replace(choice, text=renamed(choice.text, changed), before=(player, reply)))
-    return turns, [renamed(text, changed) for text in texts]
+    return turns, [
+        renamed(text, changed) if isinstance(text, str) else Behind(*(renamed(part, changed) for part in text))
+        for text in texts
+    ]
 
 
 def stands_alone(choice: Choice) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npc.dialogue.composed.likeness import Likeness, context_before, context_of, load_likeness
+from npc.dialogue.composed.features import Candidate, stated
+from npc.dialogue.composed.likeness import Behind, Likeness, context_before, context_of, load_likeness
 from npc.dialogue.context import Exchange
 from npc.inference.encoder import MiniLM, encoder_status, load_encoder
 
@@ -98,3 +99,22 @@ def test_statements_let_go_are_read_again(likeness: Likeness, monkeypatch: pytes
     likeness.learn(["The mule is called Bishop."])
     assert np.allclose(likeness.compare(asked, texts), whole, atol=1e-5)
     assert np.allclose(likeness.compare(asked, [*texts, "A new one."])[:-1], whole, atol=1e-5)
+
+
+def test_a_later_part_is_read_behind_the_part_before(encoder: MiniLM, likeness: Likeness) -> None:
+    whole = ("The ramp was laid in the flood year.", "The slope of the floor comes from that.")
+    candidates = [
+        Candidate("f1/0", whole[0], "fact", "f1", part=0, of=2),
+        Candidate("f1/1", whole[1], "fact", "f1", part=1, of=2),
+        Candidate("f2/0", STATEMENTS[0], "fact", "f2"),
+        # The first part of this fact is not among them: nothing to read it behind.
+        Candidate("f3/1", STATEMENTS[1], "fact", "f3", part=1, of=2),
+    ]
+    assert stated(candidates) == [whole[0], Behind(*whole), *STATEMENTS[:2]]
+    asked = likeness.read("Why does everything roll off this table?")
+    alone, behind = likeness.compare(asked, [whole[1], Behind(*whole)])
+    assert not np.allclose(alone, behind, atol=1e-3)
+    context = context_of(encoder, whole[0], "")
+    own = likeness.encoder.states([[*context, *encoder.ids(whole[1])[1:]]])[0][len(context) :]
+    mean = own.mean(axis=0)
+    assert behind[0] == pytest.approx(float(mean @ asked.mean / np.linalg.norm(mean)), abs=1e-4)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from npc.dialogue.composed.features import stated
+from npc.dialogue.composed.likeness import Behind
 from npc.inference.encoder import MiniLM, encoder_status, load_encoder
 
 torch = pytest.importorskip("torch")
@@ -24,6 +26,7 @@ WORLD = """W Ida Moor | boatman | Landing | noon
 F A rowing boat costs six pounds an hour.
 F The kiosk sells tea.
 F Umbrellas stand by the door.
+F The oars cost two pounds, and the skiff costs nine.
 P What do you want for a boat? => 1
 P And where do I get something hot? => +2
 P Who owns the kiosk? => ?
@@ -55,7 +58,8 @@ def test_a_table_allows_what_stands_to_choose_and_nothing(turns: list[Choice]) -
     assert table.allowed[:, 0].all()
     for row, choice in enumerate(turns):
         allowed = {table.texts[i - 1] for i in table.allowed[row].nonzero().flatten().tolist() if i}
-        assert allowed == {c.text for c in choice.candidates}
+        assert allowed == set(stated(choice.candidates))
+    assert Behind("The oars cost two pounds.", "The skiff costs nine.") in table.texts
     assert table.right[:, 0].tolist() == [False, False, True]
     assert [table.texts[int(table.right[row].int().argmax()) - 1] for row in (0, 1)] == [
         "A rowing boat costs six pounds an hour.",

@@ -12,7 +12,7 @@ from typing import Literal
 
 from npc.dialogue.composed.absence import absence
 from npc.dialogue.composed.contrast import contrast, pairs_of
-from npc.dialogue.composed.likeness import Likeness
+from npc.dialogue.composed.likeness import Behind, Likeness, Stated
 from npc.dialogue.composed.question import Question, leans, located, without_guess
 from npc.dialogue.composed.sayings import ordered
 from npc.dialogue.composed.wanted import edge, fits, scope
@@ -99,6 +99,15 @@ class Scored:
     features: Mapping[str, float] = field(default_factory=dict)
 
 
+def stated(candidates: Sequence[Candidate]) -> list[Stated]:
+    """The candidates as the taught encoder reads them: a later part of a fact behind the part before it."""
+    found: list[Stated] = []
+    for before, candidate in zip((None, *candidates), candidates, strict=False):
+        follows = candidate.part > 0 and before is not None and before.fact_id == candidate.fact_id
+        found.append(Behind(before.text, candidate.text) if follows and before is not None else candidate.text)
+    return found
+
+
 class Index:
     """Candidates with their vectors and word statistics. Built once per set of statements; asking does not change it."""  # noqa: E501
 
@@ -112,8 +121,9 @@ class Index:
         self.candidates = tuple(candidates)
         self.encoder = encoder
         self.likeness = likeness
+        self.stated = stated(self.candidates)
         if likeness is not None:
-            likeness.learn([c.text for c in self.candidates])
+            likeness.learn(self.stated)
         self.vectors: Vectors | None = encoder.encode([c.text for c in self.candidates]) if encoder else None
         read = [_read(candidate) for candidate in self.candidates]
         self.context_stems = [r.context_stems for r in read]
@@ -259,11 +269,12 @@ def measure(
     if index.likeness is not None:
         heard = heard or Heard(question.text)
         asked = index.likeness.read(heard.text, heard.before)
-        texts = [c.text for c in index.candidates]
-        taught = index.likeness.compare(asked, texts)
+        taught = index.likeness.compare(asked, index.stated)
         # The exchange before may hide what a turn that leans on nothing asks for, so it is read by itself, too.
         alone = (
-            index.likeness.compare(index.likeness.read(heard.text), texts)[:, 2] if any(heard.before) else taught[:, 2]
+            index.likeness.compare(index.likeness.read(heard.text), index.stated)[:, 2]
+            if any(heard.before)
+            else taught[:, 2]
         )
     told = index.mend(question.told) if question.told and question.told not in asking else ""
     pointing = leans(question) and (not question.told or len(_topical(asking)) <= 1)

@@ -2,9 +2,11 @@
 
     exchange before │ turn      ──> token states of the turn ──┐
                                                                ├─> cosine of means, weighted best matches of tokens
-    statement (once, kept)      ──> token states ──────────────┘
+    part before │ statement     ──> token states (kept) ───────┘
 
-Two numbers a statement, [-1, 1] each; which to choose from them and from the words is decided in `select`.
+A later part of a fact is read behind the part before it ("The slope of the floor comes from that"); only its own tokens
+are compared, as with a turn. Two numbers a statement, [-1, 1] each; which to choose from them and from the words is
+decided in `select`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +35,25 @@ _BEFORE = 48
 _KEPT = 2048
 #: Turns kept as read: several sessions of one character may be at it at once.
 _HEARD = 32
+
+
+class Behind(NamedTuple):
+    """A statement that is read behind another one and compared by itself."""
+
+    before: str
+    text: str
+
+
+#: A statement that stands by itself, or one read behind another.
+Stated = str | Behind
+
+
+def read_ids(encoder: MiniLM, stated: Stated) -> tuple[list[int], int]:
+    """Ids of a statement, and where its own begin: at the opening mark, or behind what it is read with."""
+    if isinstance(stated, str):
+        return encoder.ids(stated), 0
+    context = context_of(encoder, stated.before, "")
+    return [*context, *encoder.ids(stated.text)[1:]], len(context)
 
 
 def context_of(encoder: MiniLM, player: str, reply: str) -> list[int]:
@@ -80,10 +102,10 @@ class Likeness:
 
         self.encoder = base.changed(change)
         self._attend, self._nothing, self._mix = arrays["attend"], arrays["nothing"], arrays["mix"]
-        self._kept: OrderedDict[str, tuple[Vectors, Vectors]] = OrderedDict()
+        self._kept: OrderedDict[Stated, tuple[Vectors, Vectors]] = OrderedDict()
         self._heard: OrderedDict[tuple[str, str, str], Asked] = OrderedDict()
 
-    def read(self, text: str, before: tuple[str, str] = ("", ""), also: Sequence[str] = ()) -> Asked:
+    def read(self, text: str, before: tuple[str, str] = ("", ""), also: Sequence[Stated] = ()) -> Asked:
         """A turn with the exchange before it (player, reply). The last few are kept: actions and answers ask alike.
         `also`: statements to learn in the same pass."""
         known = self._heard.get((text, *before))
@@ -96,8 +118,9 @@ class Likeness:
             wanted.append(("", ""))
         contexts = [context_of(self.encoder, *pair) for pair in wanted]
         turns = [[*context, *self.encoder.ids(text)[1:]] for context in contexts]
-        states = self.encoder.states([*turns, *(self.encoder.ids(statement) for statement in fresh)])
-        self._keep(fresh, states[len(turns) :])
+        shown = [read_ids(self.encoder, statement) for statement in fresh]
+        states = self.encoder.states([*turns, *(ids for ids, _ in shown)])
+        self._keep(fresh, [read[own:] for read, (_, own) in zip(states[len(turns) :], shown, strict=True)])
         asked, *alone = (
             self._asked(read[len(context) :]) for context, read in zip(contexts, states[: len(turns)], strict=True)
         )
@@ -114,41 +137,42 @@ class Likeness:
         nothing = float(mean @ self._nothing[:-1] + self._nothing[-1] + self._mix.sum() * 0.45)
         return Asked(_unit(states), weights / weights.sum(), mean, nothing)
 
-    def learn(self, texts: Sequence[str]) -> None:
+    def learn(self, statements: Sequence[Stated]) -> None:
         """Read statements not met before."""
-        self._learned(texts)
+        self._learned(statements)
 
-    def _learned(self, texts: Sequence[str]) -> dict[str, tuple[Vectors, Vectors]]:
-        """States of all the texts, whatever is let go meanwhile: of more statements than are kept, or by another
-        thread."""
-        self._fresh(texts)
-        wanted = {text: kept for text in texts if (kept := self._kept.get(text)) is not None}
-        fresh = [text for text in dict.fromkeys(texts) if text not in wanted]
-        return wanted | self._keep(fresh, self.encoder.states([self.encoder.ids(text) for text in fresh]))
+    def _learned(self, statements: Sequence[Stated]) -> dict[Stated, tuple[Vectors, Vectors]]:
+        """States of all of them, whatever is let go meanwhile: of more than are kept, or by another thread."""
+        self._fresh(statements)
+        wanted = {statement: kept for statement in statements if (kept := self._kept.get(statement)) is not None}
+        fresh = [statement for statement in dict.fromkeys(statements) if statement not in wanted]
+        shown = [read_ids(self.encoder, statement) for statement in fresh]
+        states = self.encoder.states([ids for ids, _ in shown])
+        return wanted | self._keep(fresh, [read[own:] for read, (_, own) in zip(states, shown, strict=True)])
 
-    def _fresh(self, texts: Sequence[str]) -> list[str]:
+    def _fresh(self, statements: Sequence[Stated]) -> list[Stated]:
         """Those not kept; of the kept ones it is noted that they are still wanted, so that they are let go last."""
         fresh = []
-        for text in dict.fromkeys(texts):
+        for statement in dict.fromkeys(statements):
             try:
-                self._kept.move_to_end(text)
+                self._kept.move_to_end(statement)
             except KeyError:
-                fresh.append(text)
+                fresh.append(statement)
         return fresh
 
-    def _keep(self, texts: Sequence[str], states: Sequence[Vectors]) -> dict[str, tuple[Vectors, Vectors]]:
-        found = {text: (_unit(read), _unit(read.mean(axis=0))) for text, read in zip(texts, states, strict=True)}
+    def _keep(self, statements: Sequence[Stated], states: Sequence[Vectors]) -> dict[Stated, tuple[Vectors, Vectors]]:
+        found = {one: (_unit(read), _unit(read.mean(axis=0))) for one, read in zip(statements, states, strict=True)}
         self._kept.update(found)
-        while len(self._kept) > _KEPT + len(texts):
+        while len(self._kept) > _KEPT + len(statements):
             self._kept.popitem(last=False)
         return found
 
-    def compare(self, asked: Asked, texts: Sequence[str]) -> NDArray[np.float32]:
-        """[texts, 3]: cosine of the means, weighted best matches, and the trained score over that of "nothing"."""
-        learned = self._learned(texts)
-        found = np.zeros((len(texts), 3), dtype=np.float32)
-        for row, text in enumerate(texts):
-            tokens, mean = learned[text]
+    def compare(self, asked: Asked, statements: Sequence[Stated]) -> NDArray[np.float32]:
+        """[statements, 3]: cosine of the means, weighted best matches, and the trained score over that of "nothing"."""
+        learned = self._learned(statements)
+        found = np.zeros((len(statements), 3), dtype=np.float32)
+        for row, statement in enumerate(statements):
+            tokens, mean = learned[statement]
             found[row, 0] = mean @ asked.mean
             found[row, 1] = asked.weights @ (asked.tokens @ tokens.T).max(axis=1)
         found[:, 2] = found[:, :2] @ self._mix - asked.nothing

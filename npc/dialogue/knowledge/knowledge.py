@@ -8,7 +8,7 @@ from typing import Protocol
 
 from npc.config.paths import cache_dir
 from npc.dialogue.character import Character
-from npc.dialogue.composed.features import Candidate, Index
+from npc.dialogue.composed.features import Candidate, Index, stated
 from npc.dialogue.composed.likeness import Asked, load_likeness
 from npc.dialogue.composed.speech import Speaker, mentions, names_others, with_article
 from npc.dialogue.context import SceneView, in_focus
@@ -99,7 +99,7 @@ class Knowledge:
         in view do not count: they are named by both."""
         if self.likeness is None:
             return 0.0
-        scores = self.likeness.compare(asked, [c.text for c in self._own])
+        scores = self.likeness.compare(asked, stated(self._own))
         return float(scores[:, 2].max(initial=0.0))
 
     def fact(self, fact_id: str) -> Fact | None:
