@@ -156,7 +156,10 @@ def _dialogue_model() -> Finding:
 def _kernels() -> Finding:
     from npc.inference import kernels
 
-    level = kernels.best_level()
+    try:
+        level = kernels.best_level()
+    except ValueError as error:
+        return Finding("kernels", "optional", str(error), "correct or unset NPC_LEVEL")
     if level is not None:
         return Finding("kernels", "ok", f"compiled, for {level.name}")
     off = os.environ.get("NPC_KERNELS") == "0"
