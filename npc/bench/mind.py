@@ -24,6 +24,7 @@ from npc.dialogue.character import Character
 from npc.dialogue.interface import Mind
 from npc.dialogue.memory.store import MemoryStore
 from npc.dialogue.mind_open import ResponderFactory, Shared, open_mind, prepare
+from npc.dialogue.realiser.model import model_status
 from npc.dialogue.realiser.open import composer
 from npc.inference.encoder import encoder_status, load_encoder
 
@@ -66,7 +67,10 @@ def _measure(run: Run, profile: str, no_model: bool) -> dict[str, Any]:
     log.print(f"{path.name}: {len(cases)} characters; {encoder_status().detail}")
     judged = asyncio.run(hold_all(cases, run.seed, composer(_wording(run, no_model))))
     result = summarise(judged)
-    result = {"set": path.name, "profile": profile, "half": run.options["half"], "model": not no_model, **result}
+    # Without weights or compiled kernels composition alone answered, whatever was asked for.
+    weights = run.options.get("weights")
+    worded = not no_model and model_status(Path(weights) if weights else None).available
+    result = {"set": path.name, "profile": profile, "half": run.options["half"], "model": worded, **result}
     result["baseline_i_dont_know"] = _constant(judged)
     result["machine"] = machine()
     if run.out is not None:
