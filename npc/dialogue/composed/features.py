@@ -380,9 +380,9 @@ def measure(
         nothing["null_taught"], nothing["null_alone"] = -leads[0], -max(f["taught_alone"] for _, f in rows)
         nothing |= absence(rows, asking)
         # "Who gets it?" behind a fact is mostly answered by that very fact, however little its words say so.
-        told = {(c.fact_id or c.key) for c in index.candidates if leaning is not None and c.key in leaning.keys}
+        last = {(c.fact_id or c.key) for c in index.candidates if leaning is not None and c.key in leaning.keys}
         likest = max(rows, key=lambda row: row[1]["taught"])[0]
-        nothing["null_same"] = -float((likest.fact_id or likest.key) in told)
+        nothing["null_same"] = -float((likest.fact_id or likest.key) in last)
         nothing["null_same_follow"] = follow * nothing["null_same"]
     return rows, nothing
 
