@@ -9,7 +9,7 @@ import pytest
 from npc.dialogue.character import Character, Tie
 from npc.dialogue.composed import ComposedResponder, unsure
 from npc.dialogue.composed.features import Candidate, Index, Scored
-from npc.dialogue.composed.persona import asked_of_self, prices_of, with_article
+from npc.dialogue.composed.persona import asked_of_self, is_personal, prices_of, with_article
 from npc.dialogue.composed.polarity import verdict
 from npc.dialogue.composed.question import Question, located, understand, without_guess
 from npc.dialogue.composed.recollect import of_another, wants_name
@@ -339,3 +339,31 @@ def test_prices_are_cited(encoder: SentenceEncoder | None) -> None:
     cited = {c.fact_id: " ".join(words[c.word_start : c.word_end]) for c in reply.citations}
     assert cited["foot"] == "A passenger on foot pays two coppers."
     assert cited["horse"] == "A passenger with a horse pays five coppers."
+
+
+@pytest.mark.parametrize(
+    ("asked", "personal"),
+    [
+        ("Are you married?", True),
+        ("have you got any kids", True),
+        ("What's your favourite food?", True),
+        ("what did you have for breakfast", True),
+        ("Do you have rope?", False),
+        ("Do you know who runs the mill?", False),
+        ("Are you open on Sunday?", False),
+        ("What's your best price?", False),
+    ],
+)
+def test_who_is_asked_about_itself_is_told_apart(asked: str, personal: bool) -> None:
+    assert is_personal(asked) is personal
+
+
+def test_nobody_simply_does_not_know_whether_they_are_married(encoder: SentenceEncoder | None) -> None:
+    """ "I don't know that." was the answer, or a rule about visitors' children to "have you got any kids"."""
+    if encoder is None:
+        pytest.skip("by words alone a biography answers anything about the character")
+    talk = Talk(encoder)
+    assert talk.say("Are you married?").route == "reserved"
+    assert talk.say("Have you got any kids?").route == "reserved"
+    assert talk.say("Who built the moon?").route == "unknown"
+    assert "Ida" in talk.say("What is your sister's name?").text

@@ -72,6 +72,30 @@ def prices_of(goods: str, priced: str) -> bool:
     return not wanted or (set(wanted) <= set(thing) and stem(thing[-1]) == stem(wanted[-1]))
 
 
+_KIN = (
+    "kids|children|pets?|family|brothers?|sisters?|siblings|wife|husband|girlfriend|boyfriend|partner|hobby|hobbies|"
+    "parents"
+)
+#: Asks the character about its own person and life, and not for what it knows, sells or does here.
+_PERSONAL = re.compile(
+    r"\b(?:are|were|aren't|weren't) you (?:ever |really |still |even )?(?:married|single|divorced|lonely|happy|sad|"
+    r"rich|poor|religious|in love|scared|afraid|born|engaged|an? (?:only child|father|mother|parent))\b"
+    r"|\bhow old are you\b|\b(?:where|when|how) (?:did|were) you (?:grow up|born|meet|learn|marry|fall)\b"
+    rf"|\byour (?:own )?(?:{_KIN}|favou?rite|birthday|age|mother|father|mum|mom|dad|son|daughter|childhood|surname|"
+    r"last name|middle name|star sign|dreams?|weekend)\b"
+    r"|\b(?:do|did|don't) you (?:ever |really |still )?(?:like|love|hate|miss|dream|believe in|drink|smoke|sing|dance|"
+    rf"cook|pray|cry|have (?:any )?(?:an? )?(?:{_KIN}))\b"
+    rf"|\bhave you (?:ever been|ever had|ever killed|got (?:any )?(?:an? )?(?:{_KIN}))\b"
+    r"|\bwhat did you (?:have for|eat|dream|want to be)\b",
+    re.I,
+)
+
+
+def is_personal(text: str) -> bool:
+    """Whether it asks the character about its own person, which nobody simply does not know."""
+    return _PERSONAL.search(text.replace("’", "'")) is not None
+
+
 def asked_of_self(text: str) -> str | None:
     """Which of the first questions a clause is, or None."""
     plain = re.sub(r"[?!.]+$", "", text.strip().replace("’", "'")).lower()

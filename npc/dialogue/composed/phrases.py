@@ -20,6 +20,13 @@ UNKNOWN = (
     "That I was never told.", "I have no notion{you}.", "I'm not certain enough to answer that.",
     "Who knows? Not me, at any rate.", "I haven't heard a word about that.", "I don't have that, I'm afraid.",
 )  # fmt: skip
+#: Not knowing what one is asked of oneself: nobody does not know whether they are married.
+RESERVED = (
+    "I couldn't say much about that{you}. I keep my own life to myself.", "I'd not know where to begin with that.",
+    "Now there I have no answer ready{you}.", "I couldn't say. Nobody asks me such things, as a rule.",
+    "I couldn't tell you. Talking about myself was never my trade.", "That's not mine to tell today{you}.",
+    "I can't say I talk about that.", "Who knows? I don't think about myself that much.",
+)  # fmt: skip
 LOCKED = (
     "That's not something I'll talk about{you}.", "Let's leave that where it lies.", "Ask me something else{you}.",
     "I keep my own counsel on that.", "Some things I don't discuss with everybody.", "You'll get nothing from me on that.",  # noqa: E501

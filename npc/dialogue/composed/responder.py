@@ -28,7 +28,7 @@ from npc.dialogue.composed.deeds import announced, refused
 from npc.dialogue.composed.features import OWN_LIFE, RECALLS, Candidate, Heard, Leaning, Scored
 from npc.dialogue.composed.grounding import COMFORT, PLEASED, ask_about, ground, move_of, takes_leave
 from npc.dialogue.composed.likeness import context_before
-from npc.dialogue.composed.persona import first_answer
+from npc.dialogue.composed.persona import first_answer, is_personal
 from npc.dialogue.composed.question import Question, understand
 from npc.dialogue.composed.recollect import wants_name
 from npc.dialogue.composed.reply import Reply, behind, clauses
@@ -216,6 +216,8 @@ class _Turn:
     def _unknown(self) -> Reply:
         if self._context.offer:
             return Reply(self._context.offer, "offer")
+        if is_personal(self._context.turn.text):
+            return self._line(phrases.RESERVED, "reserved")
         lines = self._character.unknown or phrases.UNKNOWN
         reply = self._line(lines, "unknown")
         last = self._context.history[-1].read if self._context.history else ""
@@ -316,6 +318,12 @@ class _Turn:
         open_ones = tuple(
             s for s in open_ones if s.candidate.origin != "said" or s.score - everything.nothing > told_least
         )
+        if is_personal(context.turn.text):
+            open_ones = tuple(
+                s
+                for s in open_ones
+                if s.candidate.origin != "fact" or s.candidate.about_self or s.score - everything.nothing > _TOLD_OWN
+            )
         choice = favour(
             replace(everything, ranked=open_ones), (allowed - before) | told_to(self._question, context.history)
         )
