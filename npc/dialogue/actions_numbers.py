@@ -75,6 +75,8 @@ def _said_numbers(name: str, schema: Mapping[str, Any], text: str) -> list[float
         return [value + 12 for value in said if value < (12 if late else low or 0) and value + 12 <= high]
     if kind in _MULTIPLES:
         return [v / _MULTIPLES[kind] for v in numbers_of(text) if v >= _MULTIPLES[kind] and not v % _MULTIPLES[kind]]
+    if kind in _COMPANY and re.search(r"\b(?:just|only) (?:me|myself)\b|\bby myself\b", text, re.I):
+        return [1.0]
     if kind in _COMPANY and (match := _ME_AND.search(text)) is not None:
         others = numbers_of(match.group(1))
         return [others[0] + 1 if others else 2.0] if len(others) < 2 else []
@@ -107,17 +109,26 @@ def numbers_of(text: str) -> list[float]:
     return sorted(found, key=lambda value: value == 1.0) if loose else found
 
 
+def left_of(numbers: Sequence[float], taken: Sequence[float]) -> list[float]:
+    """The numbers that no parameter took, each as often as it was said: "both trunks, and it's platform two"."""
+    left = list(numbers)
+    for value in taken:
+        if value in left:
+            left.remove(value)
+    return left
+
+
 def number_for(
     name: str,
     schema: Mapping[str, Any],
     text: str,
     numbers: Sequence[float],
-    taken: set[float],
+    taken: Sequence[float],
     rivals: int,
     around: Surroundings,
 ) -> tuple[float | None, bool, str]:
     low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
-    free = [value for value in numbers if value not in taken and (schema["type"] == "number" or value.is_integer())]
+    free = [value for value in left_of(numbers, taken) if (schema["type"] == "number" or value.is_integer())]
     for value in _said_numbers(name, schema, text):
         if low <= value <= high:
             return value, True, ""

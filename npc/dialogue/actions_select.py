@@ -271,9 +271,11 @@ class ActionSelector:
             # "Leave a note", "the lights down, please", "get the medic": the object says which deed is meant.
             verb = 0.6 if named else 0.55
         filled = fill(spec, request.text, around)
-        if filled.missing and request.text != text:
+        if request.text != text and (filled.missing or not filled.said):
+            # "Seven little stars, aren't they called the Pleiades? Turn her there."
             wider = fill(spec, text, around)
-            filled = wider if len(wider.missing) < len(filled.missing) else filled
+            fuller = len(filled.missing) - len(wider.missing)
+            filled = wider if fuller > 0 or (fuller == 0 and wider.said > filled.said) else filled
         names = [n for n in spec.parameters.get("properties", {}) if n in spec.parameters.get("required", [])]
         slots = 0.6 if not names else (len(names) - len(filled.missing)) / len(names) * (1.0 if filled.said else 0.5)
         said = set(content(request.text))

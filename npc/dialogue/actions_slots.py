@@ -14,7 +14,7 @@ from typing import Any
 
 from npc.dialogue.actions import names_entity
 from npc.dialogue.actions_choice import ANAPHORA, Option, Surroundings, chosen, weighed
-from npc.dialogue.actions_numbers import in_digits, number_for, numbers_of
+from npc.dialogue.actions_numbers import in_digits, left_of, number_for, numbers_of
 from npc.dialogue.actions_text import PEOPLE, free_text, person
 from npc.dialogue.character import ActionSpec, Entity
 from npc.dialogue.knowledge.words import content, stem, tokens
@@ -66,7 +66,7 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
     corrected = _CORRECTION.split(text)[-1]
     numbers = numbers_of(corrected) or numbers_of(text) or numbers_of(around.turn)
     integers = [name for name, schema in properties.items() if schema["type"] in ("integer", "number")]
-    taken: set[float] = set()
+    taken: list[float] = []
     for name, schema in properties.items():
         value: Any = None
         from_player = False
@@ -79,7 +79,7 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
             if complaint:
                 bad[name] = complaint
             if value is not None:
-                taken.add(float(value))
+                taken.append(float(value))
                 value = int(value) if schema["type"] == "integer" else value
         elif schema["type"] == "boolean":
             value = not re.search(r"\b(?:not|don't|without|off|no)\b", text, re.IGNORECASE)
@@ -90,7 +90,7 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
             arguments[name] = value
             said += from_player
     missing = tuple(name for name in properties if name in required and name not in arguments)
-    return Filled(arguments, missing, bad, said, tuple(n for n in numbers if n not in taken))
+    return Filled(arguments, missing, bad, said, tuple(left_of(numbers, taken)))
 
 
 def by_rule(spec: ActionSpec, name: str, text: str, around: Surroundings) -> tuple[Any | None, bool, Sequence[Option]]:

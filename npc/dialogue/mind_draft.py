@@ -317,7 +317,11 @@ def _question(spec: ActionSpec, parameter: str) -> str:
     if schema.get("type") in ("integer", "number"):
         if parameter in ("number", "count", "quantity", "amount"):
             return "How many?"
-        return f"How many {parameter}?" if parameter.endswith("s") else f"What {parameter} shall it be?"
+        return (
+            f"How many {parameter}?"
+            if parameter.endswith("s") or parameter == "people"
+            else f"What {parameter} shall it be?"
+        )
     if parameter in _WHOM:
         return "Whom do you mean?"
     return f"Which {parameter} do you mean?"
