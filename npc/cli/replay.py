@@ -69,7 +69,12 @@ def _run(given: argparse.Namespace) -> int:
     store = LogStore(path)
     try:
         if given.list or given.session is None:
-            for session_id, character, player, began in store.sessions():
+            kept = store.sessions()
+            if given.json:
+                names = ("session", "character", "player", "began")
+                print(json.dumps({"sessions": [dict(zip(names, one, strict=True)) for one in kept]}))
+                return 0
+            for session_id, character, player, began in kept:
                 print(f"{session_id}  {datetime.fromtimestamp(began):%Y-%m-%d %H:%M}  {character}  {player}")
             return 0
         records = _read(store, given.session)
@@ -120,7 +125,7 @@ def _branch(given: argparse.Namespace, records: list[Record]) -> int:
     other, _ = open_recorded(recorded(records), clock, given.character)
     turns = asyncio.run(branch(records, given.branch, other, clock))
     if given.json:
-        print(json.dumps([asdict(turn) for turn in turns]))
+        print(json.dumps({"turns": [asdict(turn) for turn in turns]}))
         return 0
     for turn in turns:
         print(f"{turn.turn:>3}  player: {turn.player}")

@@ -20,6 +20,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("file", type=Path, nargs="?", help="the character; without it the profiles are listed")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     options = parser.parse_args(argv)
+    if options.file is None and options.json:
+        listed = [{"id": one.id, "title": one.title, "names": len(one.names)} for one in profiles()]
+        print(json.dumps({"profiles": listed}))
+        return 0
     if options.file is None:
         for profile in profiles():
             print(f"{profile.id:<17} {len(profile.names):>3} names  {profile.title}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,12 @@ def test_a_browser_that_prints_nothing_leaves_the_page(
 def test_a_session_of_the_store_is_exported(tmp_path: Path) -> None:
     assert main(["replay", "--store", "sessions.sqlite", "--session", "s", "--export", "out.jsonl"]) == 0
     assert (tmp_path / "out.jsonl").read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "field"), [("replay --store sessions.sqlite --list", "sessions"), ("rig", "profiles")]
+)
+def test_json_of_a_list_is_one_object(command: str, field: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The flag did nothing there: a table for people came out."""
+    assert main([*command.split(), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[field]
