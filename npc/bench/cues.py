@@ -34,16 +34,18 @@ def onset_errors(spoken: Spoken, cues: list[VisemeCue]) -> tuple[list[float], in
     return errors, missing
 
 
-def closure_errors(spoken: Spoken, cues: list[VisemeCue]) -> tuple[list[float], int]:
-    """Milliseconds between each energy minimum and the middle of its PP cue, and how many cues do not contain it."""
+def closure_errors(spoken: Spoken, cues: list[VisemeCue]) -> tuple[list[float], int, int]:
+    """Milliseconds between each energy minimum and the middle of its PP cue where it has one, how many minima lie in no
+    such cue, and how many there are."""
     offsets, outside = [], 0
-    for closure in closure_minima(spoken.pcm, spoken.rate, spoken.phones):
+    closures = closure_minima(spoken.pcm, spoken.rate, spoken.phones)
+    for closure in closures:
         cue = _cue_of(closure.phone, cues)
         if cue is None or not cue.at <= closure.sample < cue.until:
             outside += 1
         if cue is not None:
             offsets.append(abs(closure.sample - (cue.at + cue.until) / 2) * 1000.0 / spoken.rate)
-    return offsets, outside
+    return offsets, outside, len(closures)
 
 
 def _cue_of(phone: Phone, cues: list[VisemeCue]) -> VisemeCue | None:
@@ -56,7 +58,7 @@ def measure(run: Run) -> dict[str, Any]:
     count = int(run.options["sentences"])
     onsets: list[float] = []
     offsets: list[float] = []
-    missing = outside = phones = 0
+    missing = outside = phones = closures = 0
     for i, spoken in enumerate(speak(sentences(count, run.seed))):
         stream = FaceAnimator().open(spoken.rate, 60, run.seed + i)
         end = len(spoken.pcm)
@@ -68,9 +70,10 @@ def measure(run: Run) -> dict[str, Any]:
         onsets += [abs(e) for e in errors]
         missing += lost
         phones += len(spoken.phones)
-        found, off = closure_errors(spoken, cues)
+        found, off, there = closure_errors(spoken, cues)
         offsets += found
         outside += off
+        closures += there
         if i % 50 == 49:
             log.print(f"{i + 1} sentences")
     return {
@@ -79,7 +82,7 @@ def measure(run: Run) -> dict[str, Any]:
         "phones": phones,
         "viseme_onset_ms": percentiles(onsets, (50, 95, 99)),
         "phones_without_cue": missing,
-        "closures": len(offsets),
+        "closures": closures,
         "closure_centre_ms": percentiles(offsets, (50, 95, 99)),
         "closures_not_overlapping": outside,
         "goals": {"viseme_onset_ms": {"p50": 10, "p95": 25}, "closure_centre_ms": {"p50": 15, "p95": 40}},

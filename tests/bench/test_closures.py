@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from npc.animation import VisemeCue
 from npc.audio.clock import Span
 from npc.bench.closures import closure_minima
+from npc.bench.cues import closure_errors
 from npc.bench.players_text import WORLDS
+from npc.bench.spoken import Spoken
 from npc.phonetics.phones import Phone
 from npc.tts import fetch_flite
 from npc.tts.flite import VOICES, FliteSettings, FliteVoice
@@ -23,6 +26,18 @@ def test_a_gap_in_a_tone_is_found_at_its_middle() -> None:
     (closure,) = closure_minima(tone, RATE, phones)
     assert closure.sample == pytest.approx(7_040, abs=20)
     assert closure.depth_db > 30
+
+
+def test_a_closure_without_a_cue_is_one_that_does_not_overlap() -> None:
+    """It was left out of what the misses were counted against: 3 of 2 closures could miss."""
+    tone = (8_000 * np.sin(np.arange(RATE) * 0.2)).astype(np.int16)
+    tone[6_400:7_680] = 0
+    phones = (Phone("ɑ", Span(0, 6_000)), Phone("p", Span(6_000, 8_000)), Phone("ɑ", Span(8_000, RATE)))
+    spoken = Spoken("", "", RATE, tone, phones, -20.0)
+    assert closure_errors(spoken, []) == ([], 1, 1)
+    (offset,), outside, there = closure_errors(spoken, [VisemeCue("PP", 6_000, 8_000, 1.0)])
+    assert offset == pytest.approx(2.5, abs=2)
+    assert (outside, there) == (0, 1)
 
 
 def test_only_lips_after_a_vowel_count() -> None:
