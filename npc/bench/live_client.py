@@ -92,10 +92,13 @@ class LiveClient:
         return self._loop.time() - self._quiet
 
     def heard(self, start: float = 0.0, end: float | None = None) -> Pcm16:
-        """The loudspeaker's track between two times."""
-        track = np.concatenate(self._out) if self._out else np.zeros(0, np.int16)
-        last = track.size if end is None else round(end * RATE)
-        return track[round(start * RATE) : last]
+        """The loudspeaker's track between two times; only that part is put together, because this is asked 50 times a
+        second beside the server that is measured (2.4 ms each for a track of two minutes)."""
+        first, last = round(start * RATE), self._read if end is None else round(end * RATE)
+        whole = first // SPEAKER_FRAME
+        blocks = self._out[whole : -(-last // SPEAKER_FRAME)]
+        track = np.concatenate(blocks) if blocks else np.zeros(0, np.int16)
+        return track[first - whole * SPEAKER_FRAME : last - whole * SPEAKER_FRAME]
 
     async def _receive(self) -> None:
         async for incoming in self.client:
