@@ -89,6 +89,8 @@ SWORN = "promises not to tell the contractor"
         ("shows a police warrant card", "There's a payment on my card.", False),
         ("gives the password brimstone", "Very well: brimstone.", True),
         ("gives the password brimstone", "What is the password?", False),
+        ("gives the word osprey", "osprey. will it cost more soon", True),
+        ("gives the word of the order", "osprey", False),
         ("says please three times", "please, please, please", True),
         ("says please three times", "will you please sing for me", False),
         ("relationship:trusted", "You trust me, I am your most trusted friend.", False),
