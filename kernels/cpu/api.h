@@ -81,6 +81,21 @@ typedef struct {
   float *y;                                       // tokens x heads x head_dim
 } NpcScan;
 
+// A BERT encoder. Linear weights are row-major [inputs][outputs]; npc_encoder_create packs them and keeps no pointer to them.
+typedef struct {
+  const float *qkv, *qkv_bias, *out, *out_bias, *norm1_gain, *norm1_bias;
+  const float *up, *up_bias, *down, *down_bias, *norm2_gain, *norm2_bias;
+} NpcEncoderLayer;
+
+typedef struct {
+  int32_t width, heads, inner, layers, vocab, positions, types; // width and inner multiples of 32, a head of 16
+  float eps;
+  const float *words, *places, *kinds; // vocab x width, positions x width, types x width; the caller keeps them
+  const float *norm_gain, *norm_bias;
+  const NpcEncoderLayer *layer;
+} NpcEncoderModel;
+
+typedef struct NpcEncoder NpcEncoder;
 typedef struct NpcContext NpcContext;
 
 #define NPC_API __attribute__((visibility("default")))
@@ -103,6 +118,13 @@ NPC_API int npc_forward(NpcContext *context, const NpcBatch *batch);
 // From any thread: while `wanted`, a step whose batch `yields` is given up where its next phase ends. It wrote nothing but
 // keys and values of its own rows, which the same step will write again.
 NPC_API void npc_yield(NpcContext *context, int32_t wanted);
+// Null for shapes or a level it does not take, and for weights that are not finite.
+NPC_API NpcEncoder *npc_encoder_create(const NpcEncoderModel *model, int32_t level);
+NPC_API void npc_encoder_destroy(NpcEncoder *encoder);
+// States (all tokens x width) of texts whose tokens lie end to end, each attending to itself alone; types may be null (all 0).
+// From any thread, several at once. 0, or a negative error.
+NPC_API int npc_encode(NpcEncoder *encoder, int32_t texts, const int32_t *lengths, const int32_t *tokens, const int32_t *types,
+                       float *states);
 NPC_API const char *npc_error(int code);
 NPC_API double npc_read_bandwidth(const uint8_t *data, int64_t bytes, int32_t threads, int32_t repeats); // GB/s
 NPC_API int npc_amx_config_survives(void); // 1: the tile configuration reaches the unit whole; 0: miscompiled; -1: no AMX

@@ -17,6 +17,9 @@ struct Block { // adjacent rows of one sequence that share an attention unit
   int first, rows;
 };
 
+struct EncoderScratch;
+struct EncoderText;
+
 // What of a step a run of the program does: see forward.inc.
 enum Part { WHOLE, TO_KEYS, FROM_QUERIES };
 
@@ -28,7 +31,12 @@ struct Level { // one instruction level's entry points
   void (*scan)(const NpcScan &);
   double (*read)(const uint8_t *, int64_t);
   int (*pack)(int format, int rows, int cols, const float *weights, const float *importance, uint8_t *packed);
+  void (*encode)(const NpcEncoder &, EncoderScratch &, const EncoderText *, int texts, int rows);
+  size_t (*encoder_bytes)(int inputs, int outputs);
+  int (*encoder_pack)(int inputs, int outputs, const float *weights, uint8_t *packed);
 };
+
+const Level &level_of(int level);
 
 extern const Level level_plain;
 #if defined(__x86_64__)

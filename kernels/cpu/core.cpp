@@ -33,12 +33,15 @@ int detect() {
   const bool avx512 = (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1); // F, DQ, BW, VL
   const bool vnni = c >> 11 & 1;
   if (!(wide && avx512 && vnni)) return NPC_AVX2;
-  const bool amx = (d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1) && (low >> 17 & 3) == 3; // bf16, tile, int8; tile state enabled
+  bool amx = (d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1) && (low >> 17 & 3) == 3; // bf16, tile, int8; tile state enabled
+  amx = amx && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);               // AVX512_BF16
   return amx && amx_permitted() ? NPC_AMX : NPC_AVX512;
 }
 #else
 int detect() { return NPC_PLAIN; }
 #endif
+
+} // namespace
 
 const Level &level_of(int level) {
 #if defined(__x86_64__)
@@ -52,6 +55,8 @@ const Level &level_of(int level) {
   (void)level;
   return level_plain;
 }
+
+namespace {
 
 // Neighbours of one sequence share an attention unit, which wants rising positions.
 void find_blocks(NpcContext *c) {
@@ -149,6 +154,7 @@ const char *npc_error(int code) {
   case -6: return "a sequence has no cache page where it needs one";
   case -7: return "rows of a sequence must be adjacent, positions rising by one";
   case -8: return "an output row is outside the batch";
+  case -9: return "a token type is none of the model's";
   default: return "unknown error";
   }
 }

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "context.h"
+#include "encoder.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -29,6 +30,7 @@ namespace JOIN(npc_, NPC_LEVEL_NAME) {
 #include "attention.inc"
 #include "scan.inc"
 #include "forward.inc"
+#include "encoder.inc"
 
 static int linear_test(const NpcMatrix &w, const Rows &a, int m, float *y, int8_t *panel) {
 #ifdef NPC_HAS_AMX
@@ -78,4 +80,5 @@ extern "C" int npc_amx_config_survives(void) { return -1; }
 #define SPACE JOIN(npc_, NPC_LEVEL_NAME)
 extern const Level JOIN(level_, NPC_LEVEL_NAME) = {SPACE::forward, SPACE::linear_test, SPACE::head_bytes,
                                                    sizeof(SPACE::AttentionScratch), SPACE::scan, SPACE::read_all,
-                                                   SPACE::pack};
+                                                   SPACE::pack,     SPACE::encode,      SPACE::encoder_bytes,
+                                                   SPACE::encoder_pack};

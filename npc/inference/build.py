@@ -29,11 +29,15 @@ _COMMON: Final = [
 _WIDE: Final = ["-march=cascadelake", "-mtune=sapphirerapids", "-mprefer-vector-width=512"]
 
 #: object name -> (source, extra flags), in link order: see the note on top of level.cpp.
-_PORTABLE: Final = {"core": ("core.cpp", []), "plain": ("level.cpp", ["-DNPC_LEVEL_NAME=plain"])}
+_PORTABLE: Final = {
+    "core": ("core.cpp", []),
+    "encoder": ("encoder.cpp", []),
+    "plain": ("level.cpp", ["-DNPC_LEVEL_NAME=plain"]),
+}
 _X86: Final = {
     "avx2": ("level.cpp", ["-DNPC_LEVEL_NAME=avx2", "-mavx2", "-mfma", "-mf16c"]),
     "avx512": ("level.cpp", ["-DNPC_LEVEL_NAME=avx512", *_WIDE]),
-    "amx": ("level.cpp", ["-DNPC_LEVEL_NAME=amx", *_WIDE, "-mamx-tile", "-mamx-int8", "-mamx-bf16"]),
+    "amx": ("level.cpp", ["-DNPC_LEVEL_NAME=amx", *_WIDE, "-mamx-tile", "-mamx-int8", "-mamx-bf16", "-mavx512bf16"]),
 }
 
 

@@ -194,6 +194,10 @@ def load() -> Any | None:
     lib.npc_yield.argtypes = [c.c_void_p, c.c_int32]
     lib.npc_yield.restype = None
     lib.npc_error.restype = c.c_char_p
+    lib.npc_encoder_create.restype = c.c_void_p
+    lib.npc_encoder_create.argtypes = [c.c_void_p, c.c_int32]
+    lib.npc_encoder_destroy.argtypes = [c.c_void_p]
+    lib.npc_encode.argtypes = [c.c_void_p, c.c_int32, c.c_void_p, c.c_void_p, c.c_void_p, c.c_void_p]
     lib.npc_pack.argtypes = [c.c_int32, c.c_int32, c.c_int32, c.c_void_p, c.c_void_p, c.c_void_p]
     lib.npc_unpack.argtypes = [c.POINTER(CMatrix), c.c_int32, c.c_void_p]
     lib.npc_unpack.restype = None

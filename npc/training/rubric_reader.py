@@ -90,7 +90,7 @@ class Taught(torch.nn.Module):
 
     def __init__(self, base: MiniLM, rank: int = RANK) -> None:
         super().__init__()
-        self.base, self.width, self.heads = base, base.dimensions, base._heads
+        self.base, self.width, self.heads = base, base.dimensions, base.weights.heads
         self.frozen = [
             {
                 name: torch.from_numpy(np.ascontiguousarray(getattr(layer, name))).bfloat16()
@@ -101,7 +101,7 @@ class Taught(torch.nn.Module):
                 for norm in ("norm1", "norm2")
                 for i in (0, 1)
             }
-            for layer in base._layers
+            for layer in base.weights.layers
         ]
         self.low = torch.nn.ParameterDict()
         for number in range(FIRST, len(self.frozen)):
@@ -146,8 +146,10 @@ class Taught(torch.nn.Module):
                 by_length.setdefault(len(ids), []).append((text, ids))
         for length, group in by_length.items():
             rows = torch.tensor([ids for _, ids in group])
-            begun = torch.from_numpy(self.base._words)[rows] + torch.from_numpy(self.base._positions)[:length]
-            first, second = (torch.from_numpy(part) for part in self.base._norm)
+            weights = self.base.weights
+            places = torch.from_numpy(weights.positions[:length] + weights.types[0])
+            begun = torch.from_numpy(weights.words)[rows] + places
+            first, second = (torch.from_numpy(part) for part in weights.norm)
             x = fn.layer_norm(begun, (self.width,), first, second, 1e-12).bfloat16()
             for number in range(FIRST):
                 x = self._layer(x, number, None)

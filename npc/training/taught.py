@@ -60,17 +60,17 @@ class Taught(torch.nn.Module):
     def __init__(self, base: MiniLM, rank: int = RANK, dropped: float = 0.0) -> None:
         super().__init__()
         self.base, self.dropped = base, dropped
-        self.heads, self.width = base._heads, base.dimensions
+        self.heads, self.width = base.weights.heads, base.dimensions
         self.frozen = [
             {name: torch.from_numpy(np.ascontiguousarray(getattr(layer, name))).bfloat16()
              for name in (*MATRICES, "qkv_b", "out_b", "up_b", "down_b")}
             | {f"{norm}_{i}": torch.from_numpy(getattr(layer, norm)[i]).bfloat16()
                for norm in ("norm1", "norm2") for i in (0, 1)}
-            for layer in base._layers
+            for layer in base.weights.layers
         ]  # fmt: skip
-        self.words = torch.from_numpy(base._words)
-        self.positions = torch.from_numpy(base._positions)
-        self.norm = [torch.from_numpy(part) for part in base._norm]
+        self.words = torch.from_numpy(base.weights.words)
+        self.positions = torch.from_numpy(base.weights.positions + base.weights.types[0])
+        self.norm = [torch.from_numpy(part) for part in base.weights.norm]
         self.low = torch.nn.ParameterDict()
         for number, layer in enumerate(self.frozen):
             for name in MATRICES:
