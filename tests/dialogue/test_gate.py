@@ -84,6 +84,8 @@ SWORN = "promises not to tell the contractor"
         ("says they have no coin", "No, take me back. I'll pay nine coins.", False),
         ("shows a green feather", "A green feather, look, the short kind. Who do you work for?", True),
         ("shows a green feather", "I lost a green feather here.", False),
+        ("shows half of the ring", "What's in box sixty? I've half a ring and no post.", False),
+        ("shows half of the ring", "I've got it here, see, the other half of the ring.", True),
         ("shows a police badge", "Fine, here's the badge.", True),
         ("shows a police badge", "Here's a scout badge.", False),
         ("shows a police warrant card", "There's a payment on my card.", False),

@@ -49,7 +49,7 @@ _HELD_OUT = re.compile(
     r"|(?<=, )(?:see|look|there)\b(?=\W*$|[,.!?;])|look(?=[,:])"
     r"|here(?:'s| is| are| you are| you go)?\b"
     r"|there(?:'?s)? (?:my|your)|this is|this was|these are"
-    r"|i have|i've|i carry|i show|i bring|take a look|behold|my)\b",
+    r"|i(?:'ve| have)(?: got)? (?:it|them|one) (?:here|with me|on me)|i carry|i show|i bring|take a look|behold|my)\b",
     re.I,
 )
 #: A sentence that asks, whatever its mark.
