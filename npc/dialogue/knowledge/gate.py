@@ -36,8 +36,8 @@ _PASSWORD = re.compile(
 )
 #: The same in lower case: "gives the password brimstone", but no "gives the word of the order".
 _PASSWORD_LOWER = re.compile(
-    r"\b(?:password|passphrase|code ?word|countersign|(?:gives?|says?|knows?) the word) (?!of\b|for\b|to\b|that\b|they\b|is\b|in\b|at\b|which\b)"
-    r"([\w-]+(?: [\w-]+)?)$"
+    r"\b(?:password|passphrase|code ?word|countersign|(?:gives?|says?|knows?) the word) "
+    r"(?!of\b|for\b|to\b|that\b|they\b|is\b|in\b|at\b|which\b)([\w-]+(?: [\w-]+)?)$"
 )
 #: "says please three times": the word, and how often.
 _REPEATED = re.compile(r"\bsays? (\w+) (twice|two times|three times|thrice)$", re.I)
