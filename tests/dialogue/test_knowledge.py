@@ -102,6 +102,20 @@ def test_parts_stand_alone(fact: str, expected: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    "fact",
+    [
+        "Soup is served in pouches with a straw, since it climbs out of bowls.",
+        "Captain Gale lived, but he teaches yoga now.",
+        "The boat holds nine souls, for the tenth always falls in.",
+        "No message is shown to anybody but the one it is for.",
+        "Mutton dumplings cost twelve coins for six, and leek ones eight.",
+    ],
+)
+def test_what_would_not_stand_alone_is_no_part(fact: str) -> None:
+    assert parts(fact) == (fact,)
+
+
+@pytest.mark.parametrize(
     ("text", "values"),
     [
         ("twenty-three hands", [23.0]),

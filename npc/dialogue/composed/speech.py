@@ -55,7 +55,8 @@ class Speaker:
     @property
     def names(self) -> tuple[str, ...]:
         """The full name and each part of it that is no title, longest first."""
-        parts = [part for part in self.name.split() if part.lower().strip(".") not in _TITLES and len(part) > 2]
+        words = [part.strip(",;") for part in self.name.split()]
+        parts = [part for part in words if part.lower().strip(".") not in _TITLES and len(part) > 2]
         whole = [self.name] if len(self.name.split()) > 1 else []
         return tuple(dict.fromkeys([*whole, *parts]))
 

@@ -143,11 +143,23 @@ def parts(sentence: str) -> tuple[str, ...]:
             link = match.group(1).strip()
             if link == "and" and re.search(r"\b(between|both|because|either)\b[^,;]*$|\b(hundred|thousand)$", left):
                 continue
+            if "but" in link and _ALL_BUT.search(left):
+                continue
             found = _join(left, right, link)
-            if found is not None:
+            if found is not None and not _loose(found[1]):
                 first, second = found
                 return (*parts(_sentence(first, stop)), *parts(second + stop))
     return (_sentence(body, stop),)
+
+
+#: "Nobody but the master."
+_ALL_BUT = re.compile(r"\b(?:(?:any|no|every)(?:body| ?one|thing|where)|all|none)$", re.I)
+
+
+def _loose(text: str) -> bool:
+    """Whether a sentence breaks off: "Leek ones cost eight coins for"."""
+    last = _lower(text)[-1:]
+    return bool(last) and last[0] in DETERMINERS | {"for", "of", "to", "from", "at", "with", "by", "than"}
 
 
 def _sentence(body: str, stop: str) -> str:
@@ -161,7 +173,12 @@ def _join(left: str, right: str, link: str) -> tuple[str, str] | None:
     verb = verb_at(words)
     if verb is None or verb[0] == 0 or not others or len(others) < 2:
         return None
-    if re.match(r"(when|if|because|although|unless|who|which|where|not|so|then|never|called|born|or|nor|and)\b", right):
+    if re.match(
+        r"(?:when|if|because|although|unless|who|which|where|not|so|then|never|called|born|or|nor|and|but|while)\b"
+        r"|since (?!then\b)|for (?:the|an?|it|he|she|they|there|nobody|no one) .*\b(?:is|are|was|were|has|had)\b"
+        r"|for the \w+ \w+ \w+s\b",
+        right,
+    ):
         return None
     if re.match(r"(of|for|in|on|to|with) (whom|which|whose)\b|a (half|quarter)\b", right):
         return None
