@@ -155,6 +155,10 @@ def test_who_where_and_what_from_card_and_scene() -> None:
         ("The player owes Maud two coins.", "You owe me two coins."),
         ("Maud is a smith. the player's father saved her.", "I am a smith. Your father saved me."),
         ("Nobody told the player about it.", "Nobody told you about it."),
+        ("Maud shares the landing with a cat.", "I share the landing with a cat."),
+        ("Every Friday morning, Maud winds the clock.", "Every Friday morning, I wind the clock."),
+        ("Ask Ida Perrin about the books.", "Ask Ida Perrin about the books."),
+        ("Perrin owns the boat.", "I own the boat."),
     ],
 )
 def test_first_person(text: str, said: str) -> None:

@@ -91,7 +91,7 @@ def in_first_person(text: str, speaker: Speaker, *, about_self: bool = False) ->
     for name in speaker.names:
         result = re.sub(rf"\b{re.escape(name)}'s\b", "my", result)
     for name in speaker.names:
-        result = _swap_name(result, name)
+        result = _swap_name(result, name, speaker)
     nominative, accusative, possessive, _, reflexive = _PRONOUNS.get(speaker.pronoun, _PRONOUNS["they"])
     others = _FEMALE if nominative == "she" else _MALE
     shared = nominative in ("she", "he") and others.search(text) is not None and not subject
@@ -182,12 +182,18 @@ def _agree(verb: str, *, sure: bool = False) -> str:
 _NO_VERBS = frozenset({"always", "sometimes", "perhaps", "besides", "afterwards", "nevertheless"})
 
 
-def _swap_name(text: str, name: str) -> str:
-    """Replace the speaker's name by I (with its verb) or me, by where it stands."""
+def _swap_name(text: str, name: str, speaker: Speaker) -> str:
+    """Replace the speaker's name by I (with its verb) or me, by where it stands. A surname behind another's first name
+    stays ("Pauline Roe")."""
+    surname = name != speaker.name and speaker.name.endswith(f" {name}")
 
     def swap(match: re.Match[str]) -> str:
-        before = re.findall(r"[\w']+", text[: match.start()].lower())
+        front = text[: match.start()]
+        if surname and (given := re.search(r"\b([A-Z][a-z]+) $", front)) and given[1].lower() not in _TITLES:
+            return match.group()
+        before = re.findall(r"[\w']+", front.lower())
         last = before[-1] if before else ""
+        opens = not last or front.rstrip().endswith(",")
         following = match.group(1) or ""
         if following and last not in PREPOSITIONS and last not in ("and", "or", "not", "than", "like"):
             lower = following.lower()
@@ -196,10 +202,10 @@ def _swap_name(text: str, name: str) -> str:
                 or lower in AUXILIARIES
                 or lower in THIRD_TO_BASE
                 or lower.endswith("ed")
-                or not last
+                or opens
                 or _adverb(lower)
             ):
-                return f"I {_agree(following)}"
+                return f"I {_agree(following, sure=opens and not _adverb(lower))}"
         return "me" + (f" {following}" if following else "")
 
     return re.sub(rf"\b{re.escape(name)}\b(?: (\w+(?:'t)?))?", swap, text)
