@@ -178,6 +178,21 @@ class Taught(torch.nn.Module):
             setattr(found, name, torch.nn.Parameter(torch.stack([arrays[name] for arrays in files]).mean(0)))
         return found
 
+    def cut(self, rank: int) -> float:
+        """Keep the best low-rank changes of this rank (singular value decomposition). Returns the share of their
+        squared size that is lost, of the matrix that loses most."""
+        lost = 0.0
+        for name in [name for name in self.low if name.endswith("_a")]:
+            other = f"{name[:-1]}b"
+            left, inner = torch.linalg.qr(self.low[name].detach())
+            right, outer = torch.linalg.qr(self.low[other].detach().T)
+            u, size, v = torch.linalg.svd(inner @ outer.T)
+            root = size[:rank].sqrt()
+            self.low[name] = torch.nn.Parameter(left @ u[:, :rank] * root)
+            self.low[other] = torch.nn.Parameter(root[:, None] * (v[:rank] @ right.T))
+            lost = max(lost, float(size[rank:].square().sum() / size.square().sum()))
+        return lost
+
     def save(self, path: Path) -> None:
         """Half precision."""
         from safetensors.numpy import save_file

@@ -4,7 +4,7 @@
 
 Each argument is one encoder: a file, `file@0.8` with its low-rank changes scaled towards plain MiniLM, or `a+b`, the
 mean of two files' weights. `--mean` also judges the mean of all their scores, `--write FILE` keeps the encoder named
-as a file of its own instead of judging it. Printed for each:
+as a file of its own instead of judging it, cut back to `--rank` directions. Printed for each:
 
     ranked   share of turns whose answer is known and scored highest of all statements, by kind and over all
     parted   area under the curve of the lead over "nothing": turns that something answers against near misses
@@ -98,13 +98,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, help="judge on every n-th world left out")
     parser.add_argument("--mean", action="store_true", help="also the mean of all scores")
     parser.add_argument("--write", type=Path, help="write the one encoder named to this file")
+    parser.add_argument("--rank", type=int, help="with --write: the rank of the low-rank changes that are kept")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     base = load_encoder()
     if options.write is not None:
         if len(options.encoders) != 1:
             parser.error("--write takes one encoder (join several as a+b)")
-        encoder_of(base, options.encoders[0]).save(options.write)
+        found = encoder_of(base, options.encoders[0])
+        if options.rank is not None:
+            print(f"{found.cut(options.rank):.4f} of the squared change is lost where most is")
+        found.save(options.write)
         return 0
     worlds = left_out(options.fold, options.folds, options.every)
     totals: list[Floats] = []

@@ -144,6 +144,24 @@ def test_joined_weights_are_the_mean_of_the_changes(encoder: MiniLM, tmp_path: P
         assert torch.allclose(found, 0.5 * (full[0] + full[1]) / 2, atol=1e-4)
 
 
+def test_a_joined_encoder_is_cut_to_its_largest_directions(encoder: MiniLM, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{seed}.safetensors" for seed in (1, 2)]
+    for seed, path in enumerate(paths):
+        _changed(encoder, seed).save(path)
+    joined = Taught.load(encoder, paths)
+    before = {name: part.detach().clone() for name, part in joined.low.items()}
+    # Two trainings of rank two: four directions hold them whole, three do not.
+    assert joined.cut(4) < 1e-6
+    full = before["0_qkv_w_a"] @ before["0_qkv_w_b"]
+    assert torch.allclose(joined.low["0_qkv_w_a"] @ joined.low["0_qkv_w_b"], full, atol=1e-4)
+    lost = joined.cut(3)
+    assert 0.0 < lost < 0.25
+    assert joined.low["0_qkv_w_a"].shape[1] == 3
+    with torch.no_grad():
+        gone = (joined.low["0_qkv_w_a"] @ joined.low["0_qkv_w_b"] - full).square().sum() / full.square().sum()
+    assert float(gone) <= lost + 1e-6
+
+
 def test_the_trained_score_is_the_one_the_character_uses(encoder: MiniLM, turns: list[Choice], tmp_path: Path) -> None:
     from npc.dialogue.composed.likeness import Likeness
 
