@@ -4,7 +4,7 @@
     examples, description (kept) ─▶ token states ─┤  weighted best matches of the item's tokens
                                                   └─ gate: does it do anything, or quote, deny, suppose?
 
-The encoder is MiniLM with low-rank changes in its upper layers: one more pass a sentence (about 4 ms) and 0.6 MB. One
+The encoder is MiniLM with low-rank changes in its upper layers: one more pass a sentence (about 1 ms) and 0.6 MB. One
 number comes out, a logit; what becomes of it is decided in `saying`. It knows no scenario: an item is its words.
 """
 
