@@ -114,6 +114,21 @@ void keep_wanted(NpcContext *c) {
   if (b.adapter) b.adapter = w.adapter;
 }
 
+// A row of a block: what an embedding is looked up with, for each token of a prompt.
+void unpack_int4(const uint8_t *p, int lane, int width, float scale, float *values) {
+  const uint8_t *factors = p;
+  for (int c = 0; c < width; c += GROUP, values += GROUP) {
+    if (c % CHUNK == 0) factors = p, p += 64;
+    const int factor = (int8_t)factors[c % CHUNK / GROUP * TILE + lane];
+    for (int i = 0; i < GROUP; i += 8, p += 64)
+      for (int j = 0; j < 4; j++) {
+        const int both = p[4 * lane + j];
+        values[i + j] = scale * (float)(factor * ((both & 15) - 8));
+        values[i + 4 + j] = scale * (float)(factor * ((both >> 4) - 8));
+      }
+  }
+}
+
 int check(const NpcContext &c, const NpcBatch &b) {
   const NpcModel &m = c.model;
   if (b.rows < 1 || b.rows > c.capacity || b.outputs < 0 || b.outputs > b.rows) return -2;
@@ -183,16 +198,11 @@ void npc_unpack(const NpcMatrix *w, int32_t row, float *values) {
     if (w->format == NPC_INT8) word &= ~255u;
     float scale;
     memcpy(&scale, &word, 4);
-    for (int i = 0; i < width; i++) {
+    if (w->format == NPC_INT4) unpack_int4(p + 64, lane, width, scale, values + k);
+    for (int i = 0; i < width && w->format != NPC_INT4; i++) {
       const int quad = i / 4, at = 4 * lane + i % 4;
       float value = 0.0f;
       switch (w->format) {
-      case NPC_INT4: {
-        const uint8_t *chunk = p + 64 + i / CHUNK * (64 + TILE * CHUNK / 2); // a line of factors, then nibbles
-        const int factor = (int8_t)chunk[i % CHUNK / GROUP * TILE + lane];
-        value = scale * (float)(factor * ((chunk[64 + 64 * (quad % 32 / 2) + at] >> (4 * (quad & 1)) & 15) - 8));
-        break;
-      }
       case NPC_INT8: value = scale * (float)(p[64 + 64 * quad + at] - zero); break;
       case NPC_TERNARY: value = scale * (float)((p[64 + 64 * (quad / 4) + at] >> (2 * (quad & 3)) & 3) - 1); break;
       case NPC_BF16: {

@@ -41,7 +41,7 @@ static int linear_test(const NpcMatrix &w, const Rows &a, int m, float *y, int8_
   for (int r = 0; r < m && quantised(w.format); r++) quantise_row(a, r, w, tiled);
 #ifdef NPC_HAS_AMX
   if (tiled) {
-    linear_amx(w, 0, w.rows / TILE, a, 0, m, y, w.rows, panel);
+    linear_amx(w, 0, w.rows / TILE, a, 0, m, {y, w.rows}, panel);
     return 0;
   }
 #endif

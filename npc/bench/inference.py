@@ -2,7 +2,8 @@
 
 Every engine is a process of its own (`inference_worker.py`) that sleeps while others are measured. A round runs each
 engine's burst after the other's, with the machine's read bandwidth before it; a figure is the median over rounds and a
-ratio the median of the rounds' ratios, so that a neighbour's load hits both sides alike. Before each burst nobody works
+ratio the median of the rounds' ratios, so that a neighbour's load hits both sides alike. One thread, of which no ratio
+is taken, is measured in the first round alone: it took more than half of a round's time. Before each burst nobody works
 for a moment, and its first prompt does not count: threads of the engine before it may still spin, and what slept for
 seconds has to be woken, which is neither engine's speed. Logits are compared with
 `transformers` in float32 on the same weights before any speed is believed.
@@ -26,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 
 from npc.bench import peers
-from npc.bench.harness import Bench, Option, Run, log, machine
+from npc.bench.harness import BadInput, Bench, Option, Run, log, machine
 from npc.bench.inference_embedded import measure_embedded
 from npc.bench.inference_plot import plot
 from npc.bench.inference_result import CACHED, LLAMA, OURS, PREFILL, Engine, Report, Samples, ratios, shape_result
@@ -36,7 +37,7 @@ from npc.inference import kernels
 
 _WORKER: Final = "npc.bench.inference_worker"
 #: seconds of a shape after which no new round begins: --quick ends within eight minutes, three shapes within twenty
-_QUICK_S, _FULL_S = 150.0, {"135m": 60.0, "0.5b": 150.0, "1b": 200.0}
+_QUICK_S, _FULL_S = 180.0, {"135m": 60.0, "0.5b": 190.0, "1b": 180.0}
 #: the longest anything takes here is exporting 1 B weights to OpenVINO, some minutes
 _DEADLINE_S: Final = 900.0
 _TORCH: Final = ("transformers", "bf16")
@@ -71,11 +72,12 @@ class Worker:
         python = sys.executable if ours else str(peers.python(engine[0]))
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the worker
         self._process = subprocess.Popen(
             [python, "-m", _WORKER, engine[0], str(checkpoint), str(cache), engine[1]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said,
             text=True,
             env={**os.environ, "PYTHONPATH": path},
         )
@@ -95,7 +97,10 @@ class Worker:
         finally:
             late.cancel()
         if not line:
-            raise WorkerFailed(f"the process died or was too late during {do} (exit status {self._process.wait()})")
+            status = self._process.wait()
+            self._said.seek(0)
+            last = (self._said.read().strip().splitlines() or ["it said nothing"])[-1][:300]
+            raise WorkerFailed(f"the process died or was too late during {do} (exit status {status}): {last}")
         reply: dict[str, Any] = json.loads(line)
         for problem in ("failed", "unsupported"):
             if problem in reply:
@@ -111,6 +116,7 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._said.close()
 
 
 def _prompts(worker: Worker, threads: int, tokens: int) -> list[float]:
@@ -239,9 +245,13 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
     log.print(f"{shape}: writing random weights")
     write_checkpoint(checkpoint, shape, seed)
     reference = Worker(("transformers", "F32"), checkpoint, place)
-    reference.ask("load")
-    reference.ask("logits", path=str(place / "reference.npy"))
-    reference.close()
+    try:
+        reference.ask("load")
+        reference.ask("logits", path=str(place / "reference.npy"))
+    except WorkerFailed as error:
+        raise BadInput(f"no logits to compare with, which torch and transformers give: {error}") from None
+    finally:
+        reference.close()
     wanted: list[Engine] = [*OURS, _TORCH]
     for engine in (*LLAMA, *_SLOW):
         if peers.python(engine[0]) is None:
@@ -274,7 +284,7 @@ def _measure_shape(shape: str, seed: int, rounds: int, quick: bool, place: Path,
             if number and time.monotonic() - start > (_QUICK_S if quick else _FULL_S.get(shape, 150.0)):
                 notes[f"rounds {shape}"] = f"{number} of {rounds}: their time was up"
                 break
-            for threads in (2,) if quick and number else (2, 1):
+            for threads in (2,) if number else (2, 1):
                 log.print(f"{shape}: round {number + 1} of {rounds}, {threads} threads")
                 _measure_round(workers, report, threads, quick)
 
@@ -321,7 +331,7 @@ def measure(run: Run) -> dict[str, Any]:
     reports: dict[str, Report] = {}
     with tempfile.TemporaryDirectory(prefix="npc-bench-") as place:
         for shape in shapes:
-            rounds = 3 if quick else int(run.options["rounds"])
+            rounds = int(run.options["rounds"])
             reports[shape] = _measure_shape(shape, run.seed, rounds, quick, Path(place), notes)
     any_report = next(iter(reports.values()))
     folder = model_folder()
