@@ -13,7 +13,6 @@ from npc.dialogue.conditions import is_sentence, problem_of
 from npc.dialogue.knowledge.ingest import SUFFIXES, DocumentError, read_document
 from npc.dialogue.knowledge.sources import files_of
 from npc.dialogue.narrative_check import check_narrative
-from npc.phonetics.arpabet import parse_all
 from npc.tts import VoiceNotFound, find_card
 
 
@@ -32,11 +31,6 @@ def problems_of(installed: Installed) -> list[str]:
             find_card(character.voice.card)
         except (VoiceNotFound, AuthoredFileError) as error:
             problems.append(f"{installed.path}: voice: {error}; another is chosen by gender and age (warning)")
-    for word, phones in character.lexicon.items():
-        try:
-            parse_all(phones)
-        except ValueError as error:
-            problems.append(f"{installed.path}: lexicon.{word}: {error}")
     if not character.licence:
         problems.append(f"{installed.path}: licence: say under which licence others may use the character (warning)")
     return problems

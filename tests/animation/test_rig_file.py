@@ -59,7 +59,7 @@ def test_other_files_are_refused_by_name(tmp_path: Path, content: bytes, capsys:
     with pytest.raises(RigError, match=r"strange\.glb"):
         morph_names(path)
     assert rig.main([str(tmp_path / "absent.glb")]) == 2
-    assert "absent.glb" in capsys.readouterr().out
+    assert "absent.glb" in capsys.readouterr().err
 
 
 def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
