@@ -19,7 +19,7 @@ _ACTS = {
         brings prove proves""",
     "frame": """knows know password passphrase codeword code word phrase they them their she he him her that who has
         have had been being about how what work works kindly politely gently sincerely properly first already player visitor from with
-        for out aloud clearly truthfully honestly something someone""",  # noqa: E501
+        for out aloud clearly truthfully honestly something someone whether own of""",  # noqa: E501
 }
 _ASKED = frozenset(_ACTS["asked"].split())
 #: Words of a condition that frame it; the others are what must be talked about.
@@ -61,7 +61,7 @@ _ASKING = re.compile(
 #: What is held out without saying whose or what kind: "Here's the badge.", "Sergeant Naidoo, my badge."
 _NAMED_SHORT = re.compile(
     r"\b(?:here(?:'?s| is| are)|look(?: at)?|see|this is|these are|there(?:'?s| is)?|take a look at)[,:]? "
-    r"(?:the|my|your|this) (\w+)\b(?! (?:of|for)\b)|, my (\w+)[.!]?(?:$|(?= [A-Z]))",
+    r"(?:the|my|your|this) (?:other )?(\w+)\b(?! (?:of|for)\b)|, my (\w+)[.!]?(?:$|(?= [A-Z]))",
     re.I,
 )
 #: Spoken of because one does not have it.
@@ -83,17 +83,24 @@ _OF_CLOSE = re.compile(
     r"\b(?:somebody|someone) close(?: to them)?\b|\b(?:a )?(?:relative|family member|loved one)\b", re.I
 )
 #: Conditions that say something of somebody else than the player: "says a child is sick".
-_OF_A_THIRD = re.compile(r"\s*\w+ (?:that )?(?:(?:an?|some|the|their|her|his)\b|somebody\b|someone\b)", re.I)
+_OF_A_THIRD = re.compile(r"\s*\w+ (?:that )?(?:(?:an?|some|the|their|her|his|somebody|someone)\b|[A-Z])")
 _NONE = re.compile(r"\b(?:no|not|never|without|none|nothing|cannot)\b(?!,)|n't\b", re.I)
 _NOT_DENIED = re.compile(r"\b(?:believe it or not|or not|why not|not only|never mind)\b", re.I)
 _PROMISED = re.compile(
-    r"\b(?:i|we)(?:'ll| will)? (?:\w+ )?(?:promise|swear|vow|give you my word)\b|\bmy word\b|\bi won'?t tell\b", re.I
+    r"\b(?:i|we)(?:'ll| will)? (?:\w+ )?(?:promise|swear|vow|give you my word)\b|\bmy word\b|\bi won'?t tell\b"
+    r"|\bi(?:'ll| will) (?:keep (?:it|this|that) (?:to myself|secret|quiet)|not tell|tell (?:nobody|no ?one))\b"
+    r"|\bpromised?$",
+    re.I,
 )
 #: What is promised where nothing is named: to say nothing.
 _SILENCE = re.compile(
     r"\b(?:tell|say|telling|a word|silent|silence|quiet|secret|nobody|no ?one|anyone|anybody|soul|keep|kept|lips|mum|"
     r"between us|repeat|pass it on)\b",
     re.I,
+)
+#: Conditions that are promises in other words: "says they will keep it to themselves".
+_KEEPS = re.compile(
+    r"\bwill (?:keep (?:it|this|that) (?:to themselves|secret|quiet)|not tell|tell (?:nobody|no one)|stay silent)", re.I
 )
 _PROMISE_STEMS = frozenset(
     stem(word)
@@ -118,8 +125,22 @@ _PROMISE_STEMS = frozenset(
 _TALKED_OF = re.compile(r"\b(?:he|she|they|him|her|them|somebody|someone|people|about)\b", re.I)
 
 
+#: A question hung on to a statement: "I'm on the committee, so what's the matter?"
+_TAIL = re.compile(
+    r",\s+(?=(?:so |and |now |but |then )?"
+    r"(?:what|who|where|when|why|how|which|is|are|did|do|does|can|could|will|would)\b)",
+    re.I,
+)
+
+
 def sentences(text: str) -> list[str]:
-    return [piece.strip() for piece in re.split(r"(?<=[.!?;])\s+", text) if piece.strip()]
+    """Sentences; a question that hangs on to a statement is one of its own."""
+    found: list[str] = []
+    for piece in re.split(r"(?<=[.!?;])\s+", text):
+        tail = _TAIL.search(piece) if piece.rstrip().endswith("?") and not _ASKING.match(piece) else None
+        parts = [piece] if tail is None else [piece[: tail.start()], piece[tail.end() :]]
+        found += [part.strip() for part in parts if part.strip()]
+    return found
 
 
 def _plain(text: str) -> str:
@@ -189,18 +210,23 @@ def does(sentence: str, line: str, condition: str, encoder: SentenceEncoder | No
         wanted = _topics(_OF_CLOSE.sub("", condition))
         if not _CLOSE.search(sentence):
             return False
+    asked = any(word in _ASKED for word in words[:2])
+    if asked and not wanted:
+        wanted = [stem(word) for word in words if word not in _FRAME and word != "she"]
+        wanted = wanted if len(wanted) > 1 else []
     if not wanted:
         return False
     covered = _covered(wanted, sentence)
-    if any(word in _ASKED for word in words[:2]):
+    if asked:
         kind = not any(word in words for word in ("kindly", "politely", "gently")) or bool(_KIND.search(line))
         return covered >= 0.75 and kind and "?" in sentence and not _RUDE.search(line)
     if re.search(r"\btold (them|him|her)\b", condition):
         told = re.search(r"^(.*?)\btold (?:me|us)\b", sentence, re.I)
         return told is not None and covered >= 0.99 and not _DENIED.search(told.group(1)) and "?" not in sentence
-    if words[0] in ("promises", "swears", "vows"):
+    if words[0] in ("promises", "swears", "vows") or _KEEPS.search(condition):
         return _promises(sentence, line, [want for want in wanted if want not in _PROMISE_STEMS])
-    if _DENIED.search(_NOT_DENIED.sub("", sentence)) and not _NONE.search(condition):
+    spoken = " ".join(part for part in sentence.split(", ") if _covered(wanted, part) > 0) or sentence
+    if _DENIED.search(_NOT_DENIED.sub("", spoken)) and not _NONE.search(condition):
         return False
     if _IMAGINED.search(sentence) or sentence.rstrip().endswith("?"):
         return False
@@ -220,7 +246,7 @@ def does(sentence: str, line: str, condition: str, encoder: SentenceEncoder | No
         r"\b(i|i'm|im|i've|ive|i'd|my|me|we|we're|we've|our|here|this is|it's me|name's)\b", sentence, re.I
     )
     of_others = not third and _OTHERS.search(sentence) and not re.search(r"\bi('m| am|'ve| have|'d)?\b", sentence, re.I)
-    if not first or of_others:
+    if (not first and not third) or of_others or _of_mine(sentence, condition):
         return False
     if covered >= 0.99:
         return True
@@ -228,6 +254,12 @@ def does(sentence: str, line: str, condition: str, encoder: SentenceEncoder | No
         return False
     pair = encoder.encode([_first_person(condition), sentence])
     return float(pair[0] @ pair[1]) >= 0.62
+
+
+def _of_mine(sentence: str, condition: str) -> bool:
+    """ "My sister has spoken to him" does not say "they are her sister"."""
+    kin = re.search(r"\bthey are (?:his|her|their) (\w+)$", condition, re.I)
+    return kin is not None and re.search(rf"\b(?:my|our) (?:\w+ )?{kin[1]}\b", sentence, re.I) is not None
 
 
 def _promises(sentence: str, line: str, about: Sequence[str]) -> bool:
