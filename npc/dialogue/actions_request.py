@@ -236,10 +236,20 @@ def _unnumbered(text: str) -> list[str]:
 def requests(text: str, own_verbs: Iterable[str] = ()) -> tuple[Request, ...]:
     """Requests in a turn, in order. `own_verbs` are verbs of the character's actions: always understood."""
     own = frozenset(own_verbs)
-    found = [request for sentence in _clauses(text) if (request := _request_in(sentence, own)) is not None]
+    read = (_request_in(sentence, own) or _at_the_end(sentence, own) for sentence in _clauses(text))
+    found = [request for request in read if request is not None]
     # "I need customs and then fuel. Will customs still be open?" explains a question; it asks for nothing.
     asks = text.rstrip().endswith("?")
     return tuple(r for r in found if r.firm or "" not in r.verbs or not asks or r.text.rstrip().endswith("?"))
+
+
+def _at_the_end(sentence: str, own: frozenset[str]) -> Request | None:
+    """An order by a verb of the character's own behind what explains it: "There's a man fighting, call security." """
+    head, comma, last = sentence.rpartition(", ")
+    first = re.sub(r"[^a-z]", "", last.split()[0].lower()) if last.split() else ""
+    if not comma or first not in own or len(last.split()) < 2 or _WH.match(head) or _SUPPOSING.search(head):
+        return None
+    return _request_in(last, own)
 
 
 def _request_in(sentence: str, own: frozenset[str]) -> Request | None:

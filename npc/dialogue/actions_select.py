@@ -27,6 +27,7 @@ from npc.dialogue.actions_bans import Bans
 from npc.dialogue.actions_choice import Surroundings
 from npc.dialogue.actions_forms import ASKS, DANGEROUS, FORBIDS, OWN_DEED, SETS_RIGHT, SETS_RIGHT_NOT, forms
 from npc.dialogue.actions_meaning import SAME_VERB, Meaning
+from npc.dialogue.actions_numbers import left_of, numbers_of
 from npc.dialogue.actions_permission import not_permitted
 from npc.dialogue.actions_request import GENERIC, Request, groups_of, is_common, phrased, requests
 from npc.dialogue.actions_slots import Filled, fill
@@ -230,6 +231,7 @@ class ActionSelector:
                 "all_said": all_said,
                 **(form := forms(text)),
                 **{f"{name}_said": form[name] * all_said for name in _WITH_ARGUMENTS},
+                "unused": float(bool(_not_used(best.filled, text))),
                 "texty": float(any(takes_text(p) for p in best.spec.parameters.get("properties", {}).values())),
                 "cover": covered(self._words[best.spec.name], best.filled, text, around),
                 "foreign": float(foreign(best.spec, self._words[best.spec.name], best.request, around)),
@@ -271,11 +273,9 @@ class ActionSelector:
             # "Leave a note", "the lights down, please", "get the medic": the object says which deed is meant.
             verb = 0.6 if named else 0.55
         filled = fill(spec, request.text, around)
-        if request.text != text and (filled.missing or not filled.said):
-            # "Seven little stars, aren't they called the Pleiades? Turn her there."
+        if filled.missing and request.text != text:
             wider = fill(spec, text, around)
-            fuller = len(filled.missing) - len(wider.missing)
-            filled = wider if fuller > 0 or (fuller == 0 and wider.said > filled.said) else filled
+            filled = wider if len(wider.missing) < len(filled.missing) else filled
         names = [n for n in spec.parameters.get("properties", {}) if n in spec.parameters.get("required", [])]
         slots = 0.6 if not names else (len(names) - len(filled.missing)) / len(names) * (1.0 if filled.said else 0.5)
         said = set(content(request.text))
@@ -292,6 +292,8 @@ class ActionSelector:
             score = min(score, TAKEN - 0.01) if meaning < 0.75 or filled.missing else score
         if filled.missing:
             score -= 0.15
+        if _not_used(filled, request.text):
+            score -= 0.05
         return _Scored(spec, request, filled, score, verb)
 
     def _bar(self, best: _Scored, asked: Sequence[Request], around: Surroundings) -> float:
@@ -377,6 +379,12 @@ def _again(best: _Scored, done: Sequence[Action | None], text: str) -> dict[str,
         "again_short": lately * short,
         "again_said": lately * float(best.filled.said > 0 and not best.filled.missing),
     }
+
+
+def _not_used(filled: Filled, text: str) -> list[float]:
+    """Numbers of the turn that no argument took: "Two storm lamps" asks for none to be lit."""
+    values = [float(v) for v in filled.arguments.values() if isinstance(v, int | float) and not isinstance(v, bool)]
+    return left_of(numbers_of(text), values)
 
 
 #: Words of a turn that may lean on the one before: "then do the other one for me as well, please".

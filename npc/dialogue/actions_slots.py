@@ -63,7 +63,7 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
     arguments: dict[str, Any] = {}
     bad: dict[str, str] = {}
     said = 0
-    corrected = _CORRECTION.split(text)[-1]
+    corrected = _CORRECTION.split(around.turn if _CORRECTION.search(around.turn) else text)[-1]
     numbers = numbers_of(corrected) or numbers_of(text) or numbers_of(around.turn)
     integers = [name for name, schema in properties.items() if schema["type"] in ("integer", "number")]
     taken: list[float] = []
@@ -72,6 +72,10 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
         from_player = False
         if "enum" in schema or names_entity(schema):
             value, from_player, options = by_rule(spec, name, text, around)
+            if not from_player and around.turn not in ("", text):
+                # "A hammock to Port Corrin it is. Sell me one.": what the turn names goes before what the talk gives.
+                whole, named, _ = by_rule(spec, name, around.turn, around)
+                value, from_player = (whole, True) if named else (value, from_player)
             if not from_player and (name in required or names_entity(schema)):
                 value, from_player = _meant(options, text, around, value)
         elif schema["type"] in ("integer", "number"):
