@@ -118,7 +118,8 @@ def test_each_answers_when_spoken_to_and_the_record_says_who(package: Package, t
     )
     ((place, attempt),) = list_attempts(tmp_path / "attempts")
     by = [(turn.character, turn.text) for turn in attempt.turns if turn.speaker == "character"]
-    assert ("bob-hale", "Refunds are made at the desk upstairs.") in by
+    # Surely or with doubt: what the mind makes of it is its own; here it matters who says it.
+    assert any(who == "bob-hale" and "Refunds are made at the desk upstairs" in text for who, text in by), by
     assert any(who == "ada-quill" and "tax office" in text for who, text in by), by
     assert told[0] == "ada-quill"
     assert "bob-hale" in told
@@ -143,7 +144,8 @@ def test_a_client_may_say_whom_it_speaks_to_and_a_resumed_attempt_remembers(pack
     ((_, before),) = list_attempts(tmp_path / "attempts")
     play(package, tmp_path, Step(say="Where are refunds made?"), Step(say="Goodbye."), attempt=before.id)
     ((_, after),) = list_attempts(tmp_path / "attempts")
-    assert ("bob-hale", "Refunds are made at the desk upstairs.") in [(t.character, t.text) for t in after.turns]
+    by = [(turn.character, turn.text) for turn in after.turns]
+    assert any(who == "bob-hale" and "Refunds are made at the desk upstairs" in text for who, text in by), by
 
 
 def test_names() -> None:
