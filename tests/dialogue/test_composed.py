@@ -371,3 +371,10 @@ def test_nobody_simply_does_not_know_whether_they_are_married(encoder: SentenceE
     assert talk.say("Have you got any kids?").route == "reserved"
     assert talk.say("Who built the moon?").route == "unknown"
     assert "Ida" in talk.say("What is your sister's name?").text
+
+
+def test_who_is_worried_is_comforted_and_not_told_the_last_thing_again(encoder: SentenceEncoder | None) -> None:
+    """ "I'm really worried about him" after a question for the price was answered with the price."""
+    talk = Talk(encoder)
+    talk.say("How much does a passenger on foot pay?")
+    assert talk.say("I'm really worried about him.", reaction="distress").route == "comfort"

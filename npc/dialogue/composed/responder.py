@@ -390,8 +390,10 @@ class _Turn:
             return self._line(phrases.HELLO, "hello")
         following = bool(context.history) and bool(context.history[-1].fact_ids)
         own = OWN_LIFE.search(text) is not None
-        threshold = _FOLLOWED if following else _TOLD_OWN if own else _SAID
-        again = math.inf if _OPINION.match(text) else _AGAIN
+        # Who is worried or in danger is not after what was spoken of last.
+        moved = context.reaction in ("distress", "alarm")
+        threshold = _FOLLOWED if following and not moved else _TOLD_OWN if own or moved else _SAID
+        again = math.inf if moved or _OPINION.match(text) else _AGAIN
         told = self._answer(threshold, recalling=False, again=again)
         if told is not None:
             return told
