@@ -146,9 +146,8 @@ class _Worker:
 
     def _run(self) -> None:
         while True:
-            self.engine.hurry(
-                False
-            )  # before the look at the inbox: what is posted from here on may hurry the next step
+            # Before the look at the inbox: what is posted from here on may hurry the next step.
+            self.engine.hurry(False)
             while not self._inbox.empty() or not self.engine.busy:
                 work = self._inbox.get()
                 if work is None:
