@@ -17,6 +17,7 @@ _NOT_A_NUMBER = re.compile(
     re.IGNORECASE,
 )
 _HALF_DOZEN = re.compile(r"\bhalf(?: a|-a)?[ -]dozen\b", re.I)
+_DOZENS = re.compile(r"\b(two|three|four|five|six|seven|eight|nine|ten|\d{1,2}) dozen\b", re.I)
 #: One thing though it is a pair: "a new pair, please".
 _ONE_PAIR = re.compile(r"\b(?:new|old|other|another|clean|dry|fresh|first|second) pair\b(?! of (?:us|them))", re.I)
 _WORD_NUMBERS = {
@@ -30,10 +31,25 @@ _DIGIT = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
 _SPELT = re.compile(rf"\b(?:{_DIGIT}[ -]){{2,}}{_DIGIT}\b", re.I)
 _DIGITS = {"zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
            "seven": "7", "eight": "8", "nine": "9"}  # fmt: skip
-#: Spans in nights or days.
-_SPANS = ((r"a fortnight", 14), (r"a week(?!end)", 7), (r"the weekend|a weekend", 2), (r"a month", 30))
+#: Spans by what they are counted in: "a fortnight" is fourteen nights, "a whole year" twelve months.
+_DAYS = ((r"a fortnight", 14), (r"a week(?!end)", 7), (r"the weekend|a weekend", 2), (r"a month", 30))
+_SPANS = {
+    stem("nights"): _DAYS,
+    stem("days"): _DAYS,
+    stem("weeks"): ((r"a fortnight", 2), (r"a month", 4), (r"a week(?!end)", 1)),
+    stem("months"): (
+        (r"half a year", 6), (r"a quarter of a year", 3), (r"a (?:whole |full )?year", 12), (r"a month", 1),
+    ),
+    stem("hours"): ((r"half a day", 12), (r"the (?:whole )?day", 24), (r"an hour", 1)),
+    stem("minutes"): (
+        (r"three quarters of an hour", 45), (r"half an hour", 30), (r"(?:a )?quarter of an hour", 15), (r"an hour", 60),
+    ),
+}  # fmt: skip
 #: "One for me and one for the missus."
-_ONE_EACH = re.compile(r"\b(?:one|another) for (?:me|my|us|him|her|them|the|our|his|\w+)\b", re.I)
+_ONE_EACH = re.compile(
+    r"\b(?:one|another(?: one)?|an? [\w-]+) for (?:me|my|us|him|her|them|our|his|the (?!price|sake|time)\w+|[A-Z]\w+)\b",
+    re.I,
+)
 #: Parameters that count in dozens and the like: "four hundred" is four hundreds.
 _MULTIPLES = {stem("dozens"): 12.0, stem("hundreds"): 100.0, stem("thousands"): 1_000.0, stem("scores"): 20.0}
 #: Parameters that count people, of whom the player is one: "me and my five nephews".
@@ -45,31 +61,29 @@ _ME_AND = re.compile(r"\b(?:me|myself) and ((?:my |the |those |these )?[\w-]+(?:
 _CLOCKED = frozenset(
     stem(word) for word in ("minutes", "hour", "time", "room", "berth", "lane", "gate", "number", "run")
 )
-_MINUTES = (
-    (r"three quarters of an hour", 45),
-    (r"half an hour", 30),
-    (r"(?:a )?quarter of an hour", 15),
-    (r"an hour", 60),
-)
 _AFTERNOON = re.compile(r"\b(?:in the (?:afternoon|evening)|p\.?m\b|at night|tonight|this (?:afternoon|evening))", re.I)
 
 
-def _said_numbers(name: str, schema: Mapping[str, Any], text: str) -> list[float]:
+def _said_numbers(name: str, schema: Mapping[str, Any], text: str, taken: Sequence[float]) -> list[float]:
     """Numbers that the parameter's name lets one read out of words: spans in minutes, hours of the evening, "twice",
-    "all the way up"."""
+    "all the way up". `taken`: numbers of the text that other parameters took."""
     low, high = schema.get("minimum"), schema.get("maximum")
     kind = stem(name.split("_")[-1])
-    if kind in (stem("nights"), stem("days")):
-        return [float(value) for pattern, value in _SPANS if re.search(rf"\b{pattern}\b", text, re.I)][:1]
+    spans = [float(value) for pattern, value in _SPANS.get(kind, ()) if re.search(rf"\b{pattern}\b", text, re.I)]
+    if spans and kind != stem("hours"):
+        return spans[:1]
+    if low == 0 and re.search(rf"\bno (?:\w+ )?{re.escape(name)}\b", text, re.I):
+        return [0.0]
     if len(each := _ONE_EACH.findall(text)) > 1 and kind not in _CLOCKED:
         return [float(len(each))]
-    if kind == stem("minutes"):
-        return [float(value) for pattern, value in _MINUTES if re.search(rf"\b{pattern}\b", text, re.I)][:1]
     if kind in (stem("hour"), stem("time")) and name != "times" and high is not None:
         if re.search(r"\b(?:noon|midday)\b", text, re.I):
             return [12.0]
         # "At two", where the day begins at nine, is in the afternoon.
-        late, said = _AFTERNOON.search(text) is not None, numbers_of(text)
+        late = _AFTERNOON.search(text) is not None
+        said = left_of(numbers_of(text), taken) or numbers_of(text)
+        if not said:
+            return spans[:1]
         if not late and any((low or 0) <= value <= high for value in said):
             return []
         return [value + 12 for value in said if value < (12 if late else low or 0) and value + 12 <= high]
@@ -99,7 +113,7 @@ def in_digits(text: str) -> str:
 
 def numbers_of(text: str) -> list[float]:
     text = re.sub(r"\b([a-z]+)['’](?:ll|d)\b", r"\1", text, flags=re.I)
-    masked = _ONE_PAIR.sub(" ", _NOT_A_NUMBER.sub(" ", _HALF_DOZEN.sub("6", text)))
+    masked = _ONE_PAIR.sub(" ", _NOT_A_NUMBER.sub(" ", _DOZENS.sub(_in_ones, _HALF_DOZEN.sub("6", text))))
     masked = in_digits(masked)
     found = [value for value, _ in numbers_in(masked)]
     found += [value for word in re.findall(r"\b(\w{3,})pence\b", masked.lower()) for value, _ in numbers_in(word)]
@@ -107,6 +121,12 @@ def numbers_of(text: str) -> list[float]:
     # "Get me one for five people": beside another number, a bare "one" is most often a thing.
     loose = re.search(r"\b[Oo]ne\b(?! hundred| thousand)", masked) is not None
     return sorted(found, key=lambda value: value == 1.0) if loose else found
+
+
+def _in_ones(match: re.Match[str]) -> str:
+    """ "Two dozen" is 24."""
+    value = numbers_in(match.group(1))
+    return str(int(value[0][0] * 12)) if value else match.group(0)
 
 
 def left_of(numbers: Sequence[float], taken: Sequence[float]) -> list[float]:
@@ -129,7 +149,7 @@ def number_for(
 ) -> tuple[float | None, bool, str]:
     low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
     free = [value for value in left_of(numbers, taken) if (schema["type"] == "number" or value.is_integer())]
-    for value in _said_numbers(name, schema, text):
+    for value in _said_numbers(name, schema, text, taken):
         if low <= value <= high:
             return value, True, ""
     # "Seven of us, so twenty-eight litres": the number beside the parameter's name.

@@ -25,7 +25,16 @@ import numpy as np
 from npc.dialogue.actions import ArgumentError, Decision, names_entity, takes_text, validate
 from npc.dialogue.actions_bans import Bans
 from npc.dialogue.actions_choice import Surroundings
-from npc.dialogue.actions_forms import ASKS, DANGEROUS, FORBIDS, OWN_DEED, SETS_RIGHT, SETS_RIGHT_NOT, forms
+from npc.dialogue.actions_forms import (
+    ASKS,
+    DANGEROUS,
+    FORBIDS,
+    OWN_ALONE,
+    OWN_DEED,
+    SETS_RIGHT,
+    SETS_RIGHT_NOT,
+    forms,
+)
 from npc.dialogue.actions_meaning import SAME_VERB, Meaning
 from npc.dialogue.actions_numbers import left_of, numbers_of
 from npc.dialogue.actions_permission import not_permitted
@@ -120,6 +129,8 @@ class ActionSelector:
         """Decide about a turn. Looks at the first 1,500 characters."""
         text = text[:1_500]
         around = replace(around, turn=text)
+        if OWN_ALONE.match(text.replace("’", "'")):
+            return Decision()
         asked = requests(text, self.own_verbs)
         scored = [
             self._phrased(s, text) for s in self.scored(text, asked, around) if not self._worse_than(text, s.spec)

@@ -34,8 +34,18 @@ _NAMED_SMALL = re.compile(
 )
 
 
+#: Somebody else's name, told before: "my son is called Timo", "her name's Agatha Fenn".
+_OF_ANOTHER = re.compile(
+    r"\b(?:(?:he|she|it|they)(?:'s|'re| is| are)?|is|are|my \w+(?:'s)?|\w+(?:'s)?) ?(?:called|named)"
+    r" (?P<called>[A-Za-z][\w'’-]+(?: [A-Z][\w'’-]+)*)"
+    r"|\b(?:his|her|its|their) (?:\w+ )?names?(?:'s| is| are) (?P<named>[A-Za-z][\w'’-]+(?: [A-Z][\w'’-]+)*)"
+)
+_HIM = re.compile(r"\b(?:he|him|his|she|her|it|them|they)\b", re.I)
+
+
 def person(around: Surroundings) -> str:
-    """The name given in the turn ("Put him on the list. Ruprecht Vane."), else the player's own name."""
+    """The name given in the turn ("Put him on the list. Ruprecht Vane."), else the player's own name, or for "sign him
+    up" the name of another that was told before."""
     turn = around.turn
     marked = list(_NAMED.finditer(turn))
     alone = [m.group(0) for m in re.finditer(r"(?<=[.!?,:] )(?!I\b)(?:[A-Z][\w'’-]+ ?){1,4}(?=[.!?]|$)", turn)]
@@ -46,5 +56,9 @@ def person(around: Surroundings) -> str:
     if not found and turn == turn.lower():
         # A recogniser's words have no capitals: "put it under petra lund, please".
         found = [m.group(1) for m in _NAMED_SMALL.finditer(turn)]
+    if not found and (first := re.match(r"\W*((?:[A-Z][\w'’-]+ )[A-Z][\w'’-]+), ", turn)):
+        found = [first.group(1)]
+    if not found and _HIM.search(turn) and (others := list(_OF_ANOTHER.finditer(around.player_words))):
+        found = [others[-1]["called"] or others[-1]["named"]]
     own = name_in(around.player_words) or name_in(turn) if re.search(r"\b(me|my|i'm|i am)\b", turn, re.I) else None
     return (found[-1].strip() if found else own or "").strip()

@@ -30,7 +30,7 @@ from npc.dialogue.composed import phrases
 from npc.dialogue.composed.features import Candidate
 from npc.dialogue.composed.speech import with_article
 from npc.dialogue.context import Context
-from npc.dialogue.knowledge.words import content, stem
+from npc.dialogue.knowledge.words import STOPWORDS, content, stem
 
 Move = Literal[
     "repeat", "meaning", "sure", "more", "anything", "help", "echo", "presence", "secret", "language", "advice"
@@ -237,6 +237,8 @@ def ask_about(character: Character) -> str:
             thing = f"{match['article']}{match['thing'].strip()}"
             first = thing.split()[0]
             common = match["article"] or match["verb"] == "are" or re.search(rf"\b{first.lower()}\b", written)
+            if thing.split()[-1].lower() in STOPWORDS:
+                continue
             named.setdefault(stem(thing.split()[-1].lower()), thing[:1].lower() + thing[1:] if common else thing)
     return f"Ask me about {_listed(list(named.values()))}." if named else ""
 

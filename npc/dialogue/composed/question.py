@@ -135,12 +135,19 @@ def is_asking(sentence: str) -> bool:
     return opens_asking(plain) or (not re.search(r"[.!]$", plain) and bool(re.search(rf"\b{_WH}\b", plain)))
 
 
+#: What may stand before a question: "good day, is that …", "and since when …".
+_OPENING = (
+    r"(?:(?:and|so|but|then|now|ok|okay|oh|ah|well|right|hey|hi|hello|yes|no|please|sorry|excuse me|good (?:day|morning"
+    r"|evening|afternoon)|morning|evening|afternoon)\b[, ]*)*"
+)
+
+
 def opens_asking(plain: str) -> bool:
     """Whether the form of a sentence, lower case, asks, be it marked or not."""
     if plain.endswith("?") or _REQUEST.search(plain) or re.match(r"^(?:\w+,? )?mind if (?:i|we)\b", plain):
         return True
     if re.match(
-        rf"^(?:and|so|but|then|now|ok|okay|well|right|hey|hi|hello|yes|no|please)?[, ]*(?:{_WH}|{_AUX} (?:i|you|he|she|it|we|they|the|there|that|this|my|your|a|an|any|any\w+)|what about|how about)\b",  # noqa: E501
+        rf"^{_OPENING}(?:(?:since|until|till|by|from|at|to|for|with|about|in|on|of) (?:what|which(?! case)|when|whom|where|how)\b|{_WH}|{_AUX} (?:i|you|he|she|it|we|they|the|there|that|this|my|your|a|an|any|any\w+)|what about|how about)\b",  # noqa: E501
         plain,
     ):
         return True
@@ -228,17 +235,22 @@ _JOINED = "know knows tell me wonder ask say see remember show sure idea of and 
 _JOINS = frozenset(_JOINED.split())
 
 
+#: A question without a question word where nothing parts it from what was told: "... on the early train do you know it".
+_TURNED = re.compile(
+    r"(?:do|does|did|can|could|will|would|have|has|are|is) (?:i|we|you|they|he|she|it|there|that|this|my|your|the)", re.I
+)
+
+
 def _unpunctuated(sentence: str) -> list[str]:
     """Part what is told from what is asked where a recogniser gave no marks: "first day here | where do i walk"."""
     if re.search(r"[.!?,;:]", sentence):
         return [sentence]
     words = sentence.split()
     for at in range(3, len(words) - 2):
-        if (
-            re.fullmatch(_WH, words[at], re.I)
-            and words[at - 1].lower() not in _JOINS
-            and not is_asking(" ".join(words[:at]))
-        ):
+        opens = re.fullmatch(_WH, words[at], re.I) or (
+            _TURNED.fullmatch(f"{words[at]} {words[at + 1]}") and verb_at(words[:at]) is not None
+        )
+        if opens and words[at - 1].lower() not in _JOINS and not is_asking(" ".join(words[:at])):
             return [" ".join(words[:at]) + ".", " ".join(words[at:])]
     return [sentence]
 
