@@ -9,14 +9,16 @@ The turn is read with the exchange before it in front, but only its own tokens a
 one?" carries over what it is about. The comparison of tokens is ColBERT's (Khattab and Zaharia 2020) with learned
 weights w. Each statement also learns which turn it answers (`_claimed`), and talks are put otherwise in every pass
 (`npc.training.varied`). `--start FILE` goes on from trained weights, with `--fresh N` over the characters of
-`train_N.txt` and later twice in every pass and over half of the others. `--folds K` also trains K models that each
-leave characters out: what `npc.training.selector` learns from.
+`train_N.txt` and later twice in every pass and over half of the others. Characters of `turns.left_out` are never
+learnt: on them `npc.training.yardstick` judges, and from them `npc.training.selector` learns.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
+import os
 import random
 import re
 import sys
@@ -34,7 +36,7 @@ from npc.dialogue.composed.likeness import Stated, context_of, read_ids
 from npc.inference.encoder import MiniLM, load_encoder
 from npc.training.minds import written_since
 from npc.training.taught import Packed, Shown, Taught
-from npc.training.turns import RECALLS, Choice, choices_of, fold_of, written_minds
+from npc.training.turns import RECALLS, Choice, choices_of, left_out, written_minds
 from npc.training.varied import Names, names_of_all, varied
 
 #: Steps of one character each; the rate falls linearly. Trained weights go on at three quarters of it.
@@ -80,9 +82,14 @@ class Passes:
     rate: float = LEARNING_RATE
     fresh: frozenset[str] = frozenset()
 
-    def of(self, minds: Sequence[list[Choice]]) -> tuple[float, ...]:
-        """What a training that goes on must agree in."""
-        return (self.epochs, len(minds), self.seed, self.rate, len(self.fresh))
+    def of(self, minds: Sequence[list[Choice]]) -> tuple[float | str, ...]:
+        """What a training that goes on must agree in: its passes, and every word of its worlds."""
+        words = hashlib.sha256()
+        for choices in minds:
+            for choice in choices:
+                words.update(repr((choice.world, choice.kind, choice.before, choice.text, choice.right)).encode())
+            words.update(repr(sorted({c.text for choice in choices for c in choice.candidates})).encode())
+        return (self.epochs, len(minds), self.seed, self.rate, len(self.fresh), words.hexdigest()[:16])
 
     def steps(self, minds: Sequence[list[Choice]], epoch: int) -> list[int]:
         """Which worlds an epoch goes over, by their place."""
@@ -103,10 +110,10 @@ def run(minds: Sequence[list[Choice]], model: Taught, passes: Passes, kept: Path
     where a run that ended, or took longer than `minutes`, goes on. Returns whether all epochs are done."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=passes.rate, weight_decay=0.02)
     epochs, seed = passes.epochs, passes.seed
-    first, began = 0, time.monotonic()
+    first, began, agreed = 0, time.monotonic(), passes.of(minds)
     if kept.exists():
         state = torch.load(kept, weights_only=True)
-        if state["of"] != passes.of(minds):
+        if state["of"] != agreed:
             raise SystemExit(f"{kept} is of another training {state['of']}: remove it, or train with the same options")
         first = state["done"]
         model.load_state_dict(state["model"])
@@ -127,9 +134,12 @@ def run(minds: Sequence[list[Choice]], model: Taught, passes: Passes, kept: Path
             done += 1
         print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, {time.monotonic() - began:.0f} s "
               f"({time.process_time():.0f} s of one core)", file=sys.stderr, flush=True)  # fmt: skip
-        state = {"of": passes.of(minds), "done": epoch + 1, "model": model.state_dict()}
         kept.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state | {"optimiser": optimiser.state_dict()}, kept)
+        # Beside it first: who is stopped while writing goes on from the epoch before.
+        written = kept.with_name(f"{kept.name}.new")
+        state = {"of": agreed, "done": epoch + 1, "model": model.state_dict()}
+        torch.save(state | {"optimiser": optimiser.state_dict()}, written)
+        os.replace(written, kept)
     kept.unlink(missing_ok=True)
     return True
 
@@ -247,49 +257,26 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m npc.training.likeness", description=__doc__)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after the epoch that passes this; go on later")
-    parser.add_argument("--folds", type=int, default=0, help="also train K models that each leave characters out")
-    parser.add_argument("--only", default="all", help="train one part: 'whole' or the number of a fold (default: all)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--start", type=Path, help="go on from these weights (with a fold: that fold's own)")
+    parser.add_argument("--start", type=Path, help="go on from these weights")
     parser.add_argument("--fresh", type=int, help="train_N.txt and later are new to these weights")
     parser.add_argument("--out", type=Path, default=Path(str(files("npc.dialogue") / "data" / "likeness.safetensors")))
     options = parser.parse_args(argv)
-    if options.start is not None and options.only == "all":
-        parser.error("--start goes on with one part: name it with --only, a fold from that fold's own weights")
     if options.fresh is not None and options.start is None:
         parser.error("--fresh says what the weights of --start have not seen: name them")
     torch.set_num_threads(1)
-    base = load_encoder()
-    written = written_minds()
-    minds = {split: [list(choices_of(mind, recalls=split == "train")) for mind in of] for split, of in written.items()}
+    base, written, out = load_encoder(), written_minds(), left_out()
+    learnt = [list(choices_of(mind, recalls=True)) for mind in written["train"] if mind.id not in out]
     fresh = written_since(options.fresh) if options.fresh is not None else frozenset()
-
-    def trained(on: Sequence[list[Choice]], seed: int, path: Path) -> Taught | None:
-        torch.manual_seed(seed)
-        model = Taught.load(base, [options.start]) if options.start else Taught(base)
-        model.dropped = DROPPED
-        passes = Passes(options.epochs, seed, LATER_RATE if options.start else LEARNING_RATE, fresh)
-        if run(grouped(on), model, passes, path.with_suffix(".pt"), options.minutes):
-            return model
-        print(f"{path.name}: not done in {options.minutes:g} minutes; the same command goes on", flush=True)
-        return None
-
-    if options.only in ("all", "whole"):
-        model = trained(minds["train"], options.seed, options.out)
-        if model is not None:
-            model.save(options.out)
-            print(f"dev: {accuracy(model, minds['dev'])}", flush=True)
-    for fold in range(options.folds):
-        if options.only not in ("all", str(fold)):
-            continue
-        parted: dict[bool, list[list[Choice]]] = {True: [], False: []}
-        for choices in minds["train"]:
-            parted[fold_of(choices[0].world, options.folds) == fold].append(choices)
-        path = options.out.with_name(f"fold-{fold}-of-{options.folds}.safetensors")
-        model = trained(parted[False], options.seed + fold, path)
-        if model is not None:
-            model.save(path)
-            print(f"fold {fold}, every third left out: {accuracy(model, parted[True][::3])}", flush=True)
+    torch.manual_seed(options.seed)
+    model = Taught.load(base, [options.start]) if options.start else Taught(base)
+    model.dropped = DROPPED
+    passes = Passes(options.epochs, options.seed, LATER_RATE if options.start else LEARNING_RATE, fresh)
+    if not run(grouped(learnt), model, passes, options.out.with_suffix(".pt"), options.minutes):
+        print(f"{options.out.name}: not done in {options.minutes:g} minutes; the same command goes on", flush=True)
+        return 0
+    model.save(options.out)
+    print(f"dev: {accuracy(model, [list(choices_of(mind)) for mind in written['dev']])}", flush=True)
     return 0
 
 

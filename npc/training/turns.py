@@ -24,7 +24,7 @@ from npc.dialogue.composed.sayings import sayings
 from npc.dialogue.context import Exchange
 from npc.dialogue.knowledge.facts import Fact
 from npc.dialogue.knowledge.knowledge import authored_candidates
-from npc.training.minds import Said, Written, load, record
+from npc.training.minds import Said, Written, load, read, record
 
 #: Kinds of turns in which something is asked that a candidate, or nothing, answers.
 ASKED = ("fact", "followup", "correction", "unknown", "memory", "self", "scene", "unlock", "secret")
@@ -39,6 +39,10 @@ DONE = ("action", "action_refused", "emotion", "smalltalk", "injection")
 TOLD, RECALLED, UNTOLD = 14, 12, 4
 #: A saying is told only to characters of its own sixth, so that two, three or six folds by character part them too.
 _SIXTHS = 6
+
+#: Characters of `minds/train_N.txt` that no encoder learns from are those of these files, and from the first that any
+#: third is left out of, of every file whose number three divides.
+_LEFT_OUT, _THIRDS_FROM = frozenset((104, *range(106, 112), 114)), 122
 
 #: First questions anybody asks, by the card candidate that answers; `{}` varies the words around them.
 _FIRST = {
@@ -92,6 +96,23 @@ def written_minds() -> dict[str, list[Written]]:
     names = sorted(entry.name for entry in folder.iterdir() if re.fullmatch(r"(answers|near_\d+)\.txt", entry.name))
     small = [world for name in names for world in small_worlds((folder / name).read_text("utf-8"), name)]
     return {"train": [*load("train"), *small], "dev": load("dev")}
+
+
+def left_out() -> frozenset[str]:
+    """Ids of the training characters that the shipped encoder never learns from. It is judged on them, and what chooses
+    by its scores (answers, deeds, arguments) learns from them alone: of a character that the encoder learnt, its scores
+    are better than of any character it will meet."""
+    folder = files("npc.training") / "data" / "minds"
+    found = []
+    for entry in folder.iterdir():
+        numbered = re.fullmatch(r"train_(\d+)\.txt", entry.name)
+        if numbered and _is_left_out(int(numbered[1])):
+            found.append(entry)
+    return frozenset(mind.id for entry in found for mind in read(entry.read_text("utf-8"), entry.name))
+
+
+def _is_left_out(number: int) -> bool:
+    return number in _LEFT_OUT or (number >= _THIRDS_FROM and number % 3 == 0)
 
 
 def small_worlds(text: str, name: str = "text") -> list[Written]:

@@ -1,6 +1,6 @@
-"""How well a taught encoder finds the statement that answers, on worlds it did not learn from, in a minute of one core:
+"""How well a taught encoder finds the statement that answers, on the characters that none learns from:
 
-    python -m npc.training.yardstick fold-0-of-2.safetensors [more.safetensors ...] [--fold 0 --folds 2] [--mean]
+    python -m npc.training.yardstick npc/dialogue/data/likeness.safetensors [more.safetensors ...] [--mean]
 
 Each argument is one encoder: a file, `file@0.8` with its low-rank changes scaled towards plain MiniLM, or `a+b`, the
 mean of two files' weights. `--mean` also judges the mean of all their scores, `--write FILE` keeps the encoder named
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from npc.inference.encoder import MiniLM, load_encoder
 from npc.training.likeness import read_together, table_of
 from npc.training.taught import Taught
-from npc.training.turns import ASKED, Choice, choices_of, fold_of, written_minds
+from npc.training.turns import ASKED, Choice, choices_of, left_out, written_minds
 
 #: Share of near misses that "kept" leaves alone.
 LEFT_ALONE = 0.75
@@ -68,10 +68,11 @@ class Judged:
 _UNRANKED = ("emotion", "smalltalk", "injection", "action_refused")
 
 
-def left_out(fold: int, folds: int, every: int = 1) -> list[list[Choice]]:
-    """The asking turns of every n-th world of a fold."""
-    worlds = [mind for mind in written_minds()["train"] if fold_of(mind.id, folds) == fold][::every]
-    kept = [[c for c in choices_of(mind, recalls=True) if c.kind not in ("first", *_UNRANKED)] for mind in worlds]
+def worlds_left_out(every: int = 1) -> list[list[Choice]]:
+    """The asking turns of every n-th character that no encoder learnt from (`turns.left_out`)."""
+    out = left_out()
+    worlds = [mind for mind in written_minds()["train"] if mind.id in out][::every]
+    kept = [[c for c in choices_of(mind) if c.kind not in ("first", *_UNRANKED)] for mind in worlds]
     return [choices for choices in kept if choices]
 
 
@@ -93,9 +94,7 @@ def encoder_of(base: MiniLM, named: str) -> Taught:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m npc.training.yardstick", description=__doc__)
     parser.add_argument("encoders", nargs="+")
-    parser.add_argument("--fold", type=int, default=0)
-    parser.add_argument("--folds", type=int, default=2)
-    parser.add_argument("--every", type=int, default=1, help="judge on every n-th world left out")
+    parser.add_argument("--every", type=int, default=1, help="judge on every n-th character left out")
     parser.add_argument("--mean", action="store_true", help="also the mean of all scores")
     parser.add_argument("--write", type=Path, help="write the one encoder named to this file")
     parser.add_argument("--rank", type=int, help="with --write: the rank of the low-rank changes that are kept")
@@ -110,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{found.cut(options.rank):.4f} of the squared change is lost where most is")
         found.save(options.write)
         return 0
-    worlds = left_out(options.fold, options.folds, options.every)
+    worlds = worlds_left_out(options.every)
     totals: list[Floats] = []
     for number, named in enumerate(options.encoders):
         began, judged = time.process_time(), Judged()

@@ -17,8 +17,9 @@ from npc.inference.encoder import MiniLM, encoder_status, load_encoder
 torch = pytest.importorskip("torch")
 
 from npc.training import likeness, yardstick  # noqa: E402
+from npc.training import turns as turns_module  # noqa: E402
 from npc.training.taught import Taught  # noqa: E402
-from npc.training.turns import Choice, choices_of, small_worlds  # noqa: E402
+from npc.training.turns import Choice, choices_of, left_out, small_worlds, written_minds  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not encoder_status().available, reason="the sentence encoder is not installed")
 
@@ -110,11 +111,43 @@ def test_fresh_worlds_are_passed_twice_and_the_others_in_two_epochs_once(turns: 
     assert passes.steps(worlds, 1) == likeness.Passes(2, 7, fresh=passes.fresh).steps(worlds, 1)
 
 
-def test_weights_to_start_from_go_with_one_part_and_fresh_worlds_with_them(capsys: pytest.CaptureFixture[str]) -> None:
-    for argv, named in ((["--start", "a.safetensors"], "--only"), (["--fresh", "46"], "--start")):
-        with pytest.raises(SystemExit):
-            likeness.main(argv)
-        assert named in capsys.readouterr().err
+def test_fresh_worlds_want_weights_to_start_from(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        likeness.main(["--fresh", "46"])
+    assert "--start" in capsys.readouterr().err
+
+
+def test_a_training_does_not_go_on_over_other_words(
+    encoder: MiniLM, turns: list[Choice], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, passes = tmp_path / "kept.pt", likeness.Passes(3, 5)
+    model = Taught(encoder, rank=2)
+    assert not likeness.run([turns], model, passes, kept, minutes=0.0)
+    mended = [replace(turns[0], text="What is a boat?"), *turns[1:]]
+    with pytest.raises(SystemExit, match="another training"):
+        likeness.run([mended], model, passes, kept, minutes=0.0)
+
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half a state")
+        raise OSError("no space left on device")
+
+    # What was kept before stands, whatever becomes of the next epoch.
+    before = kept.read_bytes()
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="no space"):
+        likeness.run([turns], model, passes, kept, minutes=0.0)
+    assert kept.read_bytes() == before
+
+
+def test_what_is_left_out_is_named_by_file() -> None:
+    out = left_out()
+    trained = {mind.id for mind in written_minds()["train"]}
+    assert out < trained
+    assert len(out) >= 16
+    assert {number for number in range(100, 132) if turns_module._is_left_out(number)} == {
+        104, 106, 107, 108, 109, 110, 111, 114, 123, 126, 129,
+    }  # fmt: skip
+    assert {choices[0].world for choices in yardstick.worlds_left_out(every=9)} <= out
 
 
 def test_a_statement_learns_which_turn_it_answers_by_its_lead_over_nothing() -> None:
