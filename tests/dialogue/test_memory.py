@@ -38,6 +38,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStor
         ("Captain Oduya, one little courier boat.", "Captain Oduya"),
         ("Call me Wren.", "Wren"),
         ("my name is tamsin", "Tamsin"),
+        ("If anyone asks for Ludo, that's me.", "Ludo"),
         ("I'm Sorry I asked.", None),
         ("I'm here on Monday.", None),
         ("Is your name Edna?", None),

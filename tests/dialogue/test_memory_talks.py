@@ -60,6 +60,8 @@ def test_what_players_told_is_found_again(tmp_path: Path) -> None:
                 if turn.expect["kind"] == "memory":
                     verdicts.append(judge(turn.expect, answer).passed)
         store.close()
-    assert len(verdicts) == 48
-    # 42 when it was written; the encoder and the choice are trained anew now and then.
-    assert sum(verdicts) >= 40
+    assert len(verdicts) == 48 + 43
+    # 42 of the first 48 and 38 of the others when they were written; the encoder and the choice are trained anew now
+    # and then.
+    assert sum(verdicts[:48]) >= 40
+    assert sum(verdicts[48:]) >= 36

@@ -21,6 +21,7 @@ from npc.dialogue.memory.store import MemoryStore
         ("My stop's Linden Square. Sorry, Linden Street.", ["My stop's Linden Street"]),
         ("We come on Monday. No, Tuesday.", ["We come on Tuesday"]),
         ("I have two dogs. My sister has one.", ["I have two dogs", "My sister has one"]),
+        ("im off to brindle on the early train do you know it", ["im off to brindle on the early train"]),
     ],
 )
 def test_a_turn_sets_itself_right(turn: str, expected: list[str]) -> None:

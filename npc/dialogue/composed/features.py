@@ -39,7 +39,9 @@ _POINTED = re.compile(
 OWN_LIFE = re.compile(r"\b(i|i'm|i've|i'd|me|my|mine|we|our|us)\b", re.I)
 RECALLS = re.compile(
     r"\b(i|we) (say|said|tell|told|mention|mentioned|call|called|ask|asked|promise|promised)\b|\bremember|\brecall|"
-    r"\bforg[eo]t|\bremind me|\b(did|do|have) you (catch|note|got that)\b|\bagain\b|\bread\b.*\bback\b",
+    r"\bforg[eo]t|\bremind me|\b(did|do|have) you (catch|note|got that)\b|\bagain\b|\bread\b.*\bback\b|"
+    r"\bknowing (?:me|us)\b|\bfrom what you know\b|\b(?:you|ye) (?:still |already )?have it(?: already| still)?\b"
+    r"|\b(?:noted|jotted|written|took|taken|wrote) (?:it|that|me|us)(?: all)? down\b",
     re.I,
 )
 

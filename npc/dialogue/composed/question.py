@@ -91,6 +91,13 @@ _REQUEST = re.compile(
 )
 
 
+#: "My sister's name, please, for the list.": a thing to be told, named and no more.
+_NAMED_THING = re.compile(
+    r"^(?:and |so |now |then )*(?:my|our|your|his|her|their|the) (?:[\w'’-]+ ){0,3}"
+    r"(?:name|surname|number|age|address|rank|trade|birthday|date)(?: again)?,? (?:please|again|for (?:the|your|my)\b)"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A player turn, understood as far as words go. `asking` is "" when nothing is asked.
@@ -151,6 +158,8 @@ def opens_asking(plain: str) -> bool:
         plain,
     ):
         return True
+    if _NAMED_THING.match(plain):
+        return True
     if re.match(
         r"^(?:so |and |now |please |then |just |come on, )*"
         r"(?:name(?!'s| is)|list|describe|explain|spell|remind|recall)\b",
@@ -183,7 +192,7 @@ def wanted_of(asking: str) -> Wanted:
 def understand(text: str) -> Question:
     """Read one player turn."""
     whole = expand(" ".join(text.split()))
-    pieces = [part for piece in sentences(whole) for part in _unpunctuated(piece)]
+    pieces = [part for piece in sentences(whole) for part in unmarked(piece)]
     asking = [piece for piece in pieces if is_asking(piece)]
     told = " ".join(piece for piece in pieces if piece not in asking)
     corrected = _corrected(whole)
@@ -235,20 +244,27 @@ _JOINED = "know knows tell me wonder ask say see remember show sure idea of and 
 _JOINS = frozenset(_JOINED.split())
 
 
-#: A question without a question word where nothing parts it from what was told: "... on the early train do you know it".
+#: A question without a question word where nothing parts it from what was told: "… on the early train do you know it".
 _TURNED = re.compile(
-    r"(?:do|does|did|can|could|will|would|have|has|are|is) (?:i|we|you|they|he|she|it|there|that|this|my|your|the)", re.I
+    r"(?:do|does|did|can|could|will|would|have|has|are) (?:i|we|you|they|he|she|it|there)"
+    r"|is (?:he|she|it|there|that|this)",
+    re.I,
 )
+#: Words that are the subject of the verb behind them, and verbs that a recogniser writes as one with theirs.
+_SUBJECTS = frozenset(("i", "we", "you", "he", "she", "it", "they", "that", "this", "there", "who", "which", "what"))
+_RUN_TOGETHER = frozenset(("im", "ive", "id", "ill", "hes", "shes", "its", "weve", "were", "theyre", "youre"))
 
 
-def _unpunctuated(sentence: str) -> list[str]:
+def unmarked(sentence: str) -> list[str]:
     """Part what is told from what is asked where a recogniser gave no marks: "first day here | where do i walk"."""
     if re.search(r"[.!?,;:]", sentence):
         return [sentence]
     words = sentence.split()
     for at in range(3, len(words) - 2):
         opens = re.fullmatch(_WH, words[at], re.I) or (
-            _TURNED.fullmatch(f"{words[at]} {words[at + 1]}") and verb_at(words[:at]) is not None
+            _TURNED.fullmatch(f"{words[at]} {words[at + 1]}")
+            and words[at - 1].lower() not in _SUBJECTS
+            and (verb_at(words[:at]) is not None or _RUN_TOGETHER & {word.lower() for word in words[:at]})
         )
         if opens and words[at - 1].lower() not in _JOINS and not is_asking(" ".join(words[:at])):
             return [" ".join(words[:at]) + ".", " ".join(words[at:])]

@@ -16,7 +16,7 @@ from npc.dialogue.composed.recollect import of_another
 from npc.dialogue.composed.speech import decapitalised, in_second_person
 from npc.dialogue.knowledge.words import STOPWORDS, content, names_in, numbers_in
 from npc.dialogue.memory.amend import settled
-from npc.dialogue.memory.extract import name_in
+from npc.dialogue.memory.extract import name_in, only_names
 from npc.dialogue.memory.store import PlayerMemory
 
 #: Memories that stand to choose from in one turn: those of some salience first, then the newest.
@@ -52,8 +52,9 @@ def told(turns: Sequence[str], memory: PlayerMemory | None, question: Question) 
 
 
 def is_name(piece: str) -> bool:
-    """Whether a piece says the player's name and little else."""
-    return name_in(piece) is not None and len(piece.split()) <= 6
+    """Whether a piece says the player's name and nothing else: "I'm Aldric, from the fens" tells more."""
+    name = name_in(piece)
+    return name is not None and only_names(piece, name)
 
 
 def _asked(turns: Sequence[str], asking: str, already: Sequence[str] | dict[str, None]) -> list[str]:
@@ -82,12 +83,17 @@ def whole(piece: str, turns: Sequence[str], memory: PlayerMemory | None) -> list
     if not parts or piece not in parts:
         return [piece]
     kept = [part for part in parts if part == piece or _goes_with(part)]
-    return kept if sum(len(part.split()) for part in kept) <= _TOGETHER else [piece]
+    return kept if together(kept) else [piece]
+
+
+def together(pieces: Sequence[str]) -> bool:
+    """Whether pieces are short enough to be told back in one breath."""
+    return sum(len(piece.split()) for piece in pieces) <= _TOGETHER
 
 
 def _goes_with(part: str) -> bool:
     """Whether a piece is told back beside another of its turn: no greeting, no name, nobody addressed."""
-    return not (_ADDRESS.match(part) or name_in(part) is not None)
+    return not (_ADDRESS.match(part) or is_name(part))
 
 
 def quoted(piece: str) -> bool:

@@ -19,6 +19,7 @@ _ABOUT_NAME = re.compile(
     r"who is asking|who wants to know|name of the new|"
     r"who (am i|i am)(?! \w+ing\b)|i'?m called|am i called|call me|remember me|recall me|recogni[sz]e me|"
     r"who (are|were) you (talking|speaking|lending|giving|selling)|(what|which|whose) name (will|shall|should|do|would)|"  # noqa: E501
+    r"under (what|which|whose) name|the pleasure of (serving|meeting|speaking|talking|addressing)|"
     r"name (you'?ll|will you|shall you|you) (put|write|enter|note)|who shall (i|you) (put|write|say))\b",
     re.I,
 )

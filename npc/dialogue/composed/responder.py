@@ -78,6 +78,9 @@ _YOURS = re.compile(r"\b(you|your|yours|yourself)\b", re.I)
 
 #: Log-odds below "nothing" to which it is told with doubt there: something of the kind was surely said.
 _RECALLED = -3.0
+#: The same where the player asks of their own life, not for what they said, and a saying stands clear of all that is
+#: known by so much: of 21 such turns 8 were answered rightly, 6 had no answer, 7 were something else.
+_OF_ONESELF, _CLEAR = -2.0, 0.5
 #: Log-odds by which a fact must beat the likest saying where the player asks for what they said.
 _OWN_WORDS = 2.0
 
@@ -176,10 +179,13 @@ class _Turn:
         """Why a deed is not done: the reason for it, else what is known that answers the turn ("Could you take my blood
         pressure?"), else that it is not done."""
         context = self._context
+        if self._recalls() and (told := self._answer(_ASKED)) is not None and told.route == "memory":
+            # "Would you send me up the stairs, after what I said?"
+            return told
         if not context.refusal and context.refusal_fact is None and not DANGEROUS.search(context.turn.text):
             bar = _ASKED if context.turn.text.rstrip().endswith("?") else _SAID
-            known = self._answer(bar, recalling=False)
-            if known is not None and (known.citations or known.route in ("self", "locked")):
+            known = self._answer(bar, recalling=bool(self._question.asking))
+            if known is not None and (known.citations or known.route in ("self", "locked", "memory")):
                 return known
         return refused(context, self._knowledge, self._line)
 
@@ -273,6 +279,12 @@ class _Turn:
         asking = self._question.asking
         return bool(OWN_LIFE.search(asking) and RECALLS.search(asking))
 
+    def _of_player(self, choice: Choice, best: Scored) -> bool:
+        """Whether the turn asks of the player's own life, and something they said stands clear of what is known."""
+        known = next((s.score for s in choice.ranked if s.candidate.origin != "said"), -math.inf)
+        own = OWN_LIFE.search(self._question.asking) is not None
+        return own and best.candidate.origin == "said" and best.score - known >= _CLEAR
+
     def _of_character(self) -> bool:
         """Whether the turn asks of the character, and neither of the player nor for what was said before."""
         asking = self._question.asking
@@ -338,7 +350,7 @@ class _Turn:
             best = saying
         margin = best.score - choice.nothing
         own = not self._recalls() or best.candidate.origin == "said"
-        near = _RECALLED if self._recalls() else unsure.NEAR
+        near = _RECALLED if self._recalls() else _OF_ONESELF if self._of_player(choice, best) else unsure.NEAR
         if doubting and own and unsure.may_doubt(margin, guarded, best.candidate.origin, context.history, near):
             return self._teller.with_doubt(choice, best, leaning)
         last = leaning.keys if leaning is not None and context.history[-1].fact_ids else ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from npc.dialogue.composed.question import INVERTED, expand, opens_asking
+from npc.dialogue.composed.question import INVERTED, expand, opens_asking, unmarked
 from npc.dialogue.knowledge.grammar import BASES
 from npc.dialogue.knowledge.words import STOPWORDS, names_in, numbers_in, tokens
 
@@ -40,7 +40,8 @@ _FEELINGS = frozenset({"work", "love", "hate", "hope", "like", "need", "want", "
 
 def clauses(text: str) -> list[str]:
     """Sentences without their end marks; commas stay, since a clause may need its first half."""
-    return [piece.strip(" .!;") for piece in re.split(r"(?<=[.!?;])\s+", text) if piece.strip(" .!;")]
+    found = [part for piece in re.split(r"(?<=[.!?;])\s+", text) for part in unmarked(piece)]
+    return [piece.strip(" .!;") for piece in found if piece.strip(" .!;")]
 
 
 def ordered(clause: str) -> bool:

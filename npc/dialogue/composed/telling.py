@@ -11,6 +11,7 @@ span, with doubt where it is only near or only half believed.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from npc.dialogue.composed.question import Question, leans
 from npc.dialogue.composed.reply import Reply, behind, cite
 from npc.dialogue.composed.select import Choice, is_comparison, same_fact
 from npc.dialogue.composed.speech import in_first_person, shortened
+from npc.dialogue.knowledge.grammar import opening
 from npc.dialogue.knowledge.knowledge import Knowledge
 from npc.dialogue.knowledge.words import STOPWORDS, tokens
 from npc.dialogue.memory.extract import name_in
@@ -32,6 +34,9 @@ _BIOGRAPHY_WORDS, _FACT_WORDS = 30, 30
 #: Log-odds within which two facts are as likely meant, and both are said: 7 % of the turns, and 1 in 120 of the facts
 #: right that was not (cross-validated; 1.0 gives half as much more for 2 % of the turns more).
 _EITHER = 0.7
+#: Log-odds within which two sayings of the player's are as likely meant, and above which, from "nothing", the second is
+#: told too: 8 more of 583 recalls hold what was asked for, 55 of 500 replies are longer.
+_EITHER_SAID, _SAID_TOO = 1.2, -1.5
 #: Spread of the scores of a fact's parts below which the whole fact is said, where the turn leans on the talk before:
 #: longer, but never the wrong half (of 59 such follow-ups the whole is right in 51, the best part in 30).
 _WHOLE = 3.0
@@ -40,6 +45,8 @@ _WHOLE = 3.0
 _WHOLE_ALONE = 1.25
 #: Belief in a fact below which it is told as hearsay.
 _BELIEVED = 0.5
+#: Asks for a name, as far as words tell: "Call me Dot, everyone does" is then told back as the name alone.
+_OF_A_NAME = re.compile(r"\b(?:names?|call|called)\b|\bwho (?:am i|i am)\b", re.I)
 #: Words with a topic in a turn that stands by itself; "dear?" leans on what was told.
 _ALONE = 2
 
@@ -65,7 +72,7 @@ class Teller:
         """The best statement, said. `leaning`: what the turn may lean on."""
         candidate = best.candidate
         if candidate.origin == "said":
-            return self.remembered(candidate.text)
+            return self.remembered(candidate.text, _also_said(choice, best))
         if candidate.origin == "scene":
             return self._scene(candidate)
         speaker = self._knowledge.speaker
@@ -113,18 +120,21 @@ class Teller:
         fact = self._knowledge.fact(best.candidate.fact_id or "")
         return cite(reply, unsure.inside(line, said), fact.id, fact.source) if fact is not None else reply
 
-    def remembered(self, said: str) -> Reply:
-        """What the player said, told back."""
-        if recall.is_name(said):
-            return self._line(phrases.NAME, "memory", value=name_in(said) or "")
+    def remembered(self, said: str, also: str = "") -> Reply:
+        """What the player said, told back; `also` is another saying that could as well be meant."""
+        name = name_in(said)
+        if name is not None and (recall.is_name(said) or _OF_A_NAME.search(self._question.asking)):
+            return self._line(phrases.NAME, "memory", value=name)
         if recall.quoted(said):
             return self._line(phrases.ASKED, "memory", text=said)
         pieces = recall.whole(said, self._players, self._memory)
+        if also and also not in pieces and not recall.quoted(also) and recall.together([*pieces, also]):
+            pieces = [*pieces, also]
         return self._line(phrases.TOLD, "memory", text=recall.in_your_words(pieces))
 
     def _wants_all(self, parts: Sequence[Scored], leaning: Leaning | None) -> bool:
         """Whether to say the whole fact: the question weighs its parts, or none stands far above the others."""
-        if is_comparison(self._question.asking):
+        if is_comparison(self._question.asking) or _of_one_thing([p.candidate.text for p in parts]):
             return True
         spread = max(p.score for p in parts) - min(p.score for p in parts)
         return spread < (_WHOLE if leaning is not None and self._leans() else _WHOLE_ALONE)
@@ -144,6 +154,22 @@ class Teller:
         if not description:
             return self._line(phrases.SCENE, "scene", thing=thing)
         return self._line(phrases.SCENE, "scene", thing=f"{thing}, {description}")
+
+
+def _also_said(choice: Choice, best: Scored) -> str:
+    """Another saying of the player's that could as well be meant; "" without one."""
+    second = next((s for s in choice.ranked if s.candidate.origin == "said" and s is not best), None)
+    if second is None or not best.score - _EITHER_SAID < second.score or second.score < choice.nothing + _SAID_TOO:
+        return ""
+    return second.candidate.text
+
+
+def _of_one_thing(parts: Sequence[str]) -> bool:
+    """Whether a fact's parts say several things of one: "Lunch is at noon and is cooked by Ida", not "A costs two and B
+    three" nor "Entry is six pounds for adults and two for children". Of 117 such facts that answered, the whole held
+    what was asked for in 117 and the best part in 103, and no whole named a neighbour."""
+    read = [opening(part) for part in parts]
+    return len({subject for subject, _ in read}) == 1 and len({verb for _, verb in read}) == len(read)
 
 
 def _nearly_as_good(choice: Choice, best: Scored) -> Scored | None:

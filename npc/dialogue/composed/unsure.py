@@ -7,8 +7,8 @@
 
 "I'm not sure that's what you're asking, but the ferry leaves at six." "I couldn't say what it costs. All I know is
 this: it burned in '82." Both are true whether the statement answers or is only near, which is what the character
-cannot tell. Doubt at every turn would be worth nothing: it is for questions alone, not twice running, and where
-something guarded is as near, nothing is told.
+cannot tell. Doubt at every turn would be worth nothing: it is for questions alone, of facts not twice running, and
+where something guarded is as near, nothing is told.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def may_doubt(
         return False
     if guarded is not None and guarded >= NEAR:
         return False
-    return not (history and doubted(history[-1].read))
+    # What the player said themselves is theirs to judge: told with doubt twice running, it tires nobody.
+    return origin == "said" or not (history and doubted(history[-1].read))
 
 
 def lines(wanted: Wanted, *, misfit: bool, curt: bool) -> tuple[str, ...]:

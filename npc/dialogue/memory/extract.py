@@ -32,12 +32,19 @@ _INTRODUCTIONS = (
     re.compile(
         r"(?:^|[.!?,] )(?P<name>(?:Captain|Doctor|Dr\.?|Sir|Lady|Lord|Professor|Sergeant) [A-Z][\w'’-]+)(?=[,.])"
     ),
+    # "If anyone asks for Ludo, that's me."
+    re.compile(rf"\b[Aa]sk(?:s|ed|ing)? for {_NAME},? that(?:'s| is|'ll be) me\b"),
     re.compile(r"\bmy name is (?P<name>[a-z][\w'-]{2,})\b"),
 )
 _NEVER = """im ive id ill i sorry sure afraid glad here fine good well not so just looking back new lost from on off in at late early tired
     hungry cold hot only monday tuesday wednesday thursday friday saturday sunday mr mrs captain going done ready
     the a an it this that what very really"""  # noqa: E501
 _NOT_NAMES = frozenset(_NEVER.split())
+#: Words of a piece that only tells a name.
+_NAMING = frozenset(
+    ("i", "i'm", "am", "im", "my", "name", "name's", "is", "its", "it's", "this", "call", "me", "they", "people", "the",
+     "called", "here")
+)  # fmt: skip
 _SELF = re.compile(r"\b(i|i'm|im|i've|ive|i'd|i'll|my|mine|me|we|we're|we've|our|us)\b", re.I)
 _PROMISE = re.compile(r"\b(i'll|i will|i promise|i shall|we'll|i swear)\b", re.I)
 _PASSING = re.compile(
@@ -87,7 +94,7 @@ def extract(text: str, *, known: frozenset[str] = frozenset(), asked: str = "") 
         found.append(Noted("name", f"My name is {name}", "name", name, 1.0, _replaced(text, name)))
     for piece in settled([text]):
         own = bool(_SELF.search(piece)) and len(tokens(piece)) >= 3
-        if any(note.text == piece for note in found) or (name is not None and _only_names(piece, name)):
+        if any(note.text == piece for note in found) or (name is not None and only_names(piece, name)):
             continue
         if own and _PROMISE.search(piece) and not re.search(r"\b(i'll|i will) (have|take)\b", piece, re.I):
             found.append(Noted("promise", piece, salience=0.7))
@@ -96,22 +103,9 @@ def extract(text: str, *, known: frozenset[str] = frozenset(), asked: str = "") 
     return tuple(found)
 
 
-def _only_names(piece: str, name: str) -> bool:
+def only_names(piece: str, name: str) -> bool:
     """Whether a piece tells the name and nothing else."""
-    return set(tokens(piece)) <= {
-        *tokens(name),
-        "i",
-        "am",
-        "im",
-        "my",
-        "name",
-        "is",
-        "its",
-        "this",
-        "call",
-        "me",
-        "the",
-    }
+    return set(tokens(piece)) <= {*tokens(name), *_NAMING}
 
 
 def _replaced(text: str, name: str) -> str:
