@@ -47,7 +47,7 @@ _SPANS = {
 }  # fmt: skip
 #: "One for me and one for the missus."
 _ONE_EACH = re.compile(
-    r"\b(?:one|another(?: one)?|an? [\w-]+) for (?:me|my|us|him|her|them|our|his|the (?!price|sake|time)\w+|[A-Z]\w+)\b",
+    r"\b(?:one|another(?: one)?|an? [\w-]+) for (?:me|my|us|him|her|them|our|his|the (?!price|sake)\w+|[A-Z]\w+)\b",
     re.I,
 )
 #: Parameters that count in dozens and the like: "four hundred" is four hundreds.

@@ -95,6 +95,18 @@ def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
         ("Papers are stamped at window six, ring three, for twelve credits.",
          ("Papers are stamped at window six, ring three, for twelve credits.",)),
         ("The next hut lies two and a half hours east.", ("The next hut lies two and a half hours east.",)),
+        ("Tours take twelve people in the morning and eight in the evening.",
+         ("Tours take twelve people in the morning.", "Tours take eight people in the evening.")),
+        ("The toll is one penny on foot and six with a cart.",
+         ("The toll is one penny on foot.", "The toll is six pennies with a cart.")),
+        ("A large loaf costs four pounds ten and a small one two pounds sixty.",
+         ("A large loaf costs four pounds ten.", "A small one costs two pounds sixty.")),
+        ("The bus to the valley leaves from the mill at six, the lorry to the ridge at five.",
+         ("The bus to the valley leaves from the mill at six.", "The lorry to the ridge leaves from the mill at five.")),
+        ("Petrol is to be had in Carrick, diesel only in Larne.",
+         ("Petrol is to be had in Carrick.", "Diesel only is to be had in Larne.")),
+        ("A cut is washed with vinegar and bound with comfrey.",
+         ("A cut is washed with vinegar.", "A cut is bound with comfrey.")),
     ],
 )  # fmt: skip
 def test_parts_stand_alone(fact: str, expected: tuple[str, ...]) -> None:

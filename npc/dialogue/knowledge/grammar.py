@@ -54,7 +54,8 @@ _CLOSED = {
     "auxiliaries": """am is are was were has have had do does did will would shall should can could may might must
         cannot isn't aren't wasn't won't can't don't doesn't""",
     "adverbs": "not never only always usually often also still already just ever now soon almost nearly",
-    "determiners": "a an the this that these those my your his her its our their no every each any some all both",
+    "determiners": """a an another the this that these those my your his her its our their no every each any some all
+        both""",
     "prepositions": """in on at of for from to by with behind under over near beside between into onto above below
         across after before during until since through within without about against around past beyond
         inside outside up down""",
@@ -63,6 +64,13 @@ AUXILIARIES = frozenset(_CLOSED["auxiliaries"].split())
 DETERMINERS = frozenset(_CLOSED["determiners"].split())
 PREPOSITIONS = frozenset(_CLOSED["prepositions"].split())
 _ADVERBS = frozenset(_CLOSED["adverbs"].split())
+
+
+#: Participles that no past form gives.
+_PARTICIPLE_WORDS = """bound broken built bought brought caught done driven eaten fed found given grown held hidden kept
+    laid lent let lit made met paid put rebuilt read sent set shown shut sold sung swept taken taught thrown told torn
+    used wound woven written rung drunk sunk hung dug stuck shot begun"""
+_PARTICIPLES = frozenset(_PARTICIPLE_WORDS.split())
 
 
 def third(base: str) -> str:
@@ -119,12 +127,20 @@ def verb_at(words: list[str]) -> tuple[int, int] | None:
         if words[index] in AUXILIARIES:
             while end < len(words) and (words[end] in _ADVERBS or words[end] in ("be", "been", "being")):
                 end += 1
-            if end < len(words) and (
-                words[end] in BASES or words[end] in PAST_FORMS or re.search(r"(ed|en|wn)$", words[end])
+            if end < len(words) and not numbers_in(words[end]) and (
+                words[end] in BASES or words[end] in PAST_FORMS or words[end] in _PARTICIPLES
+                or re.search(r"(ed|en|wn)$", words[end])
             ) and words[end] not in PREPOSITIONS:  # fmt: skip
                 end += 1
         return index, end
     return None
+
+
+def opening(text: str) -> tuple[str, str]:
+    """Subject and finite verb group of a sentence, lower case; the whole text and "" where no verb is found."""
+    words = _lower(text)
+    verb = verb_at(words)
+    return (" ".join(words[: verb[0]]), " ".join(words[slice(*verb)])) if verb is not None else (" ".join(words), "")
 
 
 def _lower(text: str) -> list[str]:
@@ -212,7 +228,7 @@ def _join(left: str, right: str, link: str) -> tuple[str, str] | None:
 
 
 #: What opens an afterthought or goes on with the verb: "…, nearly fifty by day".
-_AFTERTHOUGHTS = "or once again next nearly almost about then later only never always more at in"
+_AFTERTHOUGHTS = "or once again next nearly almost about then later only never always more at in none except even"
 _NO_SUBJECT = frozenset(_AFTERTHOUGHTS.split())
 _NO_VERB = _NO_SUBJECT | set(THIRD_TO_BASE) | PAST_FORMS
 _OBJECT_PRONOUNS = frozenset({"it", "him", "them", "me", "us"})
@@ -221,15 +237,18 @@ _OBJECT_PRONOUNS = frozenset({"it", "him", "them", "me", "us"})
 def _new_subject(raw: list[str]) -> bool:
     """Whether the words before a gap can be a subject: no verb, no pronoun that stands for an object, no loose end."""
     words = [re.sub(r"[^\w'-]", "", word).lower() for word in raw]
-    loose = not words or words[-1] in PREPOSITIONS | DETERMINERS or words[-1] in BASES
+    loose = not words or words == ["one"] or words[-1] in PREPOSITIONS | DETERMINERS or words[-1] in BASES
     return not (loose or _OBJECT_PRONOUNS & set(words) or any(word.endswith(":") for word in raw))
 
 
 def _agreeing(group: list[str], subject: list[str]) -> list[str]:
-    """ "is led" for a new subject in the plural: "the medics in the alley are led"."""
-    words = [word.lower() for word in subject]
+    """ "is led" for a new subject in the plural: "the medics in the alley are led"; "goes": "bills go"."""
+    words = [word.lower() for word in subject if word.lower() not in _ADVERBS]
     head = words[next((i for i, word in enumerate(words) if i and word in PREPOSITIONS), len(words)) - 1]
-    plural = {"is": "are", "was": "were", "has": "have"} if head.endswith("s") and not head.endswith("ss") else {}
+    many = head.endswith("s") and not head.endswith(("ss", "us")) and head in subject
+    plural = {"is": "are", "was": "were", "has": "have"} if many else {}
+    if plural and len(group) == 1 and group[0] in THIRD_TO_BASE:
+        return [THIRD_TO_BASE[group[0]]]
     return [plural.get(group[0].lower(), group[0]), *group[1:]]
 
 
@@ -239,40 +258,60 @@ def _gapped(
     """`right` has no verb of its own: a second object, or a second subject with its own ending."""
     raw, other_raw = left.split(), right.split()
     subject, group, rest = raw[: verb[0]], raw[verb[0] : verb[1]], words[verb[1] :]
+    if any(word in AUXILIARIES or (word in THIRD_TO_BASE and word not in _PLURAL_NOUNS) for word in others):
+        return None
+    if any(word.endswith((",", ":")) for word in raw[verb[0] :]) or group[-1] in other_raw:
+        # "Hot soup is made by Agnes, leek on Sundays and fish on Fridays."
+        return None
+    to_be = words[verb[0]] in _TO_BE
+    passive = to_be and len(group) > 1 and _is_participle(words[verb[1] - 1])
+    if passive and _is_participle(others[0]):
+        return left, " ".join([*subject, raw[verb[0]], right])
     head = next((i for i, word in enumerate(words[: verb[0]]) if word in PREPOSITIONS), verb[0]) - 1
     object_end = next((i for i, word in enumerate(rest) if word in PREPOSITIONS), len(rest))
     object_stems = {stem(word) for word in rest[:object_end] if word not in STOPWORDS}
     mine = [word for word in others if word not in STOPWORDS and not numbers_in(word)]
     like_object = any(stem(word) in object_stems for word in mine)
     like_subject = any(stem(word) == stem(words[head]) for word in mine)
-    if like_object and not like_subject and bool(numbers_in(left)) == bool(numbers_in(right)):
-        return left, " ".join([*subject, *group, right])
     raw_rest = raw[verb[1] :]
+    counted = bool(rest) and bool(numbers_in(rest[0])) and not numbers_in(others[0])
+    new_one = raw[verb[0] - 1][:1].isupper() and len(raw[verb[0] - 1]) > 1 and other_raw[0][:1].isupper()
+    second = like_object and not like_subject and not counted and not new_one
+    if second and bool(numbers_in(left)) == bool(numbers_in(right)):
+        return left, " ".join([*subject, *group, right])
+    bare = len(others) > 2 and numbers_in(others[0]) and others[1] in PREPOSITIONS - {"of"}
+    if bare and rest and numbers_in(rest[0]) and (not numbers_in(others[-1]) or others[-2] in PREPOSITIONS):
+        # "twelve people in the morning and eight in the evening": eight people.
+        return left, " ".join([*subject, *group, *_with_noun(other_raw, raw_rest)])
     parallel = (
         like_subject
         or any(stem(word) in {stem(w) for w in words[: verb[0]] if w not in STOPWORDS} for word in mine)
-        or (other_raw[0][:1].isupper() and len(raw[verb[0] - 1]) > 1 and raw[verb[0] - 1][:1].isupper())
+        or new_one
     )
     for index, word in enumerate(others):
         if index and word in PREPOSITIONS and word in rest:
             at = rest.index(word)
-            if at and not parallel:
-                return left, " ".join([*subject, *group, right])
+            if at and not parallel and rest[0] not in PREPOSITIONS:
+                ending = other_raw[index:]
+                ending = _with_unit(ending, raw_rest[at:]) if len(ending) == 2 else ending
+                return left, " ".join([*subject, *group, *other_raw[:index], *ending])
             if not _new_subject(other_raw[:index]):
                 return None
             ending = _with_unit(other_raw[index:], raw_rest[at:])
             return left, " ".join([*other_raw[:index], *_agreeing(group, other_raw), *raw_rest[:at], *ending])
     at_number, from_number = index_of_number(others), index_of_number(rest)
     if at_number and from_number is not None:
-        # "the little one thirty": the last number is the value; what follows it can be a unit only.
-        at_number = next(i for i in range(len(others) - 1, -1, -1) if numbers_in(others[i]))
-        goes_on = others[at_number - 1] in _HUNDREDS and others[0] not in DETERMINERS
-        at_number -= len(others) - at_number == 1 and goes_on
-        if len(others) - at_number > 2 or not _new_subject(other_raw[:at_number]):
+        behind = next((i for i, word in enumerate(rest) if word in PREPOSITIONS), len(rest))
+        if any(numbers_in(word) for word in rest[behind:]):
+            # "Twelve coins for six": what the number beside it is for is not said.
+            return None
+        at_number = _value_at(others, {stem(word) for word in rest})
+        if at_number is None or not _new_subject(other_raw[:at_number]):
             return None
         group = _agreeing(group, other_raw[:at_number])
         ending = _with_unit(other_raw[at_number:], raw_rest[from_number:])
-        return left, " ".join([*other_raw[:at_number], *group, *raw_rest[:from_number], *ending])
+        between = raw_rest[: from_number - (from_number > 0 and rest[from_number - 1] in ("a", "an"))]
+        return left, " ".join([*other_raw[:at_number], *group, *between, *ending])
     return None
 
 
@@ -291,6 +330,54 @@ _PLURAL_NOUNS = frozenset(_NOUNS.split())
 _HUNDREDS = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine"})
 
 
+_TO_BE = frozenset({"is", "are", "was", "were", "be"})
+
+
+def _is_participle(word: str) -> bool:
+    return word in _PARTICIPLES or word.endswith("wn") or (word.endswith("ed") and word in PAST_FORMS)
+
+
+def _value_at(words: list[str], of_object: set[str]) -> int | None:
+    """Where the value of a gapped clause begins, which ends it but for a unit: "a private one | fifty", "a small one |
+    two pounds sixty" (`of_object`: stems of the object it stands beside); None where more follows."""
+    last = next(i for i in range(len(words) - 1, -1, -1) if numbers_in(words[i]))
+    if len(words) - last > 2:
+        return None
+    at = last
+    while at > 1:
+        before = words[at - 1]
+        if numbers_in(before):
+            pronoun = before == "one" and words[at] not in ("hundred", "thousand") and words[0] in DETERMINERS
+            if pronoun:
+                break
+        elif not (stem(before) in of_object and before not in DETERMINERS and numbers_in(words[at - 2])):
+            break
+        at -= 1
+    return at
+
+
+def _with_noun(ending: list[str], model: list[str]) -> list[str]:
+    """Give a bare number before a preposition the noun of the parallel phrase: "eight in the evening" beside "twelve
+    people in the morning" is "eight people in the evening"."""
+    end = next((i for i, word in enumerate(model) if word.lower() in PREPOSITIONS | DETERMINERS), len(model))
+    noun = [word.rstrip(",;") for word in model[1:end] if not numbers_in(word)]
+    was_one = [value for value, _ in numbers_in(model[0])] == [1.0]
+    is_one = [value for value, _ in numbers_in(ending[0])] == [1.0]
+    if noun and was_one != is_one:
+        noun[0] = _singular(noun[0]) if is_one else _plural(noun[0])
+    return [ending[0], *noun[:2], *ending[1:]]
+
+
+def _plural(noun: str) -> str:
+    return noun if noun.endswith("s") else re.sub(r"y$", "ie", noun) + "s"
+
+
+def _singular(noun: str) -> str:
+    if noun == "people":
+        return "person"
+    return re.sub(r"ies$", "y", noun) if noun.endswith("ies") else re.sub(r"(?<!s)s$", "", noun)
+
+
 def index_of_number(words: list[str]) -> int | None:
     """Index of the first word that is a number, or None."""
     return next((index for index, word in enumerate(words) if numbers_in(word)), None)
@@ -303,6 +390,7 @@ def _with_unit(ending: list[str], model: list[str]) -> list[str]:
     at = index_of_number([word.lower() for word in model])
     if at is None:
         return ending
-    unit = [word.rstrip(",;") for word in model[at + 1 :] if not numbers_in(word)]
+    end = next((i for i in range(at + 1, len(model)) if model[i].lower() in PREPOSITIONS), len(model))
+    unit = [word.rstrip(",;") for word in model[at + 1 : end] if not numbers_in(word)]
     one = [value for value, _ in numbers_in(ending[-1])] == [1.0]
     return ending + [re.sub(r"s$", "", word) if one and i == 0 else word for i, word in enumerate(unit[:3])]
