@@ -41,6 +41,8 @@ from npc.training.varied import Names, names_of_all, varied
 
 #: Steps of one character each; the rate falls linearly. Trained weights go on at three quarters of it.
 LEARNING_RATE, LATER_RATE = 2e-3, 1.5e-3
+#: Rate of the matrices themselves (`--matrices`), beside that of the little else that is trained.
+MATRICES_RATE = 6e-5
 #: Weight of the second loss: which turn a statement answers.
 CLAIMED = 0.3
 #: Turns of a character that a step learns from, beside four first questions.
@@ -108,7 +110,12 @@ class Passes:
 def run(minds: Sequence[list[Choice]], model: Taught, passes: Passes, kept: Path, minutes: float) -> bool:
     """Train in place; one step a character, or two small worlds. After each epoch all is kept in the file `kept`, from
     where a run that ended, or took longer than `minutes`, goes on. Returns whether all epochs are done."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=passes.rate, weight_decay=0.02)
+    matrices = list(model.whole.values())
+    others = [part for name, part in model.named_parameters() if not name.startswith("whole")]
+    shares = [(others, 1.0), *([(matrices, MATRICES_RATE / passes.rate)] if matrices else [])]
+    optimiser = torch.optim.AdamW(
+        [{"params": parts, "share": share} for parts, share in shares], lr=passes.rate, weight_decay=0.02
+    )
     epochs, seed = passes.epochs, passes.seed
     first, began, agreed = 0, time.monotonic(), passes.of(minds)
     if kept.exists():
@@ -129,7 +136,7 @@ def run(minds: Sequence[list[Choice]], model: Taught, passes: Passes, kept: Path
         losses = []
         for world in orders[epoch]:
             for group in optimiser.param_groups:
-                group["lr"] = passes.rate * min(1.0, (done + 1) / 20) * (1.0 - done / total)
+                group["lr"] = group["share"] * passes.rate * min(1.0, (done + 1) / 20) * (1.0 - done / total)
             losses.append(_step(model, minds[world], names[world], optimiser, chance))
             done += 1
         print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, {time.monotonic() - began:.0f} s "
@@ -260,6 +267,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=Path, help="go on from these weights")
     parser.add_argument("--fresh", type=int, help="train_N.txt and later are new to these weights")
+    parser.add_argument("--matrices", action="store_true", help="train whole matrices, not only low-rank changes")
+    parser.add_argument("--rank", type=int, default=64, help="with --matrices: rank of the changes that are kept")
     parser.add_argument("--out", type=Path, default=Path(str(files("npc.dialogue") / "data" / "likeness.safetensors")))
     options = parser.parse_args(argv)
     if options.fresh is not None and options.start is None:
@@ -271,10 +280,14 @@ def main(argv: list[str] | None = None) -> int:
     torch.manual_seed(options.seed)
     model = Taught.load(base, [options.start]) if options.start else Taught(base)
     model.dropped = DROPPED
+    if options.matrices:
+        model.loosened()
     passes = Passes(options.epochs, options.seed, LATER_RATE if options.start else LEARNING_RATE, fresh)
     if not run(grouped(learnt), model, passes, options.out.with_suffix(".pt"), options.minutes):
         print(f"{options.out.name}: not done in {options.minutes:g} minutes; the same command goes on", flush=True)
         return 0
+    if options.matrices:
+        print(f"{model.tightened(options.rank):.4f} of the squared change is lost where most is", flush=True)
     model.save(options.out)
     print(f"dev: {accuracy(model, [list(choices_of(mind)) for mind in written['dev']])}", flush=True)
     return 0

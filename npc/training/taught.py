@@ -1,4 +1,5 @@
-"""MiniLM with low-rank changes (Hu et al. 2021) as a torch module: what `npc.training.likeness` trains.
+"""MiniLM with changes to its matrices as a torch module: what `npc.training.likeness` trains, low-rank changes (Hu et
+al. 2021) or the matrices themselves (`loosened`), of which the best low-rank changes are kept.
 
     texts ── packed, like lengths together ── 6 layers ── token states ── compared as `composed.likeness` does
 
@@ -7,7 +8,7 @@ Everything is computed in bfloat16 over frozen weights of the same kind; what is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ class Taught(torch.nn.Module):
         self.words = torch.from_numpy(base.weights.words)
         self.positions = torch.from_numpy(base.weights.positions + base.weights.types[0])
         self.norm = [torch.from_numpy(part) for part in base.weights.norm]
-        self.low = torch.nn.ParameterDict()
+        self.low, self.whole = torch.nn.ParameterDict(), torch.nn.ParameterDict()
         for number, layer in enumerate(self.frozen):
             for name in MATRICES:
                 inputs, outputs = layer[name].shape
@@ -84,6 +85,8 @@ class Taught(torch.nn.Module):
 
     def _times(self, x: torch.Tensor, number: int, name: str) -> torch.Tensor:
         layer = self.frozen[number]
+        if self.whole:
+            return torch.addmm(layer[name[:-1] + "b"], x, self.whole[f"{number}_{name}"].bfloat16())
         a, b = self.low[f"{number}_{name}_a"].bfloat16(), (0.5 * self.low[f"{number}_{name}_b"]).bfloat16()
         if self.training and self.dropped:
             a = _functional.dropout(a, self.dropped)
@@ -177,6 +180,44 @@ class Taught(torch.nn.Module):
         for name in ("attend", "nothing", "mix"):
             setattr(found, name, torch.nn.Parameter(torch.stack([arrays[name] for arrays in files]).mean(0)))
         return found
+
+    def _changes(self) -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
+        """Name, original and present change of every matrix, in single precision."""
+        for number, layer in enumerate(self.base.weights.layers):
+            for name in MATRICES:
+                at = f"{number}_{name}"
+                first = torch.from_numpy(np.array(getattr(layer, name), np.float32))
+                if self.whole:
+                    yield at, first, self.whole[at].detach() - first
+                else:
+                    yield at, first, 0.5 * (self.low[f"{at}_a"] @ self.low[f"{at}_b"]).detach()
+
+    def loosened(self) -> Taught:
+        """The same, with every matrix trained itself from here on. Returns itself."""
+        self.whole = torch.nn.ParameterDict(
+            {at: torch.nn.Parameter(first + change) for at, first, change in self._changes()}
+        )
+        self.low = torch.nn.ParameterDict()
+        return self
+
+    def tightened(self, rank: int) -> float:
+        """`loosened` undone: the best low-rank changes are kept. Returns the share of their squared size that is lost,
+        of the matrix that loses most."""
+        lost, low = 0.0, torch.nn.ParameterDict()
+        for at, _, change in self._changes():
+            # By the eigenvectors of the smaller square: a tenth of the time of a singular value decomposition.
+            full = 2.0 * change.double()
+            wide = full.shape[0] <= full.shape[1]
+            squares, vectors = torch.linalg.eigh(full @ full.T if wide else full.T @ full)
+            squares, best = squares.clamp_min(0.0).flip(0), vectors.flip(1)[:, :rank]
+            root = squares[:rank].clamp_min(1e-12) ** 0.25
+            left, right = (
+                (best * root, (best.T @ full) / root[:, None]) if wide else (full @ best / root, (best * root).T)
+            )
+            low[f"{at}_a"], low[f"{at}_b"] = (torch.nn.Parameter(part.float()) for part in (left, right))
+            lost = max(lost, float(squares[rank:].sum() / squares.sum()))
+        self.low, self.whole = low, torch.nn.ParameterDict()
+        return lost
 
     def cut(self, rank: int) -> float:
         """Keep the best low-rank changes of this rank (singular value decomposition). Returns the share of their

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 from npc.training import likeness, yardstick  # noqa: E402
 from npc.training import turns as turns_module  # noqa: E402
-from npc.training.taught import Taught  # noqa: E402
+from npc.training.taught import MATRICES, Taught  # noqa: E402
 from npc.training.turns import Choice, choices_of, left_out, small_worlds, written_minds  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not encoder_status().available, reason="the sentence encoder is not installed")
@@ -193,6 +193,29 @@ def test_a_joined_encoder_is_cut_to_its_largest_directions(encoder: MiniLM, tmp_
     with torch.no_grad():
         gone = (joined.low["0_qkv_w_a"] @ joined.low["0_qkv_w_b"] - full).square().sum() / full.square().sum()
     assert float(gone) <= lost + 1e-6
+
+
+def test_matrices_trained_themselves_are_kept_as_low_rank_changes(encoder: MiniLM, turns: list[Choice]) -> None:
+    model = _changed(encoder, 4)
+    before, _, _ = yardstick.scored(model, turns)
+    changed = (model.low["0_qkv_w_a"] @ model.low["0_qkv_w_b"]).detach()
+    model.loosened()
+    assert np.allclose(yardstick.scored(model, turns)[0], before, atol=0.3)
+    # A change of rank two is held whole by two directions, and by one not.
+    assert model.tightened(2) < 1e-4
+    assert torch.allclose(model.low["0_qkv_w_a"] @ model.low["0_qkv_w_b"], changed, atol=1e-4)
+    assert np.allclose(yardstick.scored(model, turns)[0], before, atol=0.3)
+    assert 0.0 < model.loosened().tightened(1) < 0.5
+
+
+def test_a_step_trains_the_matrices_at_their_own_rate(encoder: MiniLM, turns: list[Choice], tmp_path: Path) -> None:
+    model = _changed(encoder, 5).loosened()
+    before = {name: part.detach().clone() for name, part in model.named_parameters()}
+    assert set(before) == {"attend", "nothing", "mix"} | {f"whole.{n}_{m}" for n in range(6) for m in MATRICES}
+    likeness.run([turns], model, likeness.Passes(1, 5), tmp_path / "kept.pt", minutes=60.0)
+    # One step of a twentieth of the full rate: Adam's first step is as long as its rate, but for what decays.
+    moved = {name: float((part - before[name]).detach().abs().max()) for name, part in model.named_parameters()}
+    assert 0.0 < moved["whole.0_qkv_w"] < 1.1 * likeness.MATRICES_RATE / 20 < moved["mix"]
 
 
 def test_the_trained_score_is_the_one_the_character_uses(encoder: MiniLM, turns: list[Choice], tmp_path: Path) -> None:
