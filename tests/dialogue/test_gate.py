@@ -24,6 +24,12 @@ SEAL = "shows the bailiff's seal"
 CODE = "gives the password Kingfisher Six"
 TOLD = "says Agnes told them"
 SWORN = "promises not to tell the contractor"
+TROUBLED = "asks kindly what troubles him"
+NEITHER = "promises to tell neither of them"
+BOTH = "asks kindly and promises not to scold"
+NURSE = "is a nurse and says so"
+HALF = "says she may keep half of it"
+LETTER = "brings a letter from the abbot"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +60,23 @@ SWORN = "promises not to tell the contractor"
         (SEAL, "The bailiff's seal was stolen.", False),
         (SEAL, "I don't have the bailiff's seal.", False),
         (SEAL, "Here you are, a bailiff's button.", False),
+        (TROUBLED, "You look worn out, Brother. What is weighing on you, if I may ask?", True),
+        (TROUBLED, "What's wrong with you, idiot?", False),
+        (TROUBLED, "What's the matter with the gate?", False),
+        (NEITHER, "I promise I'll never tell either of them. So what is it?", True),
+        (NEITHER, "I can't promise to tell neither of them.", False),
+        (SWORN, "The contractor shall never hear it from me, I promise.", True),
+        (SWORN, "Not a word to the contractor, on my oath. How does she do it?", True),
+        (SWORN, "I never promise the contractor anything.", False),
+        (BOTH, "I won't scold you, I promise, I only want to understand. Do you take them?", True),
+        (BOTH, "I promise not to scold you. Hand over the pills now!", False),
+        (NURSE, "I'm a nurse myself. What went wrong?", True),
+        (NURSE, "Everything's going black. Nurse...", False),
+        (NURSE, "Are you a nurse?", False),
+        (HALF, "Whatever it is, you may keep half of it.", True),
+        (HALF, "I may keep half of it.", False),
+        (LETTER, "I've a letter from the abbot, sealed. So?", True),
+        (LETTER, "The abbot wrote a letter.", False),
         (CODE, "Kingfisher Six. So who is he?", True),
         (CODE, "I saw a kingfisher and six geese.", False),
         (TOLD, "Agnes told me herself, you need not pretend.", True),

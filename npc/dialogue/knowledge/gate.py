@@ -41,6 +41,8 @@ _PASSWORD_LOWER = re.compile(
 )
 #: "says please three times": the word, and how often.
 _REPEATED = re.compile(r"\bsays? (\w+) (twice|two times|three times|thrice)$", re.I)
+#: Two things that the player must do: "asks kindly and promises not to scold".
+_AND = re.compile(r",? and (?=(?!says so)(?:promises|swears|vows|shows|asks|gives|brings|names|says)\b)")
 #: Conditions on what the player holds out, and how one does.
 _SHOWN = re.compile(r"\s*(?:shows?|presents?|produces?|brings?)\b")
 
@@ -99,6 +101,9 @@ def is_met(condition: str | None, ground: Ground, encoder: SentenceEncoder | Non
         return any(tokens(line).count(repeated[1].lower()) >= times for line in ground.said)
     if quoted:
         return all(any(says(line, text, ground.in_view) for line in ground.said) for text in quoted)
+    both = _AND.split(condition)
+    if len(both) > 1:
+        return all(is_met(part, ground, encoder) for part in both)
     if _SHOWN.match(condition):
         return any(shows(line, condition) for line in ground.said)
     return any(does(sentence, line, condition, encoder) for line in ground.said for sentence in sentences(line))

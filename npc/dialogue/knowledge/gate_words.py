@@ -18,10 +18,11 @@ _ACTS = {
     "shown": """show shows name names give gives offer offers present presents produce produces carry carries bring
         brings prove proves""",
     "frame": """knows know password passphrase codeword code word phrase they them their she he him her that who has
-        have had been being about how what work works kindly politely gently sincerely properly first already player visitor from with
+        have had been being about how what work works kindly politely gently nicely after sincerely properly first already player visitor from with
         for out aloud clearly truthfully honestly something someone whether own of""",  # noqa: E501
 }
 _ASKED = frozenset(_ACTS["asked"].split())
+_KINDLY = frozenset(("kindly", "politely", "gently", "nicely"))
 #: Words of a condition that frame it; the others are what must be talked about.
 _FRAME = frozenset(word for words in _ACTS.values() for word in words.split())
 _DENIED = re.compile(
@@ -38,8 +39,26 @@ _CUE = re.compile(
 )
 _KIND = re.compile(
     r"\b(sorry|please|worry|worried|care|dear|love|kind\w*|gentl\w+|if you don't mind|not prying|no rush|"
-    r"take your time|hope|feeling|feel|concerned|understand|may i|could i|would you mind|thank\w*)\b",
+    r"take your time|hope|feeling|feel|concerned|understand|may i|could i|would you mind|thank\w*|if i may|poor|nicely"
+    r"|i'd like to (?:know|hear|help)|i(?:'m| am) (?:only|just)|would you (?:like|care) to|would you tell me"
+    r"|i have time"
+    r"|(?:just|only) (?:want|wanted) to|(?:don't|do not) (?:wish|want|mean) (?:him|her|you|them) (?:any|harm)"
+    r"|not here to (?:blame|judge|scold)|i (?:won't|will not|shan't) (?:blame|judge|scold|tell|be angry)|let me"
+    r"|you look (?:so |very |a bit |rather )?(?:\w+ )?(?:sad|worn|tired|pale|unhappy|down|low|troubled|worried)"
+    r"|you sigh|in yourself)\b",
     re.I,
+)
+#: What a condition may call being troubled, and how one asks after it: "What is weighing on you?"
+_TROUBLES = re.compile(
+    r"\b(?:troubl\w+|wrong|matter|worr\w+|bother\w*|upset\w*|sad\w*|sorrows?|weigh\w*|cop(?:es?|ing))\b"
+)
+_AFTER_TROUBLES = re.compile(
+    r"\bwhat(?:'s| is) (?:the matter|wrong|it\b|up\b|troubling|weighing|worrying|bothering|upsetting)|\bwhat troubles\b"
+    r"|\bhow are you (?:coping|holding|managing|really|in yourself)"
+    r"|\bare you (?:all right|alright|ok|okay|sad|unhappy)\b"
+    r"|\byou look\b.*\bwhy\b|\bwhy (?:so|are you so|do you look so) \w+|\bwhat happened to you\b"
+    r"|\bdo you want to talk\b|\bis (?:something|anything) (?:wrong|troubling|the matter)\b",
+    re.I | re.S,
 )
 _RUDE = re.compile(
     r"\b(stupid|idiot|old (bat|fool|hag)|shut up|hand over|give me|or else|now!|damn|stashed|hiding|hidden)\b", re.I
@@ -49,7 +68,9 @@ _HELD_OUT = re.compile(
     r"|(?<=, )(?:see|look|there)\b(?=\W*$|[,.!?;])|look(?=[,:])"
     r"|here(?:'s| is| are| you are| you go)?\b"
     r"|there(?:'?s)? (?:my|your)|this is|this was|these are"
-    r"|i(?:'ve| have)(?: got)? (?:it|them|one) (?:here|with me|on me)|i carry|i show|i bring|take a look|behold|my)\b",
+    r"|i(?:'ve| have)(?: got)? (?:it|them|one) (?:here|with me|on me)"
+    r"|i(?:'ve| have)(?: got)? (?:a|an|the|this|his|her) (?:\w+ )?(?:letter|message|note|order|writ|pass|permit)"
+    r"|you (?:know|recogni[sz]e) th(?:is|ese)|i carry|i show|i bring|take a look|behold|my)\b",
     re.I,
 )
 #: A sentence that asks, whatever its mark.
@@ -83,19 +104,26 @@ _OF_CLOSE = re.compile(
     r"\b(?:somebody|someone) close(?: to them)?\b|\b(?:a )?(?:relative|family member|loved one)\b", re.I
 )
 #: Conditions that say something of somebody else than the player: "says a child is sick".
-_OF_A_THIRD = re.compile(r"\s*\w+ (?:that )?(?:(?:an?|some|the|their|her|his|somebody|someone)\b|[A-Z])")
+_OF_A_THIRD = re.compile(
+    r"\s*(?!(?:is|are|was|has|have)\b)\w+ (?:that )?(?:(?:an?|some|the|their|her|his|somebody|someone)\b|[A-Z])"
+)
+#: What the character itself may or is to do: "says she may keep half of it".
+_OF_CHARACTER = re.compile(r"\s*says? (?:that )?(?:he|she) (?:may|can|must|need|needs|shall|should)\b")
 _NONE = re.compile(r"\b(?:no|not|never|without|none|nothing|cannot)\b(?!,)|n't\b", re.I)
 _NOT_DENIED = re.compile(r"\b(?:believe it or not|or not|why not|not only|never mind)\b", re.I)
 _PROMISED = re.compile(
     r"\b(?:i|we)(?:'ll| will)? (?:\w+ )?(?:promise|swear|vow|give you my word)\b|\bmy word\b|\bi won'?t tell\b"
+    r"|\b(?:on|you have|you've(?: got)?) my (?:oath|honou?r|life|promise)\b"
     r"|\bi(?:'ll| will) (?:keep (?:it|this|that) (?:to myself|secret|quiet)|not tell|tell (?:nobody|no ?one))\b"
     r"|\bpromised?$",
     re.I,
 )
+#: Gives no word: "I can't promise". Denied in front of it is what the word is given for: "Not a word, I promise."
+_UNPROMISED = re.compile(r"\b(?:i|we)(?: \w+n'?t| (?:cannot|never|will not|do not|would not|did not))\b[^,.;:]*$", re.I)
 #: What is promised where nothing is named: to say nothing.
 _SILENCE = re.compile(
     r"\b(?:tell|say|telling|a word|silent|silence|quiet|secret|nobody|no ?one|anyone|anybody|soul|keep|kept|lips|mum|"
-    r"between us|repeat|pass it on)\b",
+    r"between us|repeat|pass it on|hear|learn)\b",
     re.I,
 )
 #: Conditions that are promises in other words: "says they will keep it to themselves".
@@ -119,6 +147,11 @@ _PROMISE_STEMS = frozenset(
         "word",
         "themselves",
         "secret",
+        "neither",
+        "either",
+        "hold",
+        "tongue",
+        "never",
     )
 )
 #: Somebody else is spoken of.
@@ -201,6 +234,9 @@ def shows(line: str, condition: str) -> bool:
 
 def does(sentence: str, line: str, condition: str, encoder: SentenceEncoder | None) -> bool:
     """Whether the player's sentence (its tone judged in the whole line) does what the condition says of them."""
+    condition = re.sub(r" and says so$", "", condition)
+    if re.search(r"\b(?:his|her|their|your)\b", sentence, re.I):
+        condition = re.sub(r"\b(?:the )?\w+['’]s ", "", condition)
     words, wanted = tokens(condition), _topics(condition)
     if _WORKS_HERE.search(condition) and not re.search(r"\bused to\b", condition):
         return bool(_COLLEAGUE.search(sentence)) and not (
@@ -211,6 +247,8 @@ def does(sentence: str, line: str, condition: str, encoder: SentenceEncoder | No
         if not _CLOSE.search(sentence):
             return False
     asked = any(word in _ASKED for word in words[:2])
+    if asked and not wanted and _KINDLY & set(words) and len(words) <= 3:
+        return bool(_KIND.search(line)) and not _RUDE.search(line)
     if asked and not wanted:
         wanted = [stem(word) for word in words if word not in _FRAME and word != "she"]
         wanted = wanted if len(wanted) > 1 else []
@@ -218,8 +256,11 @@ def does(sentence: str, line: str, condition: str, encoder: SentenceEncoder | No
         return False
     covered = _covered(wanted, sentence)
     if asked:
-        kind = not any(word in words for word in ("kindly", "politely", "gently")) or bool(_KIND.search(line))
-        return covered >= 0.75 and kind and "?" in sentence and not _RUDE.search(line)
+        kind = not _KINDLY & set(words) or bool(_KIND.search(line))
+        about = covered >= 0.75 or (_KINDLY & set(words) and _covered(wanted, line) >= 0.75)
+        after = _TROUBLES.search(condition) is not None and _AFTER_TROUBLES.search(line) is not None
+        asking = "?" in line or re.search(r"\bplease\b", line, re.I) is not None
+        return bool(about or after) and kind and asking and not _RUDE.search(line)
     if re.search(r"\btold (them|him|her)\b", condition):
         told = re.search(r"^(.*?)\btold (?:me|us)\b", sentence, re.I)
         return told is not None and covered >= 0.99 and not _DENIED.search(told.group(1)) and "?" not in sentence
@@ -241,6 +282,8 @@ def does(sentence: str, line: str, condition: str, encoder: SentenceEncoder | No
     )
     if member and covered >= 0.99 and _introduces(sentence, wanted):
         return True
+    if _OF_CHARACTER.match(condition):
+        return covered >= 0.99 and re.search(r"\byou\b", sentence, re.I) is not None
     third = _OF_A_THIRD.match(condition) is not None
     first = re.search(
         r"\b(i|i'm|im|i've|ive|i'd|my|me|we|we're|we've|our|here|this is|it's me|name's)\b", sentence, re.I
@@ -268,7 +311,9 @@ def _promises(sentence: str, line: str, about: Sequence[str]) -> bool:
     given = _PROMISED.search(sentence)
     if given is None or sentence.rstrip().endswith("?"):
         return False
-    if _DENIED.search(sentence[: given.start()]) or _IMAGINED.search(sentence[: given.end()]):
+    if _DENIED.search(given.group()) and not given.group().lower().startswith("i won"):
+        return False
+    if _UNPROMISED.search(sentence[: given.start()]) or _IMAGINED.search(sentence[: given.end()]):
         return False
     if about:
         return _covered(about, line) >= 0.5
@@ -283,6 +328,7 @@ def _introduces(sentence: str, wanted: Sequence[str]) -> bool:
     if (
         verb_at(plain) is not None
         or _TALKED_OF.search(sentence)
+        or sentence.rstrip().endswith(("...", "…"))
         or re.match(r"\W*(?:the|a|an|your|their|his)\b", sentence, re.I)
     ):
         return False

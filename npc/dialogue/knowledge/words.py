@@ -55,6 +55,7 @@ _IRREGULAR = {
     "wore": "wear", "drove": "drive", "driven": "drive", "swam": "swim", "felt": "feel", "spoke": "speak",
     "spoken": "speak", "began": "begin", "begun": "begin", "rung": "ring", "rang": "ring", "lay": "lie", "lain": "lie",
     "news": "news", "his": "his", "us": "us", "bus": "bus", "gas": "gas", "always": "always", "fone": "phone",
+    "sang": "sing", "sung": "sing",
 }  # fmt: skip
 
 
