@@ -1,7 +1,7 @@
 """Train which choice or thing an argument means that the request does not name: `python -m npc.training.arguments`.
 
 Logistic regression over the features of `actions_choice.weighed`, on every argument of the written talks that the rules
-of the slots do not find named. The taught encoder's likeness comes from a model that never saw the character, as in
+of the slots do not find named, of characters that the taught encoder never saw (`turns.left_out`), as in
 `npc.training.deeds`. Of refused deeds "none of them" is what is meant, and counts less: some are refused for other
 reasons. Prints what five folds by character find, and of what they take, how much is right.
 """
@@ -31,7 +31,7 @@ from npc.dialogue.scene import SceneState
 from npc.inference.encoder import MiniLM, load_encoder
 from npc.training.minds import Written
 from npc.training.talks import surroundings, talked
-from npc.training.turns import character_of, fold_of, written_minds
+from npc.training.turns import character_of, left_out, written_minds
 
 Floats = NDArray[np.float64]
 
@@ -119,20 +119,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m npc.training.arguments", description=__doc__)
     parser.add_argument("--out", type=Path, default=data / "arguments.json")
     parser.add_argument("--likeness", type=Path, default=data / "likeness.safetensors")
-    parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--misses", action="store_true", help="print what is not found")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     encoder, minds = load_encoder(), written_minds()
-    paths = [options.likeness.with_name(f"fold-{i}-of-{options.folds}.safetensors") for i in range(options.folds)]
-    folds = [Likeness(encoder, path) if path.is_file() else None for path in paths]
-    examples = [
-        e
-        for mind in minds["train"]
-        if (taught := folds[fold_of(mind.id, options.folds)]) is not None
-        for e in wanting(mind, encoder, taught)
-        if e.weight
-    ]
+    taught, out = Likeness(encoder, options.likeness), left_out()
+    unseen = [mind for mind in minds["train"] if mind.id in out]
+    examples = [e for mind in unseen for e in wanting(mind, encoder, taught) if e.weight]
     names = sorted({name for e in examples for row in e.rows for name in row})
     part = [zlib.crc32(e.world.encode()) // 7 % FOLDS for e in examples]
     found: list[tuple[Wanting, int, float]] = []

@@ -1,8 +1,8 @@
 """Train when an action is meant: `python -m npc.training.deeds`.
 
 Logistic regression over the dozen features of `ActionSelector.scored`, on every turn of the written talks: the action
-a turn asks for against all others and against turns that ask for none. The taught encoder's scores come from a model
-that never saw the character, as in `npc.training.selector`.
+a turn asks for against all others and against turns that ask for none. Learns from the characters that the taught
+encoder never saw (`turns.left_out`), as `npc.training.selector` does.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from npc.dialogue.scene import SceneState
 from npc.inference.encoder import MiniLM, load_encoder
 from npc.training.minds import Written
 from npc.training.talks import surroundings, talked
-from npc.training.turns import character_of, choices_of, fold_of, written_minds
+from npc.training.turns import character_of, choices_of, left_out, written_minds
 
 
 def rows_of(
@@ -102,16 +102,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m npc.training.deeds", description=__doc__)
     parser.add_argument("--out", type=Path, default=data / "deeds.json")
     parser.add_argument("--likeness", type=Path, default=data / "likeness.safetensors")
-    parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--every", type=int, default=1, help="of the turns that ask for no deed only each n-th, as n")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     encoder, minds = load_encoder(), written_minds()
-    name = "fold-{}-of-" + f"{options.folds}.safetensors"
-    paths = [options.likeness.with_name(name.format(i)) for i in range(options.folds)]
-    folds = [Likeness(encoder, path) if path.is_file() else None for path in paths]
-    unseen = [(mind, folds[fold_of(mind.id, options.folds)]) for mind in minds["train"]]
-    worlds = [list(rows_of(mind, encoder, taught, options.every)) for mind, taught in unseen if taught is not None]
+    taught, out = Likeness(encoder, options.likeness), left_out()
+    unseen = [mind for mind in minds["train"] if mind.id in out]
+    worlds = [list(rows_of(mind, encoder, taught, options.every)) for mind in unseen]
     train = [row for rows in worlds for row in rows]
     names = sorted({n for rows, *_ in train for row in rows for n in row})
     judged: list[tuple[float, bool, bool]] = []
@@ -129,8 +126,7 @@ def main(argv: list[str] | None = None) -> int:
         )
     found = fit(train, names, options.every)
     weights = {n: round(v, 4) for n, v in zip(names, found, strict=True)}
-    whole = Likeness(encoder, options.likeness)
-    dev = _judged([r for m in minds["dev"] for r in rows_of(m, encoder, whole)], names, found)
+    dev = _judged([r for m in minds["dev"] for r in rows_of(m, encoder, taught)], names, found)
     right = [odds >= 0.5 and best for odds, best, asks in dev if asks]
     calm = [odds < 0.5 for odds, _, asks in dev if not asks]
     print(f"dev: meant {np.mean(right):.3f} of {len(right)}, left alone {np.mean(calm):.3f} of {len(calm)}")

@@ -3,8 +3,8 @@
 A small network over the candidates of a turn and "nothing":   p(c) ∝ exp(score(features(c))).
 Every turn that asks of the written talks (`npc.training.turns`) is used as written and with the answer taken away (then
 nothing answers), every other one also as a recogniser would give it (lower case, no marks). The features of the taught
-encoder come from a model that never saw the character (`npc.training.likeness --folds`), else it would be believed
-more than it deserves.
+encoder are those of the characters that it never learnt from (`turns.left_out`), else it would be believed more than it
+deserves; the lexical fallback learns from all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from npc.dialogue.composed.unsure import NEAR, SURE
 from npc.dialogue.knowledge.words import tokens
 from npc.inference.encoder import MiniLM, load_encoder
 from npc.training.minds import Written
-from npc.training.turns import ASKED, RECALLS, Choice, choices_of, fold_of, written_minds
+from npc.training.turns import ASKED, RECALLS, Choice, choices_of, left_out, written_minds
 
 Features = dict[str, float]
 
@@ -223,10 +223,10 @@ def cross_validated(
     found: dict[float | str, list[dict[str, float]]] = {"doubt": []}
     found.update((lower, []) for lower in lowers)
     for part, net in enumerate(nets):
-        left_out = [e for examples in worlds[part::PARTS] for e in examples]
+        others = [e for examples in worlds[part::PARTS] for e in examples]
         for lower in lowers:
-            found[lower].append(accuracy(left_out, [net], lower))
-        found["doubt"].append(banded(left_out, [net], NEAR, SURE))
+            found[lower].append(accuracy(others, [net], lower))
+        found["doubt"].append(banded(others, [net], NEAR, SURE))
     return {
         lower: {
             kind: round(float(np.mean([result[kind] for result in results if kind in result])), 3)
@@ -242,31 +242,24 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m npc.training.selector", description=__doc__)
     parser.add_argument("--out", type=Path, default=data / "selector.json")
     parser.add_argument("--likeness", type=Path, default=data / "likeness.safetensors")
-    parser.add_argument("--folds", type=int, default=2, help="how many fold files lie beside --likeness")
     parser.add_argument("--no-encoder", action="store_true", help="train the weights of the lexical fallback")
-    parser.add_argument("--every", type=int, default=2, help="learn from every n-th world left out: 4 s of work each")
+    parser.add_argument("--every", type=int, default=1, help="learn from every n-th character: 4 s of work each")
     parser.add_argument("--check", action="store_true", help="print accuracy on the worlds left out, too")
     options = parser.parse_args(argv)
     encoder = None if options.no_encoder else load_encoder()
     minds = written_minds()
-    folds: list[Likeness | None] = [None] * options.folds
-    whole: Likeness | None = None
-    if encoder is not None:
-        name = "fold-{}-of-" + f"{options.folds}.safetensors"
-        paths = [options.likeness.with_name(name.format(i)) for i in range(options.folds)]
-        folds = [Likeness(encoder, path) if path.is_file() else None for path in paths]
-        whole = Likeness(encoder, options.likeness)
-    unseen = [(mind, folds[fold_of(mind.id, options.folds)]) for mind in minds["train"]]
-    unseen = [(mind, taught) for mind, taught in unseen if taught or encoder is None][:: options.every]
+    taught = Likeness(encoder, options.likeness) if encoder is not None else None
+    out = left_out()
+    unseen = [mind for mind in minds["train"] if mind.id in out or encoder is None][:: options.every]
     worlds = []
-    for number, (mind, taught) in enumerate(unseen):
+    for number, mind in enumerate(unseen):
         worlds.append(list(examples_of(mind, encoder, taught)))
-        print(f"{number + 1} of {len(unseen)} worlds", end="\r", file=sys.stderr, flush=True)
+        print(f"{number + 1} of {len(unseen)} characters", end="\r", file=sys.stderr, flush=True)
     nets = trained(worlds)
     if options.check:
         for lower, found in cross_validated(worlds, nets, (0.0, 0.4, 0.7, 1.0)).items():
             print(f"cross-validated, {lower}{'' if lower == 'doubt' else ' lower'}: {found}", flush=True)
-    seen = [e for mind in minds["dev"] for e in examples_of(mind, encoder, whole)]
+    seen = [e for mind in minds["dev"] for e in examples_of(mind, encoder, taught)]
     print(f"dev: {accuracy(seen, nets)}", flush=True)
     known = json.loads(options.out.read_text("utf-8")) if options.out.exists() else {}
     known["lexical" if options.no_encoder else "encoder"] = [net.data() for net in nets]
