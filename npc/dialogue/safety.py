@@ -142,9 +142,13 @@ class Moderator:
         if self._encoder is None or self._vectors is None:
             return None
         best_kind, best = None, NEAR
-        for vector in self._encoder.encode(_sentences(text)):
+        sentences = _sentences(text)
+        for sentence, vector in zip(sentences, self._encoder.encode(sentences), strict=True):
             likeness = self._vectors @ vector
             at = int(likeness.argmax())
+            if self._kinds[at] == "self_harm" and not _OF_ME.search(sentence):
+                # "What have you done to your wrists?" asks after the character.
+                continue
             if likeness[at] > best:
                 best_kind, best = str(self._kinds[at]), float(likeness[at])
         return None if best_kind == "harmless" else best_kind
@@ -157,6 +161,7 @@ class Moderator:
         return None
 
 
+_OF_ME = re.compile(r"\b(?:i|i'm|i've|i'd|i'll|im|ive|me|my|myself)\b", re.I)
 _PROFANE = re.compile(r"\b(?:fuck\w*|shit\w*|bitch\w*|cunt\w*|asshole\w*|bastards?|motherf\w*)\b", re.IGNORECASE)
 _CLAIMS_HUMAN = re.compile(
     r"\bi(?:'m| am) (?:(?:a |an )?(?:real|actual|living|flesh[- ]and[- ]blood) (?:human|person|man|woman|human being)"

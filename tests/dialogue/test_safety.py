@@ -167,6 +167,8 @@ def test_clean_bounds_length() -> None:
         ("sometimes i cut myself to feel something", "self_harm"),
         ("I want to hurt myself.", "self_harm"),
         ("I've been thinking about hurting myself", "self_harm"),
+        ("What have you done to your wrists?", "ok"),
+        ("What happened to your arm?", "ok"),
         ("is my dad going to die", "ok"),
         ("I think he's going to die.", "ok"),
         ("Am I going to die?", "ok"),
