@@ -15,10 +15,10 @@ import pytest
 
 from npc.dialogue.character import Character, KnowledgeSource
 from npc.dialogue.knowledge.facts import facts_of
-from npc.dialogue.knowledge.grammar import parts
 from npc.dialogue.knowledge.ingest import MAX_FACTS, DocumentError, read_document
 from npc.dialogue.knowledge.library import DocumentLibrary, Documents
 from npc.dialogue.knowledge.library_postgres import PostgresLibrary, connect, open_library
+from npc.dialogue.knowledge.parts import parts
 from npc.dialogue.knowledge.sources import files_of
 from npc.dialogue.knowledge.words import numbers_in, repair, stem, tokens
 from npc.dialogue.llm_tags import Cite, TagParser

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from npc.dialogue.character import Character
 from npc.dialogue.composed.speech import Speaker
-from npc.dialogue.knowledge.grammar import parts
+from npc.dialogue.knowledge.parts import parts
 
 
 @dataclass(frozen=True, slots=True)
