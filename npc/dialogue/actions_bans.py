@@ -17,9 +17,12 @@ from npc.dialogue.scene import SceneState
 
 _FORBIDS = re.compile(
     r"\b(?:no|nobody|none|never|not|cannot|can't|must not|may not|forbidden|prohibited|not allowed|banned|only|except"
-    r"|unless|without|at most|no more than|under)\b",
+    r"|unless|without|at most|no more than|full up|sold out|out of (?:order|stock|use))\b",
     re.IGNORECASE,
 )
+_NONE_LEFT = re.compile(r"\b(?:full up|sold out|out of (?:order|stock|use))\b", re.I)
+#: A fact that opens with its case: "When the lamp is lit, nobody may …".
+_IN_CASE = re.compile(r"^(?:when|whenever|if|while|once|as long as) [^,]+, ", re.I)
 #: Where a rule goes on to say in which case it holds ("while the baby is asleep") or does not ("without gloves", "only
 #: to members"). What stands behind the latter is no part of what is forbidden.
 _CASE = re.compile(
@@ -32,6 +35,8 @@ _RULE_WORDS = frozenset(stem(word) for word in _RULE_WORDS_TEXT.split())
 _LIMIT = re.compile(
     r"\b(?:at most|limited to|no more than|only|up to|maximum(?: of)?|never more than)\s+(?:about )?(\w+)", re.I
 )
+#: The same without "only", which may limit something else: "ink of oak lasts a hundred years, ink of squid only ten".
+_UPPER = re.compile(r"\b(?:at most|limited to|no more than|maximum(?: of)?|never more than)\s+(?:about )?(\w+)", re.I)
 #: Participles whose stem is no verb.
 _BASES = {
     "given": "give", "sold": "sell", "lent": "lend", "taken": "take", "shown": "show", "told": "tell",
@@ -73,7 +78,10 @@ class Bans:
             shared = len(said & about)
             if case is not None and _lifted(turn or text, rule[case.start() :], bool(case["lifted"])):
                 continue
-            thing = spec is not None and _bans_the_thing(spec, filled, fact.text, scene)
+            thing = spec is not None and (
+                _bans_the_thing(spec, filled, fact.text, scene) if not _names_choices(spec, rule)
+                else _bans_the_thing(spec, filled, rule, scene)
+            )  # fmt: skip
             if spec is not None and _over_limit(text, rule):
                 return fact
             if not shared and not thing:
@@ -127,7 +135,8 @@ def _lifted(text: str, case: str, exception: bool) -> bool:
 def _rule(text: str) -> str:
     """The clauses of a fact that forbid or limit: "A single is two pounds, and nobody rides for nothing" says nothing
     against two singles. "" where none does."""
-    return ", ".join(clause for clause in re.split(r"[;:] |, (?:and|but|so) ", text) if _FORBIDS.search(clause))
+    main = _IN_CASE.sub("", text)
+    return ", ".join(clause for clause in re.split(r"[;:] |, (?:and|but|so) ", main) if _FORBIDS.search(clause))
 
 
 def _bans_the_thing(spec: ActionSpec, filled: Filled | None, text: str, scene: SceneState | None) -> bool:
@@ -141,7 +150,20 @@ def _bans_the_thing(spec: ActionSpec, filled: Filled | None, text: str, scene: S
         )
         if named and set(tokens(named)) <= words:
             return True
+        if (
+            named
+            and _NONE_LEFT.search(text)
+            and {stem(word) for word in tokens(named)} <= {stem(word) for word in words}
+        ):
+            return True
     return False
+
+
+def _names_choices(spec: ActionSpec, rule: str) -> bool:
+    """Whether the forbidding clause itself names one of the action's choices: then it forbids no other one of them."""
+    words = set(tokens(rule))
+    choices = [choice for schema in spec.parameters.get("properties", {}).values() for choice in schema.get("enum", ())]
+    return any(set(tokens(str(choice).replace("_", " "))) <= words for choice in choices)
 
 
 def _same_group(verbs: frozenset[str], text: str) -> bool:
@@ -177,7 +199,7 @@ def _about_another_choice(spec: ActionSpec | None, filled: Filled, text: str) ->
 
 
 def _limit_of(text: str) -> float | None:
-    words = [match.group(1).lower() for match in _LIMIT.finditer(text)]
+    words = [match.group(1).lower() for match in _UPPER.finditer(text)]
     limits = [number for word in words for number, _ in numbers_in(word)]
     limits += [_TIMES[word] for word in words if word in _TIMES]
     return min(limits, default=None)
@@ -202,7 +224,8 @@ def _strong_ban(text: str) -> bool:
     return bool(
         re.match(r"^\s*(?:no|nobody|none|never)\b", text, re.IGNORECASE)
         or re.search(
-            r"\b(?:may not|must not|never|no longer|forbidden|prohibited|not allowed|nobody|cannot)\b"
+            r"\b(?:may not|must not|never|no longer|forbidden|prohibited|not allowed|nobody|cannot|full up|sold out"
+            r"|out of (?:order|stock|use))\b"
             # "Opened by the master only"; "lent only to members"; "is not handed to anyone".
             r"|\b(?:is|are) (?:\w+ed|\w+en|lent|sold|let|shown) (?:[\w' -]{0,20} )?"
             r"(?:(?:by|to|for) [\w' -]{2,30} (?:only|alone)|only (?:by|to|for))\b"

@@ -36,6 +36,17 @@ OWN_ALONE = re.compile(
     r"(?=[^.?!;]*\b(?:myself|ourselves|already|before)\b)[^.?!;]*[.!;]?\W*$",
     re.I,
 )
+#: "And the silver one?"
+AND_THE = re.compile(
+    r"^\W*(?:and|or|but|what about|how about)\s+(?:the|that|this|those)\s+[\w'-]+(?:\s+[\w'-]+)?\W*$", re.I
+)
+#: "And on wine?" "For a goat now." "The other sort, then?": behind something told it asks on, and orders nothing.
+FRAGMENT = re.compile(
+    r"^\W*(?:(?:and|or|but|so)\s+(?:an?|on|in|at|for|with|my|if|by|what|when|how|where|who|is|are|does|do)\b"
+    r"|(?:for|on|in|at|with) an?\b|the [\w-]+ (?:sort|kind|one|ones)\b)(?!.*\b(?:please|me|us)\b)"
+    r"(?:[\s,]+[\w'-]+){0,5}\W*$",
+    re.I,
+)
 #: Says what one thinks of something.
 _REMARK = re.compile(
     r"^\W*(?:(?:oh|ah|well|hm+|wow|so|but|and|honestly|really),? )*"

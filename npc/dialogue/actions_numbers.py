@@ -58,6 +58,11 @@ _COMPANY = frozenset(
     for word in ("people", "persons", "visitors", "guests", "seats", "tickets", "places", "riders", "passengers")
 )
 _ME_AND = re.compile(r"\b(?:me|myself) and ((?:my |the |those |these )?[\w-]+(?: [a-z-]+)?)(?! (?:are|is)\b)", re.I)
+#: "Two grown-ups and three children."
+_WHO = (
+    r"(?:grown-?ups?|adults?|children|child|kids?|boys?|girls?|men|man|women|woman|ladies|pensioners?|students?|babies)"
+)
+_GROUPS = re.compile(rf"\b[\w-]+ {_WHO}(?:,| and| plus)(?: [\w-]+)? {_WHO}\b", re.I)
 _CLOCKED = frozenset(
     stem(word) for word in ("minutes", "hour", "time", "room", "berth", "lane", "gate", "number", "run")
 )
@@ -68,13 +73,13 @@ def _said_numbers(name: str, schema: Mapping[str, Any], text: str, taken: Sequen
     """Numbers that the parameter's name lets one read out of words: spans in minutes, hours of the evening, "twice",
     "all the way up". `taken`: numbers of the text that other parameters took."""
     low, high = schema.get("minimum"), schema.get("maximum")
-    kind = stem(name.split("_")[-1])
+    kind = kind_of(name)
     spans = [float(value) for pattern, value in _SPANS.get(kind, ()) if re.search(rf"\b{pattern}\b", text, re.I)]
     if spans and kind != stem("hours"):
         return spans[:1]
     if low == 0 and re.search(rf"\bno (?:\w+ )?{re.escape(name)}\b", text, re.I):
         return [0.0]
-    if len(each := _ONE_EACH.findall(text)) > 1 and kind not in _CLOCKED:
+    if len(each := _ONE_EACH.findall(text)) > 1 and (kind not in _CLOCKED or name == "number"):
         return [float(len(each))]
     if kind in (stem("hour"), stem("time")) and name != "times" and high is not None:
         if re.search(r"\b(?:noon|midday)\b", text, re.I):
@@ -104,6 +109,11 @@ def _said_numbers(name: str, schema: Mapping[str, Any], text: str, taken: Sequen
         if re.search(r"\bhalf(?:way)?\b(?! past| an hour| a)", text, re.I):
             return [float(low + (high - low) // 2)]
     return []
+
+
+def kind_of(name: str) -> str:
+    """What a parameter counts: the stem of its name's last word."""
+    return stem(name.split("_")[-1])
 
 
 def in_digits(text: str) -> str:
@@ -152,14 +162,20 @@ def number_for(
     for value in _said_numbers(name, schema, text, taken):
         if low <= value <= high:
             return value, True, ""
+    if kind_of(name) in _COMPANY and len(free) > 1 and _GROUPS.search(text):
+        together = sum(free)
+        if low <= together <= high:
+            return together, True, ""
     # "Seven of us, so twenty-eight litres": the number beside the parameter's name.
-    near = _beside(name, text, free) if rivals > 1 or len(set(free)) > 1 else None
+    near = beside(name, text, free) if rivals > 1 or len(set(free)) > 1 else None
     for value in [near] if near is not None else free:
         if low <= value <= high:
             return value, True, ""
     if free and rivals == 1:
         return None, True, f"{_plain(free[0])} is not between {_plain(low)} and {_plain(high)}"
     words = set(tokens(text))
+    if kind_of(name) in _COMPANY and words & {"me", "i", "i'm", "i'll"} and not words & {"us", "we", "our", "my"}:
+        return (1.0, False, "") if low <= 1 <= high else (None, False, "")
     if {"us", "we", "my", "our"} & words and (
         match := re.search(r"\b(?:the )?(\w+) of us\b", around.player_words, re.I)
     ):
@@ -173,16 +189,16 @@ def number_for(
     if ANAPHORA.search(text) or not free:
         for source in (around.last_reply, *around.facts[:2]):
             # A bare number of a fact counts only beside the parameter's name or its like.
-            beside = _beside(name, source, [v for v in numbers_of(source) if low <= v <= high])
-            if beside is not None:
-                return beside, False, ""
+            found = beside(name, source, [v for v in numbers_of(source) if low <= v <= high])
+            if found is not None:
+                return found, False, ""
         candidates = [v for v in numbers_of(around.last_reply) if low <= v <= high]
         if len(set(candidates)) == 1 and ANAPHORA.search(text):
             return candidates[0], False, ""
     return None, False, ""
 
 
-def _beside(name: str, text: str, values: Sequence[float]) -> float | None:
+def beside(name: str, text: str, values: Sequence[float]) -> float | None:
     """The value that stands next to the parameter's name ("berth nine", "three divers")."""
     words = tokens(text)
     marks = {stem(part) for part in name.split("_")}

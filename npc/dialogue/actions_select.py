@@ -26,9 +26,11 @@ from npc.dialogue.actions import ArgumentError, Decision, names_entity, takes_te
 from npc.dialogue.actions_bans import Bans
 from npc.dialogue.actions_choice import Surroundings
 from npc.dialogue.actions_forms import (
+    AND_THE,
     ASKS,
     DANGEROUS,
     FORBIDS,
+    FRAGMENT,
     OWN_ALONE,
     OWN_DEED,
     SETS_RIGHT,
@@ -309,7 +311,9 @@ class ActionSelector:
 
     def _bar(self, best: _Scored, asked: Sequence[Request], around: Surroundings) -> float:
         """From which score the best action is taken."""
-        if self._likeness is not None and around.before[1] and _AND_THE.match(around.turn):
+        if self._likeness is not None and around.before[1] and AND_THE.match(around.turn):
+            return ASKED_ON
+        if self._likeness is not None and not asked and around.before[1] and FRAGMENT.match(around.turn):
             return ASKED_ON
         if not asked and OWN_DEED.match(around.turn.strip()):
             return ASKED_ON
@@ -400,11 +404,6 @@ def _not_used(filled: Filled, text: str) -> list[float]:
 
 #: Words of a turn that may lean on the one before: "then do the other one for me as well, please".
 _SHORT = 9
-
-
-_AND_THE = re.compile(
-    r"^\W*(?:and|or|but|what about|how about)\s+(?:the|that|this|those)\s+[\w'-]+(?:\s+[\w'-]+)?\W*$", re.I
-)
 
 
 def _squash(score: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 from npc.dialogue.actions import names_entity
 from npc.dialogue.actions_choice import ANAPHORA, Option, Surroundings, chosen, weighed
-from npc.dialogue.actions_numbers import in_digits, left_of, number_for, numbers_of
+from npc.dialogue.actions_numbers import beside, in_digits, left_of, number_for, numbers_of
 from npc.dialogue.actions_text import PEOPLE, free_text, person
 from npc.dialogue.character import ActionSpec, Entity
 from npc.dialogue.knowledge.words import content, stem, tokens
@@ -67,6 +67,8 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
     numbers = numbers_of(corrected) or numbers_of(text) or numbers_of(around.turn)
     integers = [name for name, schema in properties.items() if schema["type"] in ("integer", "number")]
     taken: list[float] = []
+    # "The oak, four nights": the number beside one parameter's name is not another's.
+    reserved = {name: beside(name, text, numbers) for name in integers} if len(integers) > 1 else {}
     for name, schema in properties.items():
         value: Any = None
         from_player = False
@@ -78,8 +80,13 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
                 value, from_player = (whole, True) if named else (value, from_player)
             if not from_player and (name in required or names_entity(schema)):
                 value, from_player = _meant(options, text, around, value)
+            if from_player and "enum" in schema and len(numbers_of(str(value))) == 1:
+                # "Give me the ten" of tickets for one swim and for ten.
+                taken.append(numbers_of(str(value))[0])
         elif schema["type"] in ("integer", "number"):
-            value, from_player, complaint = number_for(name, schema, text, numbers, taken, len(integers), around)
+            others = [n for other, n in reserved.items() if other != name and n is not None and n != reserved[name]]
+            free = left_of(numbers, [n for n in others if n not in taken])
+            value, from_player, complaint = number_for(name, schema, text, free, taken, len(integers), around)
             if complaint:
                 bad[name] = complaint
             if value is not None:

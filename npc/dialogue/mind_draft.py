@@ -32,6 +32,7 @@ from npc.dialogue.emotion import EmotionState
 from npc.dialogue.emotion_appraisal import Happening, appraise
 from npc.dialogue.emotion_reading import DeliveryHabit, PlayerReader, Reading, struck_by
 from npc.dialogue.interface import Action, PlayerTurn
+from npc.dialogue.knowledge.parts import parts
 from npc.dialogue.knowledge.words import STOPWORDS, content, tokens
 from npc.dialogue.memory.amend import amendment, settled
 from npc.dialogue.safety import Moderator, Verdict, clean
@@ -52,8 +53,8 @@ _REMARK = re.compile(
     r"|what an?|how|that(?:'s| is)?|these|those|this) (?!.*\bplease\b)[^?,;:]*$",
     re.I,
 )
-#: Facts that an argument may be read out of.
-_KNOWN = 80
+#: Parts of facts that an argument may be read out of: "the red gate leads to the mill" alone names one gate.
+_KNOWN = 120
 
 #: How a verdict strikes the character: (reaction, strength).
 _STRIKES: Mapping[str, tuple[str, float]] = {
@@ -138,10 +139,10 @@ class Drafter:
         self._further: tuple[ActionSpec, ...] = ()
         self._selector_for: tuple[ActionSpec, ...] = self._further
         self._choosing = threading.Lock()
-        known = [fact.text for fact in character.facts if not fact.is_secret]
-        known += split_sentences(character.biography[:20_000])
-        self._open_facts = tuple((set(content(text)), text) for text in known)
-        self._known = tuple(fact.text for fact in character.facts if not fact.is_secret)[:_KNOWN]
+        known = [part for fact in character.facts if not fact.is_secret for part in parts(fact.text)]
+        about = [*known, *split_sentences(character.biography[:20_000])]
+        self._open_facts = tuple((set(content(text)), text) for text in about)
+        self._known = tuple(known[:_KNOWN])
 
     def equip(self, actions: tuple[ActionSpec, ...]) -> None:
         """Further actions in place of those given before. Their texts are read with the next draft."""

@@ -8,6 +8,7 @@ from npc.dialogue.actions_choice import Surroundings, Talk
 from npc.dialogue.composed.likeness import context_before
 from npc.dialogue.context import Exchange
 from npc.dialogue.interface import Action
+from npc.dialogue.knowledge.parts import parts
 from npc.dialogue.scene import SceneState
 from npc.training.minds import Said, Written
 
@@ -32,7 +33,7 @@ def surroundings(
     """What the mind would fill arguments from at that point of the talk."""
     last = history[-1].reply if history else ""
     recent = [part for e in reversed(history[-4:]) for part in (e.read, e.player)]
-    known = [text for text, condition in mind.facts if condition is None]
+    known = [part for text, condition in mind.facts if condition is None for part in parts(text)]
     return Surroundings(
         scene, last, before=context_before(history), talk=Talk(recent, tuple(reversed(done[-4:])), known),
         player_words="\n".join(e.player for e in history[-6:]),
