@@ -238,7 +238,8 @@ class Taught(torch.nn.Module):
         """Half precision."""
         from safetensors.numpy import save_file
 
-        arrays = {name: part.detach().numpy().astype(np.float16) for name, part in self.low.items()}
+        # In rows: the file takes the bytes as they lie, also those of a matrix that lies in columns.
+        arrays = {name: np.ascontiguousarray(part.detach().numpy(), np.float16) for name, part in self.low.items()}
         for name in ("attend", "nothing", "mix"):
             arrays[name] = getattr(self, name).detach().numpy().astype(np.float32)
         save_file(arrays, path, metadata={"base": self.base.id, "data": "npc/training/data, written for this project"})

@@ -195,17 +195,21 @@ def test_a_joined_encoder_is_cut_to_its_largest_directions(encoder: MiniLM, tmp_
     assert float(gone) <= lost + 1e-6
 
 
-def test_matrices_trained_themselves_are_kept_as_low_rank_changes(encoder: MiniLM, turns: list[Choice]) -> None:
+def test_matrices_trained_themselves_are_kept_as_low_rank_changes(
+    encoder: MiniLM, turns: list[Choice], tmp_path: Path
+) -> None:
     model = _changed(encoder, 4)
     before, _, _ = yardstick.scored(model, turns)
     changed = (model.low["0_qkv_w_a"] @ model.low["0_qkv_w_b"]).detach()
     model.loosened()
     assert np.allclose(yardstick.scored(model, turns)[0], before, atol=0.3)
-    # A change of rank two is held whole by two directions, and by one not.
+    # A change of rank two is held whole by two directions.
     assert model.tightened(2) < 1e-4
     assert torch.allclose(model.low["0_qkv_w_a"] @ model.low["0_qkv_w_b"], changed, atol=1e-4)
-    assert np.allclose(yardstick.scored(model, turns)[0], before, atol=0.3)
-    assert 0.0 < model.loosened().tightened(1) < 0.5
+    # What is written is what was trained, whichever way the matrices lie in memory.
+    model.save(tmp_path / "kept.safetensors")
+    written = Taught.load(encoder, [tmp_path / "kept.safetensors"])
+    assert np.allclose(yardstick.scored(written, turns)[0], before, atol=0.3)
 
 
 def test_a_step_trains_the_matrices_at_their_own_rate(encoder: MiniLM, turns: list[Choice], tmp_path: Path) -> None:
