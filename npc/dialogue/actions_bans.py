@@ -21,6 +21,8 @@ _FORBIDS = re.compile(
     re.IGNORECASE,
 )
 _NONE_LEFT = re.compile(r"\b(?:full up|sold out|out of (?:order|stock|use))\b", re.I)
+#: A clause that speaks of what an earlier one named.
+_LEANS = re.compile(r"^\W*(?:it|they|this|these|that|those|he|she|nobody|no one|never|not|none|only|but)\b", re.I)
 #: A fact that opens with its case: "When the lamp is lit, nobody may …".
 _IN_CASE = re.compile(r"^(?:when|whenever|if|while|once|as long as) [^,]+, ", re.I)
 #: Where a rule goes on to say in which case it holds ("while the baby is asleep") or does not ("without gloves", "only
@@ -78,10 +80,8 @@ class Bans:
             shared = len(said & about)
             if case is not None and _lifted(turn or text, rule[case.start() :], bool(case["lifted"])):
                 continue
-            thing = spec is not None and (
-                _bans_the_thing(spec, filled, fact.text, scene) if not _names_choices(spec, rule)
-                else _bans_the_thing(spec, filled, rule, scene)
-            )  # fmt: skip
+            whole = fact.text if _LEANS.match(rule) and not _names_choices(spec, rule) else rule
+            thing = spec is not None and _bans_the_thing(spec, filled, whole, scene)
             if spec is not None and _over_limit(text, rule):
                 return fact
             if not shared and not thing:
@@ -159,8 +159,10 @@ def _bans_the_thing(spec: ActionSpec, filled: Filled | None, text: str, scene: S
     return False
 
 
-def _names_choices(spec: ActionSpec, rule: str) -> bool:
+def _names_choices(spec: ActionSpec | None, rule: str) -> bool:
     """Whether the forbidding clause itself names one of the action's choices: then it forbids no other one of them."""
+    if spec is None:
+        return False
     words = set(tokens(rule))
     choices = [choice for schema in spec.parameters.get("properties", {}).values() for choice in schema.get("enum", ())]
     return any(set(tokens(str(choice).replace("_", " "))) <= words for choice in choices)

@@ -89,8 +89,9 @@ _LATER = re.compile(
 
 #: Speaks of harm or of what is forbidden anywhere.
 DANGEROUS = re.compile(
-    r"\b(?:kill|murder|poison|strangle|burn|torch|bomb|explode|drown|maim|stab|shoot|weapon|pistol|gun|rifle|explosive"
-    r"|smuggle|steal|forge|tape|bypass|disable|overdose|set fire|set \w+ on fire)\w*\b",
+    r"\b(?:kill|murder|poison|strangle|burn|bomb|explode|drown|maim|stab|shoot|weapon|pistol|gun|rifle|explosive"
+    r"|smuggle|steal|forge(?!t)|bypass|disable|overdose|set fire|set \w+ on fire)\w*\b"
+    r"|\b(?<!that )(?<!the )(?<!your )(?<!a )(?:torch|tape) (?:the|it|them|his|her|this|that)\b",
     re.IGNORECASE,
 )
 

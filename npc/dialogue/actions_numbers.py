@@ -63,6 +63,8 @@ _WHO = (
     r"(?:grown-?ups?|adults?|children|child|kids?|boys?|girls?|men|man|women|woman|ladies|pensioners?|students?|babies)"
 )
 _GROUPS = re.compile(rf"\b[\w-]+ {_WHO}(?:,| and| plus)(?: [\w-]+)? {_WHO}\b", re.I)
+#: "I'll take one of those." "And now mine."
+_SINGLE = re.compile(r"\b(?:one of (?:those|these|them|your|the)|another(?: one)?|mine)\b", re.I)
 _CLOCKED = frozenset(
     stem(word) for word in ("minutes", "hour", "time", "room", "berth", "lane", "gate", "number", "run")
 )
@@ -182,7 +184,7 @@ def number_for(
         told = numbers_of(match.group(1))
         if told and low <= told[0] <= high:
             return told[0], True, ""
-    counted = name.endswith("s") and stem(name) in {stem(word) for word in tokens(text)}
+    counted = name.endswith("s") and (stem(name) in {stem(word) for word in tokens(text)} or _SINGLE.search(text))
     if counted or name in _COUNT_NAMES or stem(name) in {stem(count) for count in _COUNT_NAMES}:
         # "a lamp", "the lamp", "one": a count nobody said is one.
         return (1.0, False, "") if low <= 1 <= high else (None, False, "")

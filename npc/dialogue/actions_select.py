@@ -135,7 +135,9 @@ class ActionSelector:
             return Decision()
         asked = requests(text, self.own_verbs)
         scored = [
-            self._phrased(s, text) for s in self.scored(text, asked, around) if not self._worse_than(text, s.spec)
+            self._phrased(s, text)
+            for s in self.scored(text, asked, around)
+            if not self._worse_than(text, s.spec, around)
         ]
         best = max(scored, key=lambda s: s.score, default=None)
         if not asked and FORBIDS.search(text):
@@ -321,10 +323,6 @@ class ActionSelector:
             return TAKEN - 0.1 if best.verb >= 0.8 and not best.filled.missing else TAKEN
         return TAKEN if best.phrased or (asked and best.verb >= SAME_VERB) else MEANT
 
-    def _worse_than(self, text: str, spec: ActionSpec) -> bool:
-        """Whether the turn speaks of harm that the action does not name: "set fire to the stall" is no lighting."""
-        return bool(DANGEROUS.search(text)) and not DANGEROUS.search(sentence(spec).replace("_", " "))
-
     def _judge(self, best: _Scored, around: Surroundings, now: Situation) -> Decision:
         spec, filled = best.spec, best.filled
         refused = not_permitted(spec, now)
@@ -364,6 +362,18 @@ class ActionSelector:
             if names_entity(schema) and name in filled.arguments:
                 return around.scene.everything.get(filled.arguments[name])
         return None
+
+
+def _harm(text: str, around: Surroundings) -> bool:
+    """Whether the turn speaks of harm: "set fire to the stall" is no lighting. What is in view is only named ("that
+    pistol on the hook")."""
+    there = {word for entity in around.scene.entities for word in tokens(entity.name)}
+    return any(match.group().lower() not in there for match in DANGEROUS.finditer(text))
+
+
+def _harmful(spec: ActionSpec) -> bool:
+    """Whether an action itself does what else would be harm."""
+    return DANGEROUS.search(sentence(spec).replace("_", " ")) is not None
 
 
 #: Forms of a turn that ask for a deed where everything it needs is named, and mostly not where it is not.
