@@ -134,11 +134,8 @@ class ActionSelector:
         if OWN_ALONE.match(text.replace("’", "'")):
             return Decision()
         asked = requests(text, self.own_verbs)
-        scored = [
-            self._phrased(s, text)
-            for s in self.scored(text, asked, around)
-            if not self._worse_than(text, s.spec, around)
-        ]
+        harm = _harm(text, around)
+        scored = [self._phrased(s, text) for s in self.scored(text, asked, around) if not harm or _harmful(s.spec)]
         best = max(scored, key=lambda s: s.score, default=None)
         if not asked and FORBIDS.search(text):
             return Decision()
