@@ -268,7 +268,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--start", type=Path, help="go on from these weights")
     parser.add_argument("--fresh", type=int, help="train_N.txt and later are new to these weights")
     parser.add_argument("--matrices", action="store_true", help="train whole matrices, not only low-rank changes")
-    parser.add_argument("--rank", type=int, default=64, help="with --matrices: rank of the changes that are kept")
     parser.add_argument("--out", type=Path, default=Path(str(files("npc.dialogue") / "data" / "likeness.safetensors")))
     options = parser.parse_args(argv)
     if options.fresh is not None and options.start is None:
@@ -286,8 +285,6 @@ def main(argv: list[str] | None = None) -> int:
     if not run(grouped(learnt), model, passes, options.out.with_suffix(".pt"), options.minutes):
         print(f"{options.out.name}: not done in {options.minutes:g} minutes; the same command goes on", flush=True)
         return 0
-    if options.matrices:
-        print(f"{model.tightened(options.rank):.4f} of the squared change is lost where most is", flush=True)
     model.save(options.out)
     print(f"dev: {accuracy(model, [list(choices_of(mind)) for mind in written['dev']])}", flush=True)
     return 0

@@ -1,5 +1,5 @@
 """MiniLM with changes to its matrices as a torch module: what `npc.training.likeness` trains, low-rank changes (Hu et
-al. 2021) or the matrices themselves (`loosened`), of which the best low-rank changes are kept.
+al. 2021) or the matrices themselves (`loosened`), whose changes are kept in one byte a number.
 
     texts ── packed, like lengths together ── 6 layers ── token states ── compared as `composed.likeness` does
 
@@ -8,14 +8,15 @@ Everything is computed in bfloat16 over frozen weights of the same kind; what is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from npc.dialogue.composed.likeness import RANK
+from npc.dialogue.composed.likeness import RANK, change_of
 from npc.inference.encoder import MiniLM
 
 MATRICES = ("qkv_w", "out_w", "up_w", "down_w")
@@ -172,56 +173,44 @@ class Taught(torch.nn.Module):
         (their ranks side by side) and of the rest."""
         from safetensors.numpy import load_file
 
-        files = [{k: torch.from_numpy(v.astype(np.float32)) for k, v in load_file(path).items()} for path in paths]
+        files = [{name: array.astype(np.float32) for name, array in load_file(path).items()} for path in paths]
         found = cls(base, rank=1)
+        if any("0_qkv_w" in arrays for arrays in files):
+            found._loosened(lambda n, name: scale * np.mean([change_of(arrays, n, name) for arrays in files], axis=0))
         for name in found.low:
-            joined = torch.cat([arrays[name] for arrays in files], dim=1 if name.endswith("_a") else 0)
-            found.low[name] = torch.nn.Parameter(joined * (scale / len(files) if name.endswith("_b") else 1.0))
+            joined = np.concatenate([arrays[name] for arrays in files], axis=1 if name.endswith("_a") else 0)
+            part = joined * np.float32(scale / len(files) if name.endswith("_b") else 1.0)
+            found.low[name] = torch.nn.Parameter(torch.from_numpy(part))
         for name in ("attend", "nothing", "mix"):
-            setattr(found, name, torch.nn.Parameter(torch.stack([arrays[name] for arrays in files]).mean(0)))
+            mean = np.mean([arrays[name] for arrays in files], axis=0)
+            setattr(found, name, torch.nn.Parameter(torch.from_numpy(mean)))
         return found
 
-    def _changes(self) -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
-        """Name, original and present change of every matrix, in single precision."""
-        for number, layer in enumerate(self.base.weights.layers):
+    def _first(self, number: int, name: str) -> NDArray[np.float32]:
+        """A matrix of the encoder as it was before any change."""
+        first: NDArray[np.float32] = getattr(self.base.weights.layers[number], name)
+        return first
+
+    def _loosened(self, change: Callable[[int, str], NDArray[np.float32]]) -> None:
+        for number in range(len(self.frozen)):
             for name in MATRICES:
-                at = f"{number}_{name}"
-                first = torch.from_numpy(np.array(getattr(layer, name), np.float32))
-                if self.whole:
-                    yield at, first, self.whole[at].detach() - first
-                else:
-                    yield at, first, 0.5 * (self.low[f"{at}_a"] @ self.low[f"{at}_b"]).detach()
+                matrix = (self._first(number, name) + change(number, name)).astype(np.float32)
+                self.whole[f"{number}_{name}"] = torch.nn.Parameter(torch.from_numpy(matrix))
+        self.low = torch.nn.ParameterDict()
 
     def loosened(self) -> Taught:
         """The same, with every matrix trained itself from here on. Returns itself."""
-        self.whole = torch.nn.ParameterDict(
-            {at: torch.nn.Parameter(first + change) for at, first, change in self._changes()}
-        )
-        self.low = torch.nn.ParameterDict()
+        if not self.whole:
+            low = {name: part.detach().numpy() for name, part in self.low.items()}
+            self._loosened(lambda number, name: change_of(low, number, name))
         return self
-
-    def tightened(self, rank: int) -> float:
-        """`loosened` undone: the best low-rank changes are kept. Returns the share of their squared size that is lost,
-        of the matrix that loses most."""
-        lost, low = 0.0, torch.nn.ParameterDict()
-        for at, _, change in self._changes():
-            # By the eigenvectors of the smaller square: a tenth of the time of a singular value decomposition.
-            full = 2.0 * change.double()
-            wide = full.shape[0] <= full.shape[1]
-            squares, vectors = torch.linalg.eigh(full @ full.T if wide else full.T @ full)
-            squares, best = squares.clamp_min(0.0).flip(0), vectors.flip(1)[:, :rank]
-            root = squares[:rank].clamp_min(1e-12) ** 0.25
-            left, right = (
-                (best * root, (best.T @ full) / root[:, None]) if wide else (full @ best / root, (best * root).T)
-            )
-            low[f"{at}_a"], low[f"{at}_b"] = (torch.nn.Parameter(part.float()) for part in (left, right))
-            lost = max(lost, float(squares[rank:].sum() / squares.sum()))
-        self.low, self.whole = low, torch.nn.ParameterDict()
-        return lost
 
     def cut(self, rank: int) -> float:
         """Keep the best low-rank changes of this rank (singular value decomposition). Returns the share of their
-        squared size that is lost, of the matrix that loses most."""
+        squared size that is lost, of the matrix that loses most. Raises ValueError where matrices were trained
+        themselves: their changes have no few directions."""
+        if self.whole:
+            raise ValueError("these weights hold whole changes of the matrices: they cannot be cut to a rank")
         lost = 0.0
         for name in [name for name in self.low if name.endswith("_a")]:
             other = f"{name[:-1]}b"
@@ -235,11 +224,17 @@ class Taught(torch.nn.Module):
         return lost
 
     def save(self, path: Path) -> None:
-        """Half precision."""
+        """Low-rank changes in half precision, whole ones in one byte a number and a scale a column (`change_of`)."""
         from safetensors.numpy import save_file
 
         # In rows: the file takes the bytes as they lie, also those of a matrix that lies in columns.
         arrays = {name: np.ascontiguousarray(part.detach().numpy(), np.float16) for name, part in self.low.items()}
+        for at, part in self.whole.items():
+            number, name = at.split("_", 1)
+            change = part.detach().numpy() - self._first(int(number), name)
+            scale = np.maximum(np.abs(change).max(0), 1e-12) / 127
+            arrays[at] = np.ascontiguousarray(np.rint(change / scale), np.int8)
+            arrays[f"{at}_scale"] = scale.astype(np.float32)
         for name in ("attend", "nothing", "mix"):
             arrays[name] = getattr(self, name).detach().numpy().astype(np.float32)
         save_file(arrays, path, metadata={"base": self.base.id, "data": "npc/training/data, written for this project"})

@@ -4,7 +4,7 @@
 
 Each argument is one encoder: a file, `file@0.8` with its low-rank changes scaled towards plain MiniLM, or `a+b`, the
 mean of two files' weights. `--mean` also judges the mean of all their scores, `--write FILE` keeps the encoder named
-as a file of its own instead of judging it, cut back to `--rank` directions. Printed for each:
+as a file of its own instead of judging it, low-rank changes cut back to `--rank` directions. Printed for each:
 
     ranked   share of turns whose answer is known and scored highest of all statements, by kind and over all
     parted   area under the curve of the lead over "nothing": turns that something answers against near misses
@@ -105,6 +105,8 @@ def main(argv: list[str] | None = None) -> int:
         if len(options.encoders) != 1:
             parser.error("--write takes one encoder (join several as a+b)")
         found = encoder_of(base, options.encoders[0])
+        if options.rank is not None and found.whole:
+            parser.error("--rank cuts low-rank changes; these weights hold whole ones")
         if options.rank is not None:
             print(f"{found.cut(options.rank):.4f} of the squared change is lost where most is")
         found.save(options.write)

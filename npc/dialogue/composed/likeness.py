@@ -12,7 +12,7 @@ decided in `select`.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -27,7 +27,7 @@ from npc.dialogue.context import Exchange
 from npc.inference.encoder import MiniLM, Vectors
 
 WEIGHTS = "likeness.safetensors"
-#: Rank of the taught changes of one training: 590 k numbers, 1.2 MB. Joined files hold more; any rank is read.
+#: Rank of the low-rank changes of a first training: 590 k numbers, 1.2 MB. Any rank is read (`change_of`).
 RANK = 16
 #: Tokens of the exchange before a turn that are read with it: a question and a short answer.
 _BEFORE = 48
@@ -78,6 +78,16 @@ def context_before(history: Sequence[Exchange]) -> tuple[str, str]:
     return (f"{told.player} {told.read}", last.player) if told is not None else (last.player, last.read)
 
 
+def change_of(arrays: Mapping[str, Vectors], number: int, name: str) -> Vectors:
+    """The taught change of a matrix [inputs, outputs] from the arrays of a file: low-rank, or whole as bytes with a scale
+    a column."""
+    at = f"{number}_{name}"
+    if at in arrays:
+        return arrays[at] * arrays[f"{at}_scale"]
+    low: Vectors = (0.5 * arrays[f"{at}_a"] @ arrays[f"{at}_b"]).astype(np.float32)
+    return low
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A turn, read: unit token states [tokens, width], their weights, the unit mean, and the score of "nothing"."""
@@ -97,8 +107,7 @@ class Likeness:
         arrays = {name: array.astype(np.float32) for name, array in load_file(path).items()}
 
         def change(number: int, name: str) -> Vectors:
-            low: Vectors = (0.5 * arrays[f"{number}_{name}_a"] @ arrays[f"{number}_{name}_b"]).astype(np.float32)
-            return low
+            return change_of(arrays, number, name)
 
         self.encoder = base.changed(change)
         self._attend, self._nothing, self._mix = arrays["attend"], arrays["nothing"], arrays["mix"]
