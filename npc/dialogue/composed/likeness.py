@@ -79,8 +79,8 @@ def context_before(history: Sequence[Exchange]) -> tuple[str, str]:
 
 
 def change_of(arrays: Mapping[str, Vectors], number: int, name: str) -> Vectors:
-    """The taught change of a matrix [inputs, outputs] from the arrays of a file: low-rank, or whole as bytes with a scale
-    a column."""
+    """The taught change of a matrix [inputs, outputs] from a file's arrays: low-rank, or whole as bytes with a scale a
+    column."""
     at = f"{number}_{name}"
     if at in arrays:
         return arrays[at] * arrays[f"{at}_scale"]
