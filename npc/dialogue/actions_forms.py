@@ -32,7 +32,8 @@ OWN_DEED = re.compile(
 #: rung the caretaker already." Of 94 such turns of the written talks one asked for a deed.
 OWN_ALONE = re.compile(
     r"^\W*(?:(?:and|but|so|no|yes|well|oh|ok|okay|thanks|then|never mind|don't worry),? )*"
-    r"(?:i|we)(?:'ll|'ve|'d| will| have| had)?\b(?! just take| take| need| want| would like)"
+    r"(?!(?:i|we)(?:'ll|'d| will)?(?: just)? (?:take|need|want|would like)\b)"
+    r"(?:i|we)(?:'ll|'ve|'d| will| have| had)?\b"
     r"(?=[^.?!;]*\b(?:myself|ourselves|already|before)\b)[^.?!;]*[.!;]?\W*$",
     re.I,
 )

@@ -164,9 +164,9 @@ def number_for(
     for value in _said_numbers(name, schema, text, taken):
         if low <= value <= high:
             return value, True, ""
-    if kind_of(name) in _COMPANY and len(free) > 1 and _GROUPS.search(text):
-        together = sum(free)
-        if low <= together <= high:
+    if kind_of(name) in _COMPANY and (both := _GROUPS.search(text)) is not None:
+        together = sum(numbers_of(both.group()))
+        if together and low <= together <= high:
             return together, True, ""
     # "Seven of us, so twenty-eight litres": the number beside the parameter's name.
     near = beside(name, text, free) if rivals > 1 or len(set(free)) > 1 else None

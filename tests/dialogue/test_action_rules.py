@@ -8,7 +8,7 @@ import pytest
 
 from npc.dialogue.actions_bans import Bans
 from npc.dialogue.actions_choice import Surroundings
-from npc.dialogue.actions_forms import forms
+from npc.dialogue.actions_forms import DANGEROUS, FRAGMENT, OWN_ALONE, forms
 from npc.dialogue.actions_request import requests
 from npc.dialogue.actions_slots import Filled, fill
 from npc.dialogue.actions_words import names_something_else
@@ -24,6 +24,8 @@ CHARACTER = Character.model_validate(
             {"id": "oven", "text": "The oven is not switched on while nobody is in the kitchen."},
             {"id": "hatch", "text": "The hatch is opened for the engineer only."},
             {"id": "gold", "text": "Wishes for gold are limited to forty coins."},
+            {"id": "door", "text": "When the kettle is on, nobody may open the street door."},
+            {"id": "drums", "text": "The drums are full up; flutes are lent to anybody."},
         ],
         "actions": [
             {"name": "lend", "description": "Lend a thing", "parameters": {"type": "object", "properties": {
@@ -37,6 +39,14 @@ CHARACTER = Character.model_validate(
             {"name": "send", "description": "Send trunks", "parameters": {"type": "object", "properties": {
                 "platform": {"type": "integer", "minimum": 1, "maximum": 4},
                 "trunks": {"type": "integer", "minimum": 1, "maximum": 9}}, "required": ["platform", "trunks"]}},
+            {"name": "hire", "description": "Hire out an instrument", "parameters": {"type": "object", "properties": {
+                "instrument": {"type": "string", "enum": ["drum", "flute"]},
+                "months": {"type": "integer", "minimum": 1, "maximum": 12}}, "required": ["instrument", "months"]}},
+            {"name": "room", "description": "Book a room", "parameters": {"type": "object", "properties": {
+                "room": {"type": "integer", "minimum": 1, "maximum": 8},
+                "nights": {"type": "integer", "minimum": 1, "maximum": 30}}, "required": ["room", "nights"]}},
+            {"name": "bake", "description": "Bake loaves", "parameters": {"type": "object", "properties": {
+                "loaves": {"type": "integer", "minimum": 1, "maximum": 99}}, "required": ["loaves"]}},
             {"name": "enter", "description": "Enter a name", "parameters": {"type": "object", "properties": {
                 "name": {"type": "string"}}, "required": ["name"]}},
         ],
@@ -61,6 +71,7 @@ def filled(name: str, text: str) -> dict[str, Any]:
         ("Book me and my sister in at two, please.", 2, 14),
         ("It's just me, for ten.", 1, 10),
         ("Four of us at noon, please.", 4, 12),
+        ("Two grown-ups and three children, at eleven.", 5, 11),
     ],
 )
 def test_people_and_hours(text: str, people: int, hour: int) -> None:
@@ -69,6 +80,43 @@ def test_people_and_hours(text: str, people: int, hour: int) -> None:
 
 def test_a_number_is_taken_as_often_as_it_is_said() -> None:
     assert filled("send", "Send both trunks, it's platform two I want.") == {"platform": 2, "trunks": 2}
+
+
+def test_a_span_is_read_in_what_the_parameter_counts() -> None:
+    assert filled("hire", "The flute for half a year, please.") == {"instrument": "flute", "months": 6}
+    assert filled("hire", "The flute for a whole year.") == {"instrument": "flute", "months": 12}
+    assert filled("bake", "Two dozen loaves, please.") == {"loaves": 24}
+
+
+def test_a_number_stays_with_what_it_stands_beside() -> None:
+    assert filled("room", "Four nights in the quiet one, in room three.") == {"room": 3, "nights": 4}
+    assert "room" not in filled("room", "The quiet one by the stairs, four nights.")
+
+
+def test_a_name_that_was_told_of_another_is_taken_for_him() -> None:
+    before = Surroundings(SCENE, turn="Sign him up, please.", player_words="My son's called Timo.")
+    assert fill(SPECS["enter"], "Sign him up, please.", before).arguments == {"name": "Timo"}
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("I'll phone them myself tonight.", True),
+        ("I've rung the caretaker already.", True),
+        ("I've locked myself out. Open it?", False),
+        ("I'll take that one myself, thanks.", False),
+    ],
+)
+def test_what_the_player_does_is_asked_of_nobody(text: str, own: bool) -> None:
+    assert (OWN_ALONE.match(text) is not None) == own
+
+
+def test_a_fragment_asks_on_and_forgetting_is_no_forging() -> None:
+    assert FRAGMENT.match("and on wine")
+    assert FRAGMENT.match("The wine sort, then?")
+    assert FRAGMENT.match("and a beer for me, please") is None
+    assert DANGEROUS.search("Pass me my hat before I forget it.") is None
+    assert DANGEROUS.search("Forge me a passport.") is not None
 
 
 def test_a_name_that_was_not_given_is_no_sentence() -> None:
@@ -87,6 +135,9 @@ def test_a_name_that_was_not_given_is_no_sentence() -> None:
         ("switch_on", {"device": "oven"}, "I'm in the kitchen now. Switch the oven on.", None),
         ("switch_on", {"device": "kettle"}, "Switch the kettle on.", None),
         ("open_hatch", {}, "Open the hatch, I want to see inside.", "hatch"),
+        ("switch_on", {"device": "kettle"}, "Then switch the kettle on for me.", None),
+        ("hire", {"instrument": "drum", "months": 1}, "Hire me the drum for a month.", "drums"),
+        ("hire", {"instrument": "flute", "months": 1}, "Hire me a flute for a month.", None),
     ],
 )
 def test_a_rule_holds_unless_its_case_is_told_otherwise(
