@@ -25,7 +25,7 @@ from rich.console import Console
 from npc.dialogue.emotion_appraisal import REACTIONS
 from npc.dialogue.emotion_reading import WEIGHTS, Network, Networks, believed, odds_of, struck_by
 from npc.inference.encoder import load_encoder
-from npc.training.turns import written_minds
+from npc.training.turns import left_out, written_minds
 
 log = Console(stderr=True, highlight=False)
 
@@ -43,7 +43,8 @@ _RATE, _BATCH = 4e-3, 256
 
 
 def labelled() -> list[tuple[str, str]]:
-    """(reaction, sentence) of the carried files, and "none" for the turns of training characters that strike nobody."""
+    """(reaction, sentence) of the carried files and of the training characters (but those left out, see
+    `turns.left_out`): what is expected to be felt, and "none" for the turns that strike nobody."""
     found = []
     folder = files("npc.training") / "data"
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("reactions")):
@@ -54,7 +55,9 @@ def labelled() -> list[tuple[str, str]]:
             if label not in REACTIONS:
                 raise ValueError(f"{name}, line {number}: unknown reaction {label!r}")
             found.append((label, sentence.strip()))
-    turns = [said for mind in written_minds()["train"] for talk in mind.talks for said in talk]
+    out = left_out()
+    learnt = [mind for mind in written_minds()["train"] if mind.id not in out]
+    turns = [said for mind in learnt for talk in mind.talks for said in talk]
     calm = [said.text for said in turns if said.kind not in ("emotion", "injection")]
     moved = [(reaction, said.text) for said in turns if (reaction := reaction_to(said.emotions)) is not None]
     return found + moved + [("none", sentence) for turn in calm for sentence in struck_by(turn)]
@@ -64,14 +67,19 @@ def reaction_to(emotions: Sequence[str]) -> str | None:
     """What most likely struck a character that is expected to feel one of these, the first most; None where that is
     open."""
     felt = set(emotions)
+    glad, sorry = felt & {"joy", "relief"}, felt & {"sadness", "concern"}
     if felt and emotions[0] == "shame":
         return "accusation"
     if felt & {"anger", "disgust"} and not felt & {"fear", "joy", "trust"}:
         return "insult"
     if "joy" in felt and not felt & {"sadness", "concern", "surprise"}:
         return "praise" if "pride" in felt else "thanks"
-    if {"fear", "surprise"} <= felt and "joy" not in felt:
+    if "fear" in felt and felt & {"surprise", "sadness", "concern"} and not glad:
         return "bad_news" if "sadness" in felt else "alarm"
+    if glad and felt & {"relief", "surprise"} and not felt & {"sadness", "fear", "anger", "concern", "pride"}:
+        return "good_news"
+    if sorry and felt <= {"sadness", "concern", "surprise"}:
+        return "bad_news"
     return None
 
 

@@ -97,9 +97,10 @@ ALARM = ("Get clear of it, and call for help!", "Stay back{you}. Is anybody hurt
 GOOD_NEWS = ("Now that is good to hear.", "Well, that's something to smile about.", "Good news at last.")
 AGREED = ("All right{you}, let's do it that way.", "Fine. We'll do that.", "Very well, I'll go along with that.")
 NOT_AGREED = ("No. I won't go along with that.", "I can't agree to that{you}.", "No, not like that.", "That won't do.")
+#: To whatever was told: a joy or a loss that was not heard as one must bear each of them.
 HEARD = (
-    "I see.", "Is that so?", "Fair enough{you}.", "I'll bear that in mind.", "Good to know{you}.", "I hear you.", "Noted{you}.",  # noqa: E501
-    "Well, well. Anything I can do for you?",
+    "I see{you}.", "Is that so?", "I'll bear that in mind.", "I hear you.", "Go on{you}, I'm listening.", "Right{you}.",
+    "I'll remember that.",
 )  # fmt: skip
 AMENDED = ("Ah, {text}. I'll remember.", "{Text}, then. Noted{you}.", "Right, {text}. I have it now.")
 FORGOTTEN = (
