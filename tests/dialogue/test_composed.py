@@ -159,6 +159,9 @@ def test_who_where_and_what_from_card_and_scene() -> None:
         ("Every Friday morning, Maud winds the clock.", "Every Friday morning, I wind the clock."),
         ("Ask Ida Perrin about the books.", "Ask Ida Perrin about the books."),
         ("Perrin owns the boat.", "I own the boat."),
+        ("Mrs Perrin heard two people.", "I heard two people."),
+        ("Mr Perrin died in May.", "Mr Perrin died in May."),
+        ("Maud snores and is proud of it.", "I snore and am proud of it."),
     ],
 )
 def test_first_person(text: str, said: str) -> None:

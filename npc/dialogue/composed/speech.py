@@ -79,6 +79,10 @@ def in_first_person(text: str, speaker: Speaker, *, about_self: bool = False) ->
     text = _addressed(text)
     if re.search(r"\b(I|I'm|I've|I'd|my|My)\b", text):
         return text
+    shielded = _titled(text, speaker)
+    if _SHIELD in shielded and _SHIELD not in text:
+        return in_first_person(shielded, speaker, about_self=about_self).replace(_SHIELD, "")
+    text = shielded
     named = mentions(text, speaker)
     if not named and not about_self:
         return text
@@ -112,6 +116,7 @@ def in_first_person(text: str, speaker: Speaker, *, about_self: bool = False) ->
             result = re.sub(rf"\b{accusative}\b", "me", result, flags=re.I)
         if re.match(r"^(?:[^,.;]{0,60}, )?I\b", result):
             result = re.sub(_COORDINATED, lambda m: f"{m.group(1)}{m.group(2) or ''}{_agree(m.group(3))}", result)
+            result = re.sub(r"\b(and|but) (is|has)\b", lambda m: f"{m.group(1)} {_agree(m.group(2))}", result)
     if about_self and nominative in ("she", "he"):
         result = re.sub(rf"^(?:{possessive if nominative == 'he' else 'her'})\b", "My", result, flags=re.I)
     result = re.sub(rf"\bI ({'|'.join(_ADVERBS)}) (\w+)", lambda m: f"I {m.group(1)} {_agree(m.group(2))}", result)
@@ -209,6 +214,34 @@ def _swap_name(text: str, name: str, speaker: Speaker) -> str:
         return "me" + (f" {following}" if following else "")
 
     return re.sub(rf"\b{re.escape(name)}\b(?: (\w+(?:'t)?))?", swap, text)
+
+
+#: Titles of one gender only, by the pronoun of those who bear them.
+_OF_GENDER = {"she": "mrs ms miss madam lady sister mother", "he": "mr sir lord brother father"}
+#: A letter that keeps a name from being found.
+_SHIELD = "\u02b9"
+
+
+def _titled(text: str, speaker: Speaker) -> str:
+    """ "Mrs Stoakes heard it" -> "Stoakes heard it", of a speaker called she; "Mr Stoakes" is somebody else's name, and
+    is shielded."""
+    gendered = speaker.pronoun in _OF_GENDER
+    others = {
+        word
+        for pronoun, words in _OF_GENDER.items()
+        for word in words.split()
+        if gendered and pronoun != speaker.pronoun
+    }
+    own = {part.lower().strip(".") for part in speaker.name.split()}
+
+    def swap(match: re.Match[str]) -> str:
+        title = match.group(1).lower()
+        foreign = title in others and title not in own
+        return f"{match.group(1)} {_SHIELD}" if foreign else ""
+
+    last = speaker.names[-1] if speaker.names else ""
+    titles = "|".join(word.capitalize() for words in _OF_GENDER.values() for word in words.split())
+    return re.sub(rf"\b({titles})\.? (?={re.escape(last)}\b)", swap, text) if last and last != speaker.name else text
 
 
 def _adverb(word: str) -> bool:
