@@ -41,6 +41,11 @@ def test_a_question_word_inside_does_not_make_a_question(turn: str) -> None:
     assert sayings([turn]) == [turn.rstrip(".")]
 
 
+@pytest.mark.parametrize("turn", ["Sorry, I don't know why I told you that.", "I don't know what I was thinking."])
+def test_what_one_does_not_know_of_oneself_is_no_question(turn: str) -> None:
+    assert understand(turn).asking == ""
+
+
 @pytest.mark.parametrize(
     "turn", ["Bet you've already forgotten where I live.", "Someone's asking where I've parked.", "State my name."]
 )

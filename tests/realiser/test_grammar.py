@@ -131,3 +131,10 @@ def test_somebody_is_no_it() -> None:
     for thing, why in (("dad", "somebody is no it"), ("knife", "")):
         said = _said(f"Your {thing}? When did you see it last?", "…? When did you see it last?")
         assert objection(said, "heard", "", words=words, said=()) == why
+
+
+def test_a_frame_holds_one_statement() -> None:
+    words = {"come", "that's", "when", "opens"}
+    for value, why in (("at dusk and closes at two", "two statements in one frame"), ("at dusk", "")):
+        said = _said(f"Come {value}, that's when the stall opens.", "Come …, that's when … opens.")
+        assert objection(said, "fact", "", words=words, said=()) == why

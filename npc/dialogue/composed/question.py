@@ -91,6 +91,11 @@ _REQUEST = re.compile(
 )
 
 
+#: "I don't know why I told you that": of oneself, and nothing is asked.
+_NOT_KNOWING = re.compile(
+    r"^(?:(?:sorry|oh|well|honestly|no),? )*i (?:don't|dont|do not) (?:really )?know (?:why|what|how) "
+    r"(?:i|i'm|i'd|i've) (?:ever |even |just )?(?!can\b|could\b|should\b|get\b|do\b|to\b|need\b)\w+[^?]*$"
+)
 #: "My sister's name, please, for the list.": a thing to be told, named and no more.
 _NAMED_THING = re.compile(
     r"^(?:and |so |now |then )*(?:my|our|your|his|her|their|the) (?:[\w'’-]+ ){0,3}"
@@ -139,6 +144,8 @@ def is_asking(sentence: str) -> bool:
     """Whether a sentence asks: by its mark, its first words, a request for an answer, or, where it has no mark at all,
     a question word anywhere."""
     plain = sentence.strip().lower()
+    if _NOT_KNOWING.match(plain):
+        return False
     return opens_asking(plain) or (not re.search(r"[.!]$", plain) and bool(re.search(rf"\b{_WH}\b", plain)))
 
 

@@ -26,6 +26,11 @@ _SOMEBODY_AS_IT = re.compile(
     r"\byour (?:\w+ )?(?:dad|father|mum|mom|mother|son|daughter|wife|husband|brother|sister|friend|boy|girl|child|"
     r"baby|uncle|aunt|cousin|gran|grandad|grandma|grandpa|grandmother|grandfather|partner|boss|neighbour|nephew|niece)\b"
     r".*\bit\b", re.I)  # fmt: skip
+#: A value that goes on with a verb of its own, in a frame that goes on behind it: "Come at dusk and closes at two,
+#: that's when the stall opens."
+_TWO_IN_ONE = re.compile(
+    r"^(?:come|for|from|at)\b[^.?!]* and (?!always\b)(?:[a-z]+ly )?[a-z]+s [^.?!]*, (?:that's|then|and)\b", re.I
+)
 #: Intents whose reply tells something that must not be taken back by its own frame.
 TELLING = frozenset(("fact", "self", "scene", "name", "told", "hand", "point", "refused_why"))
 MOST_WORDS = 25
@@ -64,6 +69,8 @@ def objection(
         return "yes or no unasked"
     if _SOMEBODY_AS_IT.search(text):
         return "somebody is no it"
+    if _TWO_IN_ONE.search(text):
+        return "two statements in one frame"
     if not own_price and _CLAIMS.search(own):
         return "claims the sale"
     if _bare(text) in {_bare(earlier) for earlier in said}:
