@@ -138,3 +138,10 @@ def test_a_frame_holds_one_statement() -> None:
     for value, why in (("at dusk and closes at two", "two statements in one frame"), ("at dusk", "")):
         said = _said(f"Come {value}, that's when the stall opens.", "Come …, that's when … opens.")
         assert objection(said, "fact", "", words=words, said=()) == why
+
+
+def test_a_name_that_was_given_is_not_asked_for() -> None:
+    words = {"hello", "and", "who", "might", "you", "be"}
+    said = _said("Hello. And who might you be?")
+    assert objection(said, "hello", "", words=words, said=(), named=True) == "asks for a known name"
+    assert objection(said, "hello", "", words=words, said=()) == ""

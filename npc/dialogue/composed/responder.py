@@ -63,6 +63,8 @@ _OPINION = re.compile(
     r"|i (?:think|like|love|hate|see|know|understand|suppose))\b",
     re.I,
 )
+#: Words at most of a turn that is answered as an introduction: "Good morning, my name's Ravi and this is my first day."
+_INTRODUCED = 14
 #: Agreeableness from which a character bears an insult.
 _AGREEABLE = 0.65
 
@@ -391,7 +393,7 @@ class _Turn:
         if context.reaction in by_reaction:
             return self._line(by_reaction[context.reaction], context.reaction)
         name = name_in(context.turn.text)
-        if name is not None and len(text.split()) <= 9:
+        if name is not None and len(text.split()) <= _INTRODUCED:
             return self._line(PLEASED, "grounding", name=name)
         if re.search(r"\b(thank you|thanks|cheers|much obliged)\b", text):
             return self._line(phrases.THANKS, "thanks")

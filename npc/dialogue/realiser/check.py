@@ -31,6 +31,10 @@ _SOMEBODY_AS_IT = re.compile(
 _TWO_IN_ONE = re.compile(
     r"^(?:come|for|from|at)\b[^.?!]* and (?!always\b)(?:[a-z]+ly )?[a-z]+s [^.?!]*, (?:that's|then|and)\b", re.I
 )
+#: Asks who the player is.
+_ASKS_WHO = re.compile(r"\bwho might you be\b|\bwho are you\b|\bwhat's your name\b|\band you are\b", re.I)
+#: Lines taken out of the phrasings after the shipped weights had learnt them.
+_WITHDRAWN = re.compile(r"\bkiss the whole world\b", re.I)
 #: Intents whose reply tells something that must not be taken back by its own frame.
 TELLING = frozenset(("fact", "self", "scene", "name", "told", "hand", "point", "refused_why"))
 MOST_WORDS = 25
@@ -44,10 +48,12 @@ def objection(
     words: Collection[str],
     said: Sequence[str],
     own_price: bool = True,
+    named: bool = False,
 ) -> str:
     """Why the reply may not be said, in a word or two; "" when it may.
 
-    `words`: every word the model was trained to say; `said`: the character's last replies.
+    `words`: every word the model was trained to say; `said`: the character's last replies; `named`: the player gave
+    a name.
     """
     text, own = written.text, written.own
     if not text.strip(" .,!?"):
@@ -69,6 +75,10 @@ def objection(
         return "yes or no unasked"
     if _SOMEBODY_AS_IT.search(text):
         return "somebody is no it"
+    if named and _ASKS_WHO.search(own):
+        return "asks for a known name"
+    if _WITHDRAWN.search(own):
+        return "withdrawn"
     if _TWO_IN_ONE.search(text):
         return "two statements in one frame"
     if not own_price and _CLAIMS.search(own):

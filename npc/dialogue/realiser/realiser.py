@@ -22,6 +22,7 @@ from npc.dialogue.composed.persona import asked_of_self
 from npc.dialogue.composed.reply import Reply
 from npc.dialogue.context import Context
 from npc.dialogue.interface import Citation
+from npc.dialogue.memory.extract import name_in
 from npc.dialogue.realiser.check import objection
 from npc.dialogue.realiser.contract import INDICES, LONG_CLAUSE, Frame, Prompt, plain
 from npc.dialogue.realiser.grammar import Bounds, ReferenceGrammar
@@ -95,6 +96,8 @@ class TrainedRealiser:
         plan = replace(plan, bare=_BARE_CALM if context.affect.label == "neutral" else _BARE_MOVED)
         prompt = self._prompt(context, plan)
         said = [exchange.reply for exchange in context.history[-12:]]
+        told = (*(exchange.player for exchange in context.history), context.turn.text)
+        named = any(name_in(text) is not None for text in told)
         first = zlib.crc32(f"{context.seed}/{len(context.history)}/{context.turn.text}".encode())
         block = self._model.encode(prompt.text())
         before = self._before(context, len(block))
@@ -112,7 +115,7 @@ class TrainedRealiser:
                 if tokens is not None:
                     written = render(tokens, plan.values, self._address, self._model.vocabulary)
                     why = objection(written, plan.intent, plan.polarity, words=self._speaks, said=said,
-                                    own_price=plan.own_price)  # fmt: skip
+                                    own_price=plan.own_price, named=named)  # fmt: skip
                     why = why or self._guard.objection(plan.intent, plan.topic, written.own)
                     if not why:
                         self._keep(written.text, [*block, *tokens, self._model.vocabulary.id["<end>"]])
