@@ -353,6 +353,9 @@ class _Turn:
         margin = best.score - choice.nothing
         own = not self._recalls() or best.candidate.origin == "said"
         near = _RECALLED if self._recalls() else _OF_ONESELF if self._of_player(choice, best) else unsure.NEAR
+        said_so = not best.features.get("misfit") and unsure.says_so(self._question.asking, best.candidate.text)
+        if doubting and said_so and unsure.between(margin) and (guarded is None or guarded < unsure.NEAR):
+            return self._teller.tell(choice, best, leaning)
         if doubting and own and unsure.may_doubt(margin, guarded, best.candidate.origin, context.history, near):
             return self._teller.with_doubt(choice, best, leaning)
         last = leaning.keys if leaning is not None and context.history[-1].fact_ids else ()

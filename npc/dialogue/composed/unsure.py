@@ -20,6 +20,7 @@ from functools import lru_cache
 from npc.dialogue.composed.question import Wanted
 from npc.dialogue.composed.speech import decapitalised
 from npc.dialogue.context import Exchange
+from npc.dialogue.knowledge.words import STOPWORDS, stem, tokens
 
 #: Margins between which the best statement is told with doubt. Cross-validated on 88 worlds that neither encoder nor
 #: selector saw, 0.12 of the questions lie between; 0.4 lower tells 0.02 of the facts more and admits 0.05 less
@@ -72,17 +73,35 @@ _WHAT: dict[Wanted, str] = {
 }  # fmt: skip
 
 
+def between(margin: float, near: float = NEAR) -> bool:
+    """Whether a margin lies where doubt is."""
+    return near <= margin < SURE
+
+
 def may_doubt(
     margin: float, guarded: float | None, origin: str, history: Sequence[Exchange], near: float = NEAR
 ) -> bool:
     """Whether the best statement is told with doubt: `margin` is its own, `guarded` that of the nearest guarded fact,
     `near` from where on. Things in view are named or not, without doubt."""
-    if not near <= margin < SURE or origin not in ("fact", "self", "said"):
+    if not between(margin, near) or origin not in ("fact", "self", "said"):
         return False
     if guarded is not None and guarded >= NEAR:
         return False
     # What the player said themselves is theirs to judge: told with doubt twice running, it tires nobody.
     return origin == "said" or not (history and doubted(history[-1].read))
+
+
+#: A greeting and whom it is for, in front of a question: "Hello, Manager, where …".
+_ADDRESS = re.compile(
+    r"^\W*(?:(?:[Hh]ello|[Hh]i|[Hh]ey|[Ee]xcuse me|[Ss]orry|[Pp]lease|[Ss]o|[Aa]nd|[Ww]ell|[Nn]ow|[Gg]ood \w+)\b[, ]+)*"
+    r"(?:[A-Z][\w'-]+(?: [A-Z][\w'-]+)?, )?"
+)
+
+
+def says_so(asking: str, statement: str) -> bool:
+    """Whether every word of a question that carries a topic stands in the statement: then it is told without doubt."""
+    asked = {stem(word) for word in tokens(_ADDRESS.sub("", asking, count=1)) if word not in STOPWORDS}
+    return bool(asked) and asked <= {stem(word) for word in tokens(statement)}
 
 
 def lines(wanted: Wanted, *, misfit: bool, curt: bool) -> tuple[str, ...]:
