@@ -270,11 +270,12 @@ def measure(
     taught = alone = None
     if index.likeness is not None:
         heard = heard or Heard(question.text)
-        asked = index.likeness.read(heard.text, heard.before)
+        meant = without_denied(heard.text, question)
+        asked = index.likeness.read(meant, heard.before)
         taught = index.likeness.compare(asked, index.stated)
         # The exchange before may hide what a turn that leans on nothing asks for, so it is read by itself, too.
         alone = (
-            index.likeness.compare(index.likeness.read(heard.text), index.stated)[:, 2]
+            index.likeness.compare(index.likeness.read(meant), index.stated)[:, 2]
             if any(heard.before)
             else taught[:, 2]
         )
@@ -305,6 +306,7 @@ def measure(
     recalls = bool(RECALLS.search(question.text))
     qualified = pairs_of(asking)
     asked_scope, now_scope = scope(f"{asking} {told}"), scope(now)
+    leaned = {c.fact_id for c in index.candidates if leaning is not None and c.key in leaning.keys}
     rows = []
     for row, candidate in enumerate(index.candidates):
         if (candidate.fact_id or candidate.key) in skip:
@@ -333,6 +335,8 @@ def measure(
             f["before"] = follow * _cover(before, index.words[row], index)[1]
         if follow and leaning is not None and candidate.key in leaning.keys:
             f["repeat"], f["sibling"] = follow, 0.0
+        elif candidate.fact_id is not None and candidate.fact_id in leaned:
+            f["other_part"], f["other_part_follow"] = 1.0, follow
         if head:
             f["head_miss"] = 1.0 - max(_cover([w], index.words[row], index)[1] for w in head)
         fit = fits(question.wanted, candidate.text, asking, index.meaning.likeness)
@@ -387,6 +391,15 @@ def measure(
         nothing["null_same"] = -float((likest.fact_id or likest.key) in last)
         nothing["null_same_follow"] = follow * nothing["null_same"]
     return rows, nothing
+
+
+def without_denied(text: str, question: Question) -> str:
+    """A turn that sets something right, without what was not meant: "I asked for the skipper, not the engineer" speaks
+    of the engineer, and asks for the skipper."""
+    if question.corrected is None:
+        return text
+    denied = re.escape(question.corrected[1].rstrip(" .!?")) or r"[\w'-]+(?: [\w'-]+)?(?=,)"
+    return re.sub(rf",?\s*(?:and )?\bnot (?:(?:about |for )?the )?{denied}(?: one)?\b", "", text, count=1, flags=re.I)
 
 
 def _heads(asking: str) -> set[str]:
