@@ -2,7 +2,7 @@
 
     python -m npc.training.yardstick npc/dialogue/data/likeness.safetensors [more.safetensors ...] [--mean]
 
-Each argument is one encoder: a file, `file@0.8` with its low-rank changes scaled towards plain MiniLM, or `a+b`, the
+Each argument is one encoder: a file, `file@0.8` with its changes scaled towards plain MiniLM, or `a+b`, the
 mean of two files' weights. `--mean` also judges the mean of all their scores, `--write FILE` keeps the encoder named
 as a file of its own instead of judging it, low-rank changes cut back to `--rank` directions. Printed for each:
 

@@ -246,6 +246,19 @@ def test_the_trained_score_is_the_one_the_character_uses(
         assert np.allclose(scores[row, 1:] - scores[row, 0], leads, atol=0.3)
 
 
+def test_whole_changes_are_written_but_not_cut(
+    encoder: MiniLM, turns: list[Choice], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _changed(encoder, 6).loosened().save(tmp_path / "a.safetensors")
+    argv = [str(tmp_path / "a.safetensors"), "--write", str(tmp_path / "b.safetensors")]
+    with pytest.raises(SystemExit):
+        yardstick.main([*argv, "--rank", "4"])
+    assert "low-rank" in capsys.readouterr().err
+    assert yardstick.main(argv) == 0
+    first, again = (Taught.load(encoder, [tmp_path / f"{name}.safetensors"]) for name in "ab")
+    assert np.allclose(yardstick.scored(first, turns)[0], yardstick.scored(again, turns)[0], atol=0.1)
+
+
 def test_figures_of_the_yardstick(turns: list[Choice]) -> None:
     table = likeness.table_of(turns)
     judged = yardstick.Judged()
