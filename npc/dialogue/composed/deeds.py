@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from npc.dialogue.actions_forms import DANGEROUS
 from npc.dialogue.character import ActionSpec, Character
 from npc.dialogue.composed import phrases
 from npc.dialogue.composed.features import Candidate
@@ -58,9 +59,14 @@ def announced(context: Context, character: Character, line: Line) -> Reply:
 
 
 def refused(context: Context, knowledge: Knowledge, line: Line) -> Reply:
-    """Why the context's request is not met: the rule against it, cited; the reason given; or that it is not done."""
+    """Why the context's request is not met: the rule against it, cited; the reason given; that it is not done; or
+    that the character cannot do it."""
     fact = knowledge.fact(context.refusal_fact) if context.refusal_fact else None
     if fact is not None and not fact.guarded:
         said = in_first_person(fact.text, knowledge.speaker)
         return cite(line(phrases.REFUSED_WHY, "refused", why=said), said, fact.id, fact.source)
-    return Reply(context.refusal, "refused") if context.refusal else line(phrases.REFUSED, "refused")
+    if context.refusal:
+        return Reply(context.refusal, "refused")
+    if DANGEROUS.search(context.turn.text):
+        return line(phrases.REFUSED, "refused")
+    return line(phrases.UNABLE, "unable")

@@ -42,6 +42,11 @@ REFUSED = (
     "No, I won't do that{you}.", "Not while I'm standing here.", "I can't do that, and you know it.", "That I must refuse{you}.",  # noqa: E501
     "Out of the question{you}.", "No. Don't ask me again.", "I'd be a fool to do that.",
 )  # fmt: skip
+#: Asked for what nothing forbids and no action covers: no reason to be curt.
+UNABLE = (
+    "That isn't something I can do{you}.", "I can't do that for you, I'm afraid.", "That's not mine to do, I'm sorry.",
+    "I'd help if I could, but that I can't do.", "No{you}, that's more than I can do.",
+)  # fmt: skip
 REFUSED_WHY = (
     "No, I can't. {why}",
     "Not a chance. {why}",
