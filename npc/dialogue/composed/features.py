@@ -40,7 +40,8 @@ OWN_LIFE = re.compile(r"\b(i|i'm|i've|i'd|me|my|mine|we|our|us)\b", re.I)
 RECALLS = re.compile(
     r"\b(i|we) (say|said|tell|told|mention|mentioned|call|called|ask|asked|promise|promised)\b|\bremember|\brecall|"
     r"\bforg[eo]t|\bremind me|\b(did|do|have) you (catch|note|got that)\b|\bagain\b|\bread\b.*\bback\b|"
-    r"\bknowing (?:me|us)\b|\bfrom what you know\b|\b(?:you|ye) (?:still |already )?have it(?: already| still)?\b"
+    r"\bknowing (?:me|us)\b|\bfrom what you know\b"
+    r"|(?<!\bdo )\b(?:you|ye) (?:still |already )?have it(?: already| still)?\b"
     r"|\b(?:noted|jotted|written|took|taken|wrote) (?:it|that|me|us)(?: all)? down\b",
     re.I,
 )
@@ -306,7 +307,6 @@ def measure(
     recalls = bool(RECALLS.search(question.text))
     qualified = pairs_of(asking)
     asked_scope, now_scope = scope(f"{asking} {told}"), scope(now)
-    leaned = {c.fact_id for c in index.candidates if leaning is not None and c.key in leaning.keys}
     rows = []
     for row, candidate in enumerate(index.candidates):
         if (candidate.fact_id or candidate.key) in skip:
@@ -335,8 +335,6 @@ def measure(
             f["before"] = follow * _cover(before, index.words[row], index)[1]
         if follow and leaning is not None and candidate.key in leaning.keys:
             f["repeat"], f["sibling"] = follow, 0.0
-        elif candidate.fact_id is not None and candidate.fact_id in leaned:
-            f["other_part"], f["other_part_follow"] = 1.0, follow
         if head:
             f["head_miss"] = 1.0 - max(_cover([w], index.words[row], index)[1] for w in head)
         fit = fits(question.wanted, candidate.text, asking, index.meaning.likeness)
