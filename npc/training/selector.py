@@ -13,10 +13,11 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +127,12 @@ class Net:
         return {"names": list(self.names), **arrays}
 
 
+def net_of(data: Mapping[str, Any]) -> Net:
+    """The network that `Net.data` wrote."""
+    arrays = (np.array(data[name], dtype=np.float64) for name in ("linear", "mean", "scale", "inner", "bias", "outer"))
+    return Net(tuple(data["names"]), *arrays)
+
+
 def train_net(examples: list[Example], *, hidden: int = 16, steps: int = 160, seed: int = 0) -> Net:
     """The same objective with a hidden layer, by torch; the linear part starts from the prior."""
     import torch
@@ -216,17 +223,19 @@ def trained(worlds: Sequence[Sequence[Example]]) -> list[Net]:
 
 
 def cross_validated(
-    worlds: Sequence[Sequence[Example]], nets: Sequence[Net], lowers: Sequence[float]
+    worlds: Sequence[Sequence[Example]], nets: Sequence[Net], lowers: Sequence[float], kept: Sequence[Net] = ()
 ) -> dict[float | str, dict[str, float]]:
     """Accuracy on worlds that neither the encoder nor the network saw, by `lower`, and with what is told with doubt
-    ("doubt"): the mean over the parts, by kind."""
+    ("doubt"): the mean over the parts, by kind. Networks `kept` from before, which saw none of the worlds, count for
+    half."""
     found: dict[float | str, list[dict[str, float]]] = {"doubt": []}
     found.update((lower, []) for lower in lowers)
     for part, net in enumerate(nets):
         others = [e for examples in worlds[part::PARTS] for e in examples]
+        judges = [*kept, *[net] * max(1, len(kept))]
         for lower in lowers:
-            found[lower].append(accuracy(others, [net], lower))
-        found["doubt"].append(banded(others, [net], NEAR, SURE))
+            found[lower].append(accuracy(others, judges, lower))
+        found["doubt"].append(banded(others, judges, NEAR, SURE))
     return {
         lower: {
             kind: round(float(np.mean([result[kind] for result in results if kind in result])), 3)
@@ -245,6 +254,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-encoder", action="store_true", help="train the weights of the lexical fallback")
     parser.add_argument("--every", type=int, default=1, help="learn from every n-th character: 4 s of work each")
     parser.add_argument("--check", action="store_true", help="print accuracy on the worlds left out, too")
+    parser.add_argument(
+        "--keep", action="store_true", help=f"average the new networks with the last {PARTS} of --out as well"
+    )
     options = parser.parse_args(argv)
     encoder = None if options.no_encoder else load_encoder()
     minds = written_minds()
@@ -256,13 +268,17 @@ def main(argv: list[str] | None = None) -> int:
         worlds.append(list(examples_of(mind, encoder, taught)))
         print(f"{number + 1} of {len(unseen)} characters", end="\r", file=sys.stderr, flush=True)
     nets = trained(worlds)
+    known = json.loads(options.out.read_text("utf-8")) if options.out.exists() else {}
+    which = "lexical" if options.no_encoder else "encoder"
+    kept = [net_of(data) for data in known.get(which, ())[-PARTS:]] if options.keep else []
+    if any(net.names != nets[0].names for net in kept):
+        parser.error(f"{options.out} holds networks over other features than today's: train without --keep")
     if options.check:
-        for lower, found in cross_validated(worlds, nets, (0.0, 0.4, 0.7, 1.0)).items():
+        for lower, found in cross_validated(worlds, nets, (0.0, 0.4, 0.7, 1.0), kept).items():
             print(f"cross-validated, {lower}{'' if lower == 'doubt' else ' lower'}: {found}", flush=True)
     seen = [e for mind in minds["dev"] for e in examples_of(mind, encoder, taught)]
-    print(f"dev: {accuracy(seen, nets)}", flush=True)
-    known = json.loads(options.out.read_text("utf-8")) if options.out.exists() else {}
-    known["lexical" if options.no_encoder else "encoder"] = [net.data() for net in nets]
+    print(f"dev: {accuracy(seen, [*kept, *nets])}", flush=True)
+    known[which] = [net.data() for net in (*kept, *nets)]
     options.out.write_text(json.dumps(known, sort_keys=True) + "\n", "utf-8")
     return 0
 
