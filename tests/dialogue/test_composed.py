@@ -179,6 +179,9 @@ def test_questions_are_read_from_recogniser_text_too() -> None:
     assert understand("whens the shuttle to low kestrel go").wanted == "when"
     assert understand("No, I said High Kestrel, not Low.").corrected == ("High Kestrel", "Low")
     assert understand("and beans").elliptical
+    assert understand("and if it goes red").asking == "and if it goes red"
+    assert understand("Good day, is that cure of yours dear?").asking
+    assert understand("since when's it broken").asking
     assert understand("Thank you, that is kind.").asking == ""
     assert without_guess("who is the warden, Marisa?") == "who is the warden?"
     assert located("Who runs this dome?", "Pump room of the Fourth Dome") == "Who runs the Fourth Dome?"
