@@ -90,7 +90,8 @@ _LATER = re.compile(
 
 #: Speaks of harm or of what is forbidden anywhere.
 DANGEROUS = re.compile(
-    r"\b(?:kill|murder|poison|strangle|burn|bomb|explode|drown|maim|stab|shoot|weapon|pistol|gun|rifle|explosive"
+    r"\b(?:kill|murder|poison|strangle|burn(?!t|ed)|bomb|explode|(?<!don't )drown(?!ing|ed)|maim|stab|shoot|weapon"
+    r"|pistol|gun(?!ner)|rifle|explosive"
     r"|smuggle|steal|forge(?!t)|bypass|disable|overdose|set fire|set \w+ on fire)\w*\b"
     r"|\b(?<!that )(?<!the )(?<!your )(?<!a )(?:torch|tape) (?:the|it|them|his|her|this|that)\b",
     re.IGNORECASE,

@@ -96,7 +96,8 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
             value = not re.search(r"\b(?:not|don't|without|off|no)\b", text, re.IGNORECASE)
         else:
             named = stem(name.split("_")[-1]) in PEOPLE
-            value, from_player = (person(around) or None) if named else free_text(name, text), True
+            kind = name.split("_")[-1]
+            value, from_player = (person(around, kind) or None) if named else free_text(name, text), True
         if value is not None:
             arguments[name] = value
             said += from_player

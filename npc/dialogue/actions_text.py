@@ -40,12 +40,20 @@ _OF_ANOTHER = re.compile(
     r" (?P<called>[A-Za-z][\w'’-]+(?: [A-Z][\w'’-]+)*)"
     r"|\b(?:his|her|its|their) (?:\w+ )?names?(?:'s| is| are) (?P<named>[A-Za-z][\w'’-]+(?: [A-Z][\w'’-]+)*)"
 )
+#: Somebody known by what they are: "ring the magistrate", "send word to the cardinal's steward".
+_LEAVES = "and|before|over|for|that|to|on|at|about|in|called|up"
+_BY_ROLE = re.compile(
+    r"\b(?i:for|ring|call|phone|page|telephone|fetch|bring(?: up)?|warn|tell|ask|have|(?:word|line|note|message) to)"
+    r" ((?:the|my|our) (?!same|other|one|lot|list)[a-z][\w'’-]*"
+    rf"(?: (?!(?:{_LEAVES})\b)[a-z][\w'’-]*){{0,2}})(?= (?:{_LEAVES})\b|[,.!?]|$)"
+)
 _HIM = re.compile(r"\b(?:he|him|his|she|her|it|them|they)\b", re.I)
 
 
-def person(around: Surroundings) -> str:
+def person(around: Surroundings, kind: str = "name") -> str:
     """The name given in the turn ("Put him on the list. Ruprecht Vane."), else the player's own name, or for "sign him
-    up" the name of another that was told before."""
+    up" the name of another that was told before. `kind`: the parameter's last word; one that is no "name" may be filled
+    with what somebody is."""
     turn = around.turn
     marked = list(_NAMED.finditer(turn))
     alone = [m.group(0) for m in re.finditer(r"(?<=[.!?,:] )(?!I\b)(?:[A-Z][\w'’-]+ ?){1,4}(?=[.!?]|$)", turn)]
@@ -60,5 +68,7 @@ def person(around: Surroundings) -> str:
         found = [first.group(1)]
     if not found and _HIM.search(turn) and (others := list(_OF_ANOTHER.finditer(around.player_words))):
         found = [others[-1]["called"] or others[-1]["named"]]
+    if not found and kind != "name" and (role := _BY_ROLE.search(turn)) is not None:
+        found = [role.group(1)]
     own = name_in(around.player_words) or name_in(turn) if re.search(r"\b(me|my|i'm|i am)\b", turn, re.I) else None
     return (found[-1].strip() if found else own or "").strip()

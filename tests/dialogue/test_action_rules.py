@@ -11,6 +11,7 @@ from npc.dialogue.actions_choice import Surroundings
 from npc.dialogue.actions_forms import DANGEROUS, FRAGMENT, OWN_ALONE, forms
 from npc.dialogue.actions_request import requests
 from npc.dialogue.actions_slots import Filled, fill
+from npc.dialogue.actions_text import person
 from npc.dialogue.actions_words import names_something_else
 from npc.dialogue.character import Character
 from npc.dialogue.scene import SceneState
@@ -98,6 +99,15 @@ def test_a_name_that_was_told_of_another_is_taken_for_him() -> None:
     assert fill(SPECS["enter"], "Sign him up, please.", before).arguments == {"name": "Timo"}
 
 
+def test_somebody_may_be_called_by_what_they_are() -> None:
+    def called(text: str) -> str:
+        return person(Surroundings(SCENE, turn=text), "person")
+
+    assert called("Ring the magistrate and tell him we're waiting.") == "the magistrate"
+    assert called("Send word to the cardinal's steward that I'll be late.") == "the cardinal's steward"
+    assert person(Surroundings(SCENE, turn="Put me down for the tour, please.")) == ""
+
+
 @pytest.mark.parametrize(
     ("text", "own"),
     [
@@ -116,7 +126,9 @@ def test_a_fragment_asks_on_and_forgetting_is_no_forging() -> None:
     assert FRAGMENT.match("The wine sort, then?")
     assert FRAGMENT.match("and a beer for me, please") is None
     assert DANGEROUS.search("Pass me my hat before I forget it.") is None
+    assert DANGEROUS.search("I'll take the burnt thing from the nail.") is None
     assert DANGEROUS.search("Forge me a passport.") is not None
+    assert DANGEROUS.search("Burn the barn.") is not None
 
 
 def test_a_name_that_was_not_given_is_no_sentence() -> None:
