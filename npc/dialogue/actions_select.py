@@ -155,6 +155,9 @@ class ActionSelector:
         if wanted is None or not self._is_deed(wanted):
             return self._offer(best, around, now)
         fact = self._bans.against(wanted.text)
+        perhaps = self._offer(best, around, now) if fact is None and not harm else Decision()
+        if perhaps.kind == "offer":
+            return perhaps
         return Decision("refuse", reason=fact.text if fact else "", fact_id=fact.id if fact else None)
 
     def _offer(self, best: _Scored | None, around: Surroundings, now: Situation) -> Decision:
