@@ -97,7 +97,7 @@ def fill(spec: ActionSpec, text: str, around: Surroundings) -> Filled:
         else:
             named = stem(name.split("_")[-1]) in PEOPLE
             kind = name.split("_")[-1]
-            value, from_player = (person(around, kind) or None) if named else free_text(name, text), True
+            value, from_player = (person(around, kind) or None) if named else free_text(name, text, around.turn), True
         if value is not None:
             arguments[name] = value
             said += from_player
@@ -150,22 +150,26 @@ def _names_a_goal(text: str) -> bool:
 
 
 def _choice(choices: Sequence[Any], text: str) -> Any | None:
-    """The choice whose words stand in the text: all of them, else the one with most; a negated one never."""
+    """The choice whose words stand in the text: all of them, else the one with most; of several the one named first
+    ("open the inner one, the outer one's shut"), or last where the player sets it right; a negated one never."""
+    last = _CORRECTION.search(text) is not None
     stems = [stem(word) for word in tokens(text)]
     joined = " ".join(tokens(text))
-    best, best_score = None, 0.0
+    best, best_score, best_at = None, 0.0, 0
     for choice in choices:
         words = tokens(str(choice).replace("_", " "))
         hits = [word for word in words if stem(word) in stems]
         if not hits:
             continue
         before = joined.split(hits[0])[0] if hits[0] in joined else ""
-        if _NEGATION.search(before):
+        if _NEGATION.search(before) or re.search(rf"\bno {re.escape(hits[0])}\b", text, re.IGNORECASE):
+            # "No blunt stuff", but "no, the blunt ones".
             continue
         score = len(hits) / len(words) + 0.01 * len(words)
         # A choice that is only half said must not beat silence when it shares a common word.
-        if score > best_score and (len(hits) == len(words) or len(hits) / len(words) >= 0.5):
-            best, best_score = choice, score
+        at = -stems.index(stem(hits[0])) if not last else stems.index(stem(hits[0]))
+        if len(hits) / len(words) >= 0.5 and (score, at) > (best_score, best_at if best is not None else at):
+            best, best_score, best_at = choice, score, at
     return best
 
 
