@@ -87,8 +87,13 @@ class Worker:
                         finished = True
                         raise EngineFailed(f"the voice process could not say it: {header.get('message')}")
                     yield header, payload
+                    if self._closed:
+                        # What the process wrote before it was ended may still lie in the pipe.
+                        raise EngineFailed("the voice was closed while it spoke")
             finally:
-                if not finished and self._process is not None:
+                if self._closed:
+                    self._kill()
+                elif not finished and self._process is not None:
                     self._abandon(number)
 
     def close(self) -> None:
